@@ -1,0 +1,2 @@
+//! The `udpair` tool.
+fn main() {}

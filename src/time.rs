@@ -81,6 +81,12 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// A timer that is not armed.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self { at: None }
+    }
+
     /// When it fires, if it is armed.
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {

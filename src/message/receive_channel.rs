@@ -1,0 +1,395 @@
+//! The receiving side of one channel: what is being put together, what is ready, and in which order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::assembly::Assembly;
+use super::credit::ReceiveCredit;
+use super::{Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation};
+use crate::wire::{Data, MessageStart, RangeSet};
+
+/// What is ready for the application.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) id: u64,
+    pub(super) tag: u16,
+    pub(super) body: ReadyBody,
+    /// The credit that comes back when it is taken.
+    cost: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum ReadyBody {
+    Whole(Bytes),
+    Stream { len: Option<u64> },
+}
+
+/// What all channels of a connection share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) credit: ReceiveCredit,
+    /// Pieces that stand apart, in all messages together.
+    pub(super) gaps: usize,
+    pub(super) message_len_max: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct ReceiveChannel {
+    delivery: Option<Delivery>,
+    /// Somebody asks for this channel's messages alone.
+    pub(super) private: bool,
+    /// `Ordered`: the next to surface. `Latest`: older ones are of no interest.
+    next: u64,
+    /// Settled beyond `next`.
+    done: RangeSet,
+    open: BTreeMap<u64, Assembly>,
+    ready: VecDeque<Ready>,
+    credit: ReceiveCredit,
+    /// Taken, and the sender is to be told.
+    pub(super) taken: RangeSet,
+    /// Values that nobody took before a newer one came.
+    superseded: u64,
+    /// True while a credit frame for the channel is queued.
+    pub(super) credit_queued: bool,
+}
+
+impl ReceiveChannel {
+    pub(super) const fn new(window: u64, private: bool) -> Self {
+        Self {
+            delivery: None,
+            private,
+            next: 0,
+            done: RangeSet::new(),
+            open: BTreeMap::new(),
+            ready: VecDeque::new(),
+            credit: ReceiveCredit::new(window),
+            taken: RangeSet::new(),
+            superseded: 0,
+            credit_queued: false,
+        }
+    }
+
+    pub(super) fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    pub(super) const fn superseded(&self) -> u64 {
+        self.superseded
+    }
+
+    pub(super) const fn credit_due(&self) -> bool {
+        self.credit.due()
+    }
+
+    pub(super) const fn advertise(&mut self) -> u64 {
+        self.credit.advertise()
+    }
+
+    fn charge(&mut self, shared: &mut Shared, cost: u64) -> Result<(), Violation> {
+        if self.credit.charge(cost) && shared.credit.charge(cost) { Ok(()) } else { Err(Violation::Credit) }
+    }
+
+    const fn release(&mut self, shared: &mut Shared, cost: u64) {
+        self.credit.release(cost);
+        shared.credit.release(cost);
+    }
+
+    /// Nothing more is wanted of this message.
+    fn settled(&self, id: u64) -> bool {
+        id < self.next || self.done.contains(id)
+    }
+
+    fn settle(&mut self, id: u64) {
+        match self.delivery {
+            Some(Delivery::Latest | Delivery::Unreliable) => self.next = self.next.max(id + 1),
+            _ => {
+                self.done.insert_one(id);
+                // Where nothing is missing below, one number stands for all.
+                if let Some(first) = self.done.first().filter(|first| first.start <= self.next) {
+                    if self.delivery != Some(Delivery::Ordered) {
+                        self.next = self.next.max(first.end);
+                        self.done.pop_first();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a chunk in. True when it ended a message.
+    pub(super) fn handle_data(&mut self, data: &Data<'_>, shared: &mut Shared) -> Result<bool, Violation> {
+        if let Some(start) = data.start {
+            self.fix_mode(start.delivery)?;
+            let one_datagram = data.fin && data.payload.len() <= UNRELIABLE_LEN_MAX;
+            match start.delivery {
+                Delivery::Unreliable if !one_datagram => return Err(Violation::Contradiction),
+                Delivery::Unreliable => {
+                    self.receive_unreliable(data, start);
+                    return Ok(true);
+                }
+                Delivery::Latest if one_datagram => {
+                    if !self.settled(data.message) && !self.open.contains_key(&data.message) {
+                        self.replace(shared, ready_whole(data, start, 0));
+                    }
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+        let known = self.open.contains_key(&data.message);
+        if !known && self.settled(data.message) {
+            return Ok(false);
+        }
+        if !known && self.receive_at_once(data, shared)? {
+            return Ok(true);
+        }
+        self.assemble(data, shared)
+    }
+
+    fn fix_mode(&mut self, delivery: Delivery) -> Result<(), Violation> {
+        match self.delivery {
+            Some(held) if held != delivery => Err(Violation::Mode),
+            Some(_) => Ok(()),
+            None if delivery == Delivery::Unreliable && !self.open.is_empty() => Err(Violation::Mode),
+            None => {
+                self.delivery = Some(delivery);
+                Ok(())
+            }
+        }
+    }
+
+    fn receive_unreliable(&mut self, data: &Data<'_>, start: MessageStart) {
+        if self.ready.len() == UNRELIABLE_UNREAD_MAX {
+            self.ready.pop_front();
+            self.superseded += 1;
+        }
+        self.ready.push_back(ready_whole(data, start, 0));
+    }
+
+    /// A newer value takes the place of the one that nobody took.
+    fn replace(&mut self, shared: &mut Shared, newer: Ready) {
+        if let Some(older) = self.ready.pop_front() {
+            self.release(shared, older.cost);
+            self.superseded += 1;
+        }
+        self.settle(newer.id);
+        self.ready.push_back(newer);
+    }
+
+    /// The short way for a message that comes in one chunk when its turn is now. False when it must go the long way.
+    fn receive_at_once(&mut self, data: &Data<'_>, shared: &mut Shared) -> Result<bool, Violation> {
+        let len = data.payload.len() as u64;
+        let (Some(start), true) = (data.start, data.fin && len <= shared.message_len_max) else { return Ok(false) };
+        if start.delivery == Delivery::Ordered && data.message != self.next {
+            return Ok(false);
+        }
+        let cost = MESSAGE_COST + len;
+        self.charge(shared, cost)?;
+        let ready = ready_whole(data, start, cost);
+        match start.delivery {
+            Delivery::Latest => self.replace(shared, ready),
+            Delivery::Ordered => {
+                self.ready.push_back(ready);
+                self.next += 1;
+                self.surface_in_order(shared);
+            }
+            _ => {
+                self.ready.push_back(ready);
+                self.settle(data.message);
+            }
+        }
+        Ok(true)
+    }
+
+    fn assemble(&mut self, data: &Data<'_>, shared: &mut Shared) -> Result<bool, Violation> {
+        let id = data.message;
+        let (cost, gaps) = match self.open.get(&id) {
+            Some(assembly) if assembly.reset.is_some() => return Ok(false),
+            Some(assembly) => {
+                assembly.check(data)?;
+                (assembly.raises(data), assembly.gaps())
+            }
+            None => {
+                Assembly::default().check(data)?;
+                (MESSAGE_COST + data.end(), 0)
+            }
+        };
+        self.charge(shared, cost)?;
+        let assembly = self.open.entry(id).or_default();
+        assembly.insert(data);
+        shared.gaps = shared.gaps + assembly.gaps() - gaps;
+        if shared.gaps > super::GAPS_MAX {
+            return Err(Violation::Gaps);
+        }
+        let complete = assembly.complete();
+        if assembly.discarded() {
+            self.release(shared, cost);
+            if complete {
+                self.forget(id, shared);
+            }
+            return Ok(complete);
+        }
+        match self.delivery {
+            None => {}
+            Some(Delivery::Ordered) => self.surface_in_order(shared),
+            Some(_) => self.surface(id, shared),
+        }
+        Ok(complete)
+    }
+
+    /// Makes a message ready, if it is far enough.
+    fn surface(&mut self, id: u64, shared: &mut Shared) {
+        let Some(assembly) = self.open.get_mut(&id) else { return };
+        let Some(start) = assembly.start() else { return };
+        let whole = start.len.is_some_and(|len| len <= shared.message_len_max);
+        if self.delivery == Some(Delivery::Latest) && assembly.complete() && id < self.next {
+            let unread = assembly.discard();
+            self.release(shared, unread);
+            self.forget(id, shared);
+        } else if whole && assembly.complete() {
+            let assembly = self.open.remove(&id).expect("found above");
+            let cost = MESSAGE_COST + assembly.highest();
+            let body = ReadyBody::Whole(Bytes::from(assembly.into_content()));
+            let ready = Ready { id, tag: start.tag, body, cost };
+            if self.delivery == Some(Delivery::Latest) {
+                self.replace(shared, ready);
+            } else {
+                self.ready.push_back(ready);
+                self.settle(id);
+            }
+        } else if !whole && !assembly.surfaced && self.delivery != Some(Delivery::Latest) {
+            assembly.surfaced = true;
+            self.ready.push_back(Ready { id, tag: start.tag, body: ReadyBody::Stream { len: start.len }, cost: 0 });
+        }
+    }
+
+    /// Makes ready what has its turn.
+    fn surface_in_order(&mut self, shared: &mut Shared) {
+        if self.delivery != Some(Delivery::Ordered) {
+            return;
+        }
+        loop {
+            let id = self.next;
+            let ready = self.ready.len();
+            if self.open.contains_key(&id) {
+                self.surface(id, shared);
+                if self.ready.len() == ready {
+                    return;
+                }
+            } else if !self.done.contains(id) {
+                return;
+            }
+            self.next += 1;
+            self.done.remove(id..id + 1);
+        }
+    }
+
+    /// The sender gives a message up.
+    pub(super) fn handle_reset(&mut self, id: u64, size: u64, code: u32, shared: &mut Shared) -> Result<(), Violation> {
+        let known = self.open.get(&id);
+        if known.is_none() && self.settled(id) {
+            return Ok(());
+        }
+        let (highest, first) = known.map_or((0, MESSAGE_COST), |assembly| (assembly.highest(), 0));
+        let more = size.checked_sub(highest).ok_or(Violation::Contradiction)?;
+        if known.is_some_and(|assembly| assembly.reset.is_some() || (assembly.complete() && !assembly.discarded())) {
+            return Ok(());
+        }
+        self.charge(shared, first + more)?;
+        // What nobody will read comes back at once.
+        let Some(assembly) = self.open.get_mut(&id) else {
+            self.release(shared, first + more);
+            self.settle(id);
+            self.surface_in_order(shared);
+            return Ok(());
+        };
+        // A reader that is still there is to learn of it; else the message is forgotten.
+        let has_reader = assembly.surfaced && !assembly.discarded();
+        let unread = assembly.discard();
+        assembly.reset = Some(code);
+        self.release(shared, unread + more);
+        if !has_reader {
+            self.forget(id, shared);
+            self.surface_in_order(shared);
+        }
+        Ok(())
+    }
+
+    /// Drops a message that is settled, and gives back what it cost to keep.
+    fn forget(&mut self, id: u64, shared: &mut Shared) {
+        if let Some(assembly) = self.open.remove(&id) {
+            shared.gaps -= assembly.gaps();
+            self.release(shared, MESSAGE_COST);
+            if id >= self.next {
+                self.settle(id);
+            }
+        }
+    }
+
+    /// Hands the next one over.
+    pub(super) fn take(&mut self, shared: &mut Shared) -> Option<Ready> {
+        let ready = self.ready.pop_front()?;
+        self.release(shared, ready.cost);
+        if matches!(ready.body, ReadyBody::Whole(_)) && self.delivery != Some(Delivery::Unreliable) {
+            self.taken.insert_one(ready.id);
+        }
+        Some(ready)
+    }
+
+    pub(super) fn read(&mut self, id: u64, buf: &mut [u8], shared: &mut Shared) -> Result<usize, ReadError> {
+        let assembly = self.open.get_mut(&id).filter(|assembly| assembly.surfaced).ok_or(ReadError::Unknown)?;
+        if let Some(code) = assembly.reset {
+            self.forget(id, shared);
+            return Err(ReadError::Reset { code });
+        }
+        let len = assembly.read(buf);
+        let at_end = assembly.at_end();
+        if at_end && !core::mem::replace(&mut assembly.taken, true) {
+            // The end itself is told by the next read, of 0 bytes: the message stays known until then.
+            self.taken.insert_one(id);
+        }
+        self.release(shared, len as u64);
+        if len == 0 && !buf.is_empty() {
+            if !at_end {
+                return Err(ReadError::WouldBlock);
+            }
+            self.forget(id, shared);
+        }
+        Ok(len)
+    }
+
+    pub(super) fn stream_readable(&self, id: u64) -> bool {
+        self.open.get(&id).is_none_or(|assembly| assembly.readable() || assembly.reset.is_some())
+    }
+
+    /// The application does not want the rest. True when the sender must be told.
+    pub(super) fn stop(&mut self, id: u64, shared: &mut Shared) -> bool {
+        let Some(assembly) = self.open.get_mut(&id).filter(|assembly| assembly.surfaced && !assembly.discarded())
+        else {
+            self.forget_reset(id, shared);
+            return false;
+        };
+        let complete = assembly.complete();
+        let unread = assembly.discard();
+        self.release(shared, unread);
+        if complete {
+            self.forget(id, shared);
+        }
+        !complete
+    }
+
+    fn forget_reset(&mut self, id: u64, shared: &mut Shared) {
+        if self.open.get(&id).is_some_and(|assembly| assembly.reset.is_some()) {
+            self.forget(id, shared);
+        }
+    }
+
+    /// The connection is over: what is not ready will never be.
+    pub(super) fn drop_unready(&mut self) {
+        self.open.retain(|_, assembly| assembly.surfaced && !assembly.discarded());
+    }
+}
+
+fn ready_whole(data: &Data<'_>, start: MessageStart, cost: u64) -> Ready {
+    Ready { id: data.message, tag: start.tag, body: ReadyBody::Whole(Bytes::copy_from_slice(data.payload)), cost }
+}

@@ -1,0 +1,532 @@
+//! The sending side of one channel: its messages, what of them goes next, and what became of them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::credit::SendCredit;
+use super::error::{SendError, WriteError};
+use super::outgoing::{Outgoing, Phase};
+use super::{ChannelConfig, Delivery, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX};
+use crate::wire::{Data, Frame, MessageStart, RangeSet};
+
+/// A message shorter than this is not cut to fill up a packet.
+const CHUNK_LEN_MIN: usize = 256;
+
+/// What the connection lends to a channel while it writes a frame.
+pub(super) struct Budget<'a> {
+    pub(super) room: usize,
+    pub(super) credit: &'a mut SendCredit,
+    /// Up to this length the receiver wants a message whole.
+    pub(super) whole_max: u64,
+}
+
+/// What came of an attempt to write a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// A chunk went out, and its acknowledgement is waited for.
+    Chunk { message: u64, start: u64, end: u64, fin: bool },
+    /// A message went out that nobody will hear of again; what it held is free.
+    Unreliable { held: u64 },
+    /// A RESET went out.
+    Reset { message: u64 },
+    /// Not in this packet.
+    NoRoom,
+    /// Not before the peer raises the channel's credit, or something else changes.
+    Nothing,
+    /// Not before the peer raises the connection's credit.
+    NoConnectionCredit,
+}
+
+#[derive(Debug)]
+pub(super) struct SendChannel {
+    number: u16,
+    config: ChannelConfig,
+    next_id: u64,
+    credit: SendCredit,
+    /// Those that have not arrived, in order of their ids.
+    messages: VecDeque<Outgoing>,
+    /// Ids of those that have something to send, in the order of sending.
+    sendable: VecDeque<u64>,
+    /// Arrived and not taken.
+    arrived: RangeSet,
+    taken: RangeSet,
+    /// Values that nobody needs any more because a newer one was sent.
+    superseded: u64,
+    /// True while the channel stands in one of the sender's queues.
+    pub(super) queued: bool,
+}
+
+impl SendChannel {
+    pub(super) fn new(number: u16, config: ChannelConfig, credit_limit: u64) -> Self {
+        let mut credit = SendCredit::default();
+        credit.raise(credit_limit);
+        Self {
+            number,
+            config,
+            next_id: 0,
+            credit,
+            messages: VecDeque::new(),
+            sendable: VecDeque::new(),
+            arrived: RangeSet::new(),
+            taken: RangeSet::new(),
+            superseded: 0,
+            queued: false,
+        }
+    }
+
+    pub(super) const fn config(&self) -> ChannelConfig {
+        self.config
+    }
+
+    /// False once a message was sent.
+    pub(super) const fn configure(&mut self, config: ChannelConfig) -> bool {
+        let free = self.next_id == 0;
+        if free {
+            self.config = config;
+        }
+        free
+    }
+
+    pub(super) const fn superseded(&self) -> u64 {
+        self.superseded
+    }
+
+    /// The longest message that the channel's mode carries, in bytes.
+    const fn len_max(&self, whole_max: u64) -> u64 {
+        match self.config.delivery {
+            Delivery::Ordered | Delivery::Unordered => u64::MAX,
+            Delivery::Latest => whole_max,
+            Delivery::Unreliable => UNRELIABLE_LEN_MAX as u64,
+        }
+    }
+
+    /// Queues a message. Returns its id and how many held bytes it set free by superseding others.
+    pub(super) fn send(&mut self, tag: u16, body: Bytes, whole_max: u64) -> Result<(MessageId, u64), SendError> {
+        let len = body.len() as u64;
+        let max = self.len_max(whole_max);
+        if len > max {
+            return Err(SendError::TooLarge { len, max });
+        }
+        let freed = if self.config.delivery == Delivery::Latest { self.supersede() } else { 0 };
+        let id = self.take_id();
+        self.messages.push_back(Outgoing::whole(id, tag, body));
+        self.queue(id);
+        Ok((MessageId(id), freed))
+    }
+
+    pub(super) fn begin(&mut self, tag: u16, len: Option<u64>) -> Result<MessageId, SendError> {
+        if matches!(self.config.delivery, Delivery::Latest | Delivery::Unreliable) {
+            return Err(SendError::NotStreamable);
+        }
+        let id = self.take_id();
+        self.messages.push_back(Outgoing::stream(id, tag, len));
+        Ok(MessageId(id))
+    }
+
+    const fn take_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    /// A newer value comes: whatever has not begun is dropped, and of what has begun the values of one datagram.
+    fn supersede(&mut self) -> u64 {
+        let mut freed = 0;
+        let before = self.messages.len();
+        self.messages.retain(|message| {
+            let keep = message.begun() && !is_one_datagram(Delivery::Latest, message);
+            if !keep {
+                freed += message.held();
+            }
+            keep
+        });
+        self.superseded += (before - self.messages.len()) as u64;
+        let messages = &self.messages;
+        self.sendable.retain(|id| messages.iter().any(|message| message.id == *id));
+        freed
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        // Ids mostly stand without gaps, so the right place is usually known at once.
+        let first = self.messages.front()?.id;
+        let guess = usize::try_from(id.checked_sub(first)?).ok()?;
+        if self.messages.get(guess).is_some_and(|message| message.id == id) {
+            return Some(guess);
+        }
+        self.messages.binary_search_by_key(&id, |message| message.id).ok()
+    }
+
+    fn find(&mut self, id: u64) -> Option<&mut Outgoing> {
+        self.index(id).map(|at| &mut self.messages[at])
+    }
+
+    /// Appends to a streamed message as much as `room` allows, and says how much.
+    pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64) -> Result<usize, WriteError> {
+        let message = self.find(id).ok_or(WriteError::Unknown)?;
+        if let Some(code) = message.stopped {
+            return Err(WriteError::Stopped { code });
+        }
+        if message.finished() || message.phase != Phase::Sending {
+            return Err(WriteError::Unknown);
+        }
+        if let Some(len) = message.len
+            && message.written() + bytes.len() as u64 > len
+        {
+            return Err(WriteError::Length { len });
+        }
+        let take = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        if take == 0 && !bytes.is_empty() {
+            return Err(WriteError::WouldBlock);
+        }
+        message.append(&bytes[..take]);
+        if take > 0 {
+            self.queue(id);
+        }
+        Ok(take)
+    }
+
+    pub(super) fn finish(&mut self, id: u64) -> Result<(), WriteError> {
+        let message = self.find(id).ok_or(WriteError::Unknown)?;
+        if let Some(code) = message.stopped {
+            return Err(WriteError::Stopped { code });
+        }
+        if message.finished() || message.phase != Phase::Sending {
+            return Err(WriteError::Unknown);
+        }
+        if let Some(len) = message.len
+            && message.written() != len
+        {
+            return Err(WriteError::Length { len });
+        }
+        message.finish();
+        self.queue(id);
+        Ok(())
+    }
+
+    /// True when a write could say something other than `WouldBlock` even where there is no room.
+    pub(super) fn write_ends(&self, id: u64) -> bool {
+        self.index(id).is_none_or(|at| {
+            let message = &self.messages[at];
+            message.stopped.is_some() || message.finished() || message.phase != Phase::Sending
+        })
+    }
+
+    /// Gives a message up. Returns how many held bytes that set free.
+    pub(super) fn reset(&mut self, id: u64, code: u32) -> u64 {
+        let Some(at) = self.index(id) else { return 0 };
+        let message = &mut self.messages[at];
+        if message.phase != Phase::Sending {
+            return 0;
+        }
+        // What the receiver has not heard of and does not count needs no RESET.
+        let delivery = self.config.delivery;
+        let latest_unbegun = delivery == Delivery::Latest && !message.begun();
+        if latest_unbegun || is_one_datagram(delivery, message) {
+            return self.messages.remove(at).map_or(0, |message| message.held());
+        }
+        let freed = message.content();
+        message.reset(code);
+        self.queue(id);
+        freed
+    }
+
+    /// The receiver does not want a message. Returns how many held bytes that set free.
+    pub(super) fn handle_stop(&mut self, id: u64, code: u32) -> u64 {
+        let Some(message) = self.find(id) else { return 0 };
+        message.stopped = Some(code);
+        self.reset(id, code)
+    }
+
+    /// Puts a message at the end of the queue, if it is not in it.
+    fn queue(&mut self, id: u64) {
+        if let Some(message) = self.find(id)
+            && !core::mem::replace(&mut message.queued, true)
+        {
+            self.sendable.push_back(id);
+        }
+    }
+
+    /// Puts a message in front: others may wait for its repair. One that is in the queue has not been sent whole, so
+    /// it stands near the front already.
+    fn queue_first(&mut self, id: u64) {
+        if let Some(message) = self.find(id)
+            && !core::mem::replace(&mut message.queued, true)
+        {
+            self.sendable.push_front(id);
+        }
+    }
+
+    /// Takes the front of the queue out.
+    fn dequeue(&mut self) {
+        if let Some(id) = self.sendable.pop_front()
+            && let Some(message) = self.find(id)
+        {
+            message.queued = false;
+        }
+    }
+
+    pub(super) const fn raise_credit(&mut self, limit: u64) -> bool {
+        self.credit.raise(limit)
+    }
+
+    pub(super) fn has_sendable(&self) -> bool {
+        !self.sendable.is_empty()
+    }
+
+    /// Writes one frame.
+    pub(super) fn fill(&mut self, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
+        loop {
+            let Some(&id) = self.sendable.front() else { return Filled::Nothing };
+            let Some(at) = self.index(id) else {
+                self.dequeue();
+                continue;
+            };
+            // A long value is completed and repaired before the next begins, so that frames that come faster than
+            // they can be sent still arrive.
+            if self.config.delivery == Delivery::Latest && at > 0 && !self.messages[at].begun() {
+                if self.sendable.len() == 1 {
+                    return Filled::Nothing;
+                }
+                self.sendable.rotate_left(1);
+                continue;
+            }
+            let filled = match self.messages[at].phase {
+                Phase::Reset { code, owed: true } => self.fill_reset(at, code, out, budget),
+                Phase::Sending if self.messages[at].chunk().is_some() => self.fill_chunk(at, out, budget),
+                _ => {
+                    self.dequeue();
+                    continue;
+                }
+            };
+            return filled;
+        }
+    }
+
+    fn fill_reset(&mut self, at: usize, code: u32, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
+        let message = &mut self.messages[at];
+        if !message.begun() {
+            if let Some(no) = spend(&mut self.credit, budget.credit, MESSAGE_COST, MESSAGE_COST) {
+                return no;
+            }
+        }
+        const RESET_LEN_MAX: usize = 1 + 4 + 8 + 8 + 8;
+        if budget.room < RESET_LEN_MAX {
+            return Filled::NoRoom;
+        }
+        // What was reserved for a message that goes whole is spent, however much of it was sent.
+        let whole = message.len.filter(|len| message.begun() && *len <= budget.whole_max);
+        let (id, final_size) = (message.id, whole.unwrap_or(message.sent_to()));
+        Frame::Reset { channel: self.number, message: id, final_size, code }.put(out);
+        message.on_reset_sent();
+        self.dequeue();
+        Filled::Reset { message: id }
+    }
+
+    fn fill_chunk(&mut self, at: usize, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
+        let delivery = self.config.delivery;
+        let message = &mut self.messages[at];
+        let chunk = message.chunk().expect("the caller has looked");
+        let atomic = is_one_datagram(delivery, message);
+        let start = (chunk.start == 0).then_some(MessageStart { delivery, tag: message.tag, len: message.len });
+        let fin_if_all = message.finished() && chunk.start + chunk.len == message.written();
+        let mut data =
+            Data { channel: self.number, message: message.id, offset: chunk.start, start, fin: false, payload: &[] };
+
+        // How much fits. The header is the longest with the length field of a full packet and without FIN.
+        let header = data.header_len(budget.room);
+        let Some(fits) = budget.room.checked_sub(header) else { return Filled::NoRoom };
+        let wanted = usize::try_from(chunk.len).unwrap_or(usize::MAX);
+        let mut len = wanted.min(fits);
+        if len < wanted && (atomic || len < CHUNK_LEN_MIN) {
+            return Filled::NoRoom;
+        }
+
+        // How much may be sent.
+        if !chunk.again && !takes_no_credit(delivery, atomic) {
+            let first = if message.begun() { 0 } else { MESSAGE_COST };
+            let whole = message.len.is_some_and(|total| total <= budget.whole_max);
+            // What is handed over whole begins only when all of it may be sent; later chunks were paid for then.
+            let (need, cost) = match (whole, message.begun()) {
+                (true, true) => (0, 0),
+                (true, false) => {
+                    let all = MESSAGE_COST + message.len.unwrap_or(0);
+                    (all, all)
+                }
+                (false, _) => {
+                    let least = first + u64::from(len > 0);
+                    let available = self.credit.available().min(budget.credit.available());
+                    let may = available.saturating_sub(first).min(len as u64);
+                    len = usize::try_from(may).unwrap_or(len);
+                    (least, first + may)
+                }
+            };
+            if let Some(no) = spend(&mut self.credit, budget.credit, need, cost) {
+                return no;
+            }
+        }
+
+        let end = chunk.start + len as u64;
+        data.fin = fin_if_all && len == wanted;
+        data.put_header(out, len);
+        message.copy_to(chunk.start, len, out);
+        message.on_sent(chunk.start, end, data.fin);
+        let id = message.id;
+        let fin = data.fin;
+        let more = message.chunk().is_some();
+        if !more {
+            self.dequeue();
+        }
+        if delivery == Delivery::Unreliable {
+            self.messages.remove(at);
+            return Filled::Unreliable { held: end + MESSAGE_COST };
+        }
+        Filled::Chunk { message: id, start: chunk.start, end, fin }
+    }
+
+    /// Returns how many held bytes that set free.
+    pub(super) fn on_acked(&mut self, id: u64, start: u64, end: u64, fin: bool) -> u64 {
+        let Some(at) = self.index(id) else { return 0 };
+        let message = &mut self.messages[at];
+        if message.phase != Phase::Sending {
+            return 0;
+        }
+        let freed = message.on_acked(start, end, fin);
+        if !message.arrived() {
+            return freed;
+        }
+        let freed = freed + message.held();
+        self.messages.remove(at);
+        self.note_arrival(id);
+        freed
+    }
+
+    fn note_arrival(&mut self, id: u64) {
+        if self.config.delivery == Delivery::Latest {
+            // Of values only the newest will ever be taken.
+            if self.arrived.last().is_some_and(|last| last.end > id) || self.taken.last().is_some_and(|t| t.end > id) {
+                return;
+            }
+            self.arrived.clear();
+        }
+        if !self.taken.contains(id) {
+            self.arrived.insert_one(id);
+        }
+    }
+
+    pub(super) fn on_lost(&mut self, id: u64, start: u64, end: u64, fin: bool) {
+        if self.find(id).is_some_and(|message| message.on_lost(start, end, fin)) {
+            self.queue_first(id);
+        }
+    }
+
+    /// Returns how many held bytes that set free.
+    pub(super) fn on_reset_acked(&mut self, id: u64) -> u64 {
+        match self.index(id) {
+            Some(at) if matches!(self.messages[at].phase, Phase::Reset { .. }) => {
+                self.messages.remove(at).map_or(0, |message| message.held())
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn on_reset_lost(&mut self, id: u64) {
+        if let Some(message) = self.find(id)
+            && let Phase::Reset { code, .. } = message.phase
+        {
+            message.phase = Phase::Reset { code, owed: true };
+            self.queue_first(id);
+        }
+    }
+
+    /// The receiving application has them. Returns the held bytes set free; `None` when one was never sent.
+    pub(super) fn handle_taken(&mut self, ids: core::ops::Range<u64>) -> Option<u64> {
+        if ids.end > self.next_id {
+            return None;
+        }
+        let mut freed = 0;
+        // What is taken has arrived, whether or not the acknowledgement was heard.
+        let mut at = self.messages.partition_point(|message| message.id < ids.start);
+        while self.messages.get(at).is_some_and(|message| message.id < ids.end) {
+            if self.messages[at].phase == Phase::Sending && self.messages[at].begun() {
+                freed += self.messages[at].held();
+                self.messages.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        if self.config.delivery == Delivery::Latest {
+            // Older values will not be taken any more.
+            self.arrived.remove(0..ids.end);
+        } else {
+            self.arrived.remove(ids.clone());
+        }
+        self.taken.insert(ids);
+        Some(freed)
+    }
+
+    /// True when everything accepted has arrived.
+    pub(super) fn flushed(&self) -> bool {
+        self.config.delivery == Delivery::Unreliable || self.messages.is_empty()
+    }
+
+    /// True when everything accepted was taken, given up or superseded.
+    pub(super) fn settled(&self) -> bool {
+        self.config.delivery == Delivery::Unreliable || (self.messages.is_empty() && self.arrived.is_empty())
+    }
+
+    pub(super) const fn used(&self) -> bool {
+        self.next_id > 0
+    }
+
+    /// What became of the channel's messages.
+    pub(super) fn report(&self) -> super::ChannelReport {
+        let reliable = self.config.delivery != Delivery::Unreliable;
+        let mut missing = self
+            .messages
+            .iter()
+            .filter(|message| reliable && message.phase == Phase::Sending)
+            .map(|message| MessageId(message.id));
+        let first_missing = missing.next();
+        super::ChannelReport {
+            channel: self.number,
+            taken: self.taken.len(),
+            arrived_unread: self.arrived.len(),
+            not_arrived: u64::from(first_missing.is_some()) + missing.count() as u64,
+            first_unread: self.arrived.first().map(|range| MessageId(range.start)),
+            first_missing,
+        }
+    }
+
+    /// The connection is over: nothing will be sent any more. What was written stays in the report.
+    pub(super) fn drop_content(&mut self) {
+        self.sendable.clear();
+        for message in &mut self.messages {
+            message.drop_content();
+        }
+    }
+}
+
+/// One datagram carries it whole, so it is sent as one chunk or not at all.
+fn is_one_datagram(delivery: Delivery, message: &Outgoing) -> bool {
+    matches!(delivery, Delivery::Latest | Delivery::Unreliable)
+        && message.len.is_some_and(|len| len <= UNRELIABLE_LEN_MAX as u64)
+}
+
+/// Such values replace each other at the receiver, which therefore grants no credit for them.
+fn takes_no_credit(delivery: Delivery, one_datagram: bool) -> bool {
+    one_datagram && matches!(delivery, Delivery::Latest | Delivery::Unreliable)
+}
+
+/// Spends `cost` of both credits where both have `need`; otherwise says which one lacks.
+fn spend(channel: &mut SendCredit, connection: &mut SendCredit, need: u64, cost: u64) -> Option<Filled> {
+    if channel.available() < need {
+        return Some(Filled::Nothing);
+    }
+    if connection.available() < need {
+        return Some(Filled::NoConnectionCredit);
+    }
+    channel.spend(cost);
+    connection.spend(cost);
+    None
+}

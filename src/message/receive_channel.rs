@@ -101,18 +101,16 @@ impl ReceiveChannel {
     }
 
     fn settle(&mut self, id: u64) {
-        match self.delivery {
-            Some(Delivery::Latest | Delivery::Unreliable) => self.next = self.next.max(id + 1),
-            _ => {
-                self.done.insert_one(id);
-                // Where nothing is missing below, one number stands for all.
-                if let Some(first) = self.done.first().filter(|first| first.start <= self.next) {
-                    if self.delivery != Some(Delivery::Ordered) {
-                        self.next = self.next.max(first.end);
-                        self.done.pop_first();
-                    }
-                }
-            }
+        if matches!(self.delivery, Some(Delivery::Latest | Delivery::Unreliable)) {
+            self.next = self.next.max(id + 1);
+            return;
+        }
+        self.done.insert_one(id);
+        // Where nothing is missing below, one number stands for all; in order, that is `surface_in_order`'s work.
+        let lowest = self.done.first().filter(|first| first.start <= self.next);
+        if let (Some(lowest), true) = (lowest, self.delivery != Some(Delivery::Ordered)) {
+            self.next = self.next.max(lowest.end);
+            self.done.pop_first();
         }
     }
 

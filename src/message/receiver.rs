@@ -210,10 +210,10 @@ impl Receiver {
     /// What was told was lost: credit is told anew with what is due now, the rest as it was.
     pub(super) fn on_lost(&mut self, sent: &Sent) {
         match *sent {
+            Sent::CreditConnection if self.credit_queued => {}
             Sent::CreditConnection => {
-                if !core::mem::replace(&mut self.credit_queued, true) {
-                    self.control.push_back(Control::CreditConnection);
-                }
+                self.credit_queued = true;
+                self.control.push_back(Control::CreditConnection);
             }
             Sent::CreditChannel { channel: number } => {
                 let channel = self.channels.get_mut(&number).expect("channels are never removed");

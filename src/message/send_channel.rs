@@ -12,6 +12,8 @@ use crate::wire::{Data, Frame, MessageStart, RangeSet};
 
 /// A message shorter than this is not cut to fill up a packet.
 const CHUNK_LEN_MIN: usize = 256;
+/// Room that a RESET frame takes at the most.
+const RESET_LEN_MAX: usize = 1 + 4 + 8 + 8 + 8;
 
 /// What the connection lends to a channel while it writes a frame.
 pub(super) struct Budget<'a> {
@@ -305,14 +307,12 @@ impl SendChannel {
 
     fn fill_reset(&mut self, at: usize, code: u32, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
         let message = &mut self.messages[at];
-        if !message.begun() {
-            if let Some(no) = spend(&mut self.credit, budget.credit, MESSAGE_COST, MESSAGE_COST) {
-                return no;
-            }
-        }
-        const RESET_LEN_MAX: usize = 1 + 4 + 8 + 8 + 8;
         if budget.room < RESET_LEN_MAX {
             return Filled::NoRoom;
+        }
+        let cost = if message.begun() { 0 } else { MESSAGE_COST };
+        if let Some(no) = spend(&mut self.credit, budget.credit, cost, cost) {
+            return no;
         }
         // What was reserved for a message that goes whole is spent, however much of it was sent.
         let whole = message.len.filter(|len| message.begun() && *len <= budget.whole_max);

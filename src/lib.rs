@@ -1,6 +1,7 @@
 //! Reliable, low-latency messages between machines on one network, over UDP or TCP.
 // The floors, lowest first; a module uses only those above its line here (tests/tidy.rs keeps it).
 pub mod message;
+pub mod proto;
 pub mod slots;
 pub mod time;
 pub mod wire;

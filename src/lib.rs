@@ -4,3 +4,5 @@ pub mod message;
 pub mod slots;
 pub mod time;
 pub mod wire;
+
+pub mod sim;

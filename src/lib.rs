@@ -5,3 +5,5 @@ pub mod proto;
 pub mod slots;
 pub mod time;
 pub mod wire;
+
+pub mod sim;

@@ -2,3 +2,7 @@
 // The floors, lowest first; a module uses only those above its line here (tests/tidy.rs keeps it).
 pub mod time;
 pub mod wire;
+
+pub mod transport;
+
+pub use transport::{Config, Connection, Listener, Message, Transport};

@@ -1,0 +1,48 @@
+//! How a transport behaves: one `Config` for every back end.
+
+use core::time::Duration;
+
+use crate::message::Limits;
+
+/// How a transport behaves. Start from [`Config::insecure_plain`] and change fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Lengths, credit and queues of each connection. See [`Limits`] for units and defaults.
+    pub limits: Limits,
+    /// Silence after which a connection is given up. Default 10 s. A third of it is the keepalive's interval, so an
+    /// idle connection between two living peers stays.
+    pub idle_timeout: Duration,
+    /// How long a call waits to be answered. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How many connections may be established and not yet accepted; whoever comes then is refused as busy. 0: the
+    /// transport does not listen. Default 128.
+    pub backlog: usize,
+    /// How long a waiting thread looks at the socket again and again before it sleeps. This takes the kernel's wake
+    /// (about 25 µs) out of every answer that comes within that time and costs a whole core meanwhile. `None`: it sleeps
+    /// at once. Default `None`.
+    pub busy_poll: Option<Duration>,
+    /// The socket's send buffer to ask for, bytes. The system may give less: see
+    /// [`TransportStats::send_buffer`](super::TransportStats::send_buffer). Default 4 MiB.
+    pub send_buffer: usize,
+    /// The socket's receive buffer to ask for, bytes. The system may give less, and what it gives bounds what the
+    /// peer may have under way. Default 4 MiB.
+    pub receive_buffer: usize,
+}
+
+impl Config {
+    /// The defaults, **without encryption or authentication**: whoever can send packets to this machine can read,
+    /// forge and end every connection. For closed networks, benchmarks and tests.
+    #[must_use]
+    pub fn insecure_plain() -> Self {
+        Self {
+            limits: Limits::default(),
+            idle_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            backlog: 128,
+            busy_poll: None,
+            send_buffer: 4 << 20,
+            receive_buffer: 4 << 20,
+        }
+    }
+}

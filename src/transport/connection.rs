@@ -1,0 +1,294 @@
+//! A connection as an application holds it.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    ConnectError, FlushError, Interest, LINGER, Message, MessageWriter, Ready, RecvError, Stats, Transport, WaitError,
+};
+use crate::message::{ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Select, SendError, State};
+use crate::slots::ConnectionId;
+use crate::time::Timestamp;
+
+/// A connection to one peer. Clones are handles of the same connection, for as many threads as wanted: one may send
+/// while another receives.
+///
+/// [`close`](Self::close) or [`abort`](Self::abort) from any thread ends every blocked call on it with a typed error.
+/// Dropping the last handle (readers and writers of its messages count) never blocks: it starts a close in the
+/// background with a linger of 5 s, which dies with the process; so a program that ends calls `close`.
+#[derive(Clone)]
+pub struct Connection {
+    held: Arc<Held>,
+}
+
+/// What the clones share; the last one to go releases the connection.
+struct Held {
+    transport: Arc<dyn Transport>,
+    id: ConnectionId,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.transport.release(self.id);
+    }
+}
+
+impl Connection {
+    /// Calls `remote` and waits until the connection is established, at most the connect timeout. Blocks.
+    ///
+    /// The peer's application has not necessarily accepted it then: where it refuses, the next call on the connection
+    /// ends with [`End::RefusedByPeer`].
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect(transport: &Arc<dyn Transport>, remote: SocketAddr) -> Result<Self, ConnectError> {
+        let conn = Self::new(Arc::clone(transport), transport.connect(remote)?);
+        conn.wait(Interest::Connected(conn.id()), None)
+            .map_err(|error| ConnectError::Io { remote, source: error.into() })?;
+        match transport.state(conn.id()) {
+            State::Ended(end) => Err(ConnectError::from_end(remote, end)),
+            _ => Ok(conn),
+        }
+    }
+
+    /// Holds a connection of `transport`'s. There must be no other such holder: the last clone releases it.
+    pub(crate) fn new(transport: Arc<dyn Transport>, id: ConnectionId) -> Self {
+        Self { held: Arc::new(Held { transport, id }) }
+    }
+
+    /// Chooses how messages travel on an outgoing channel; before the first is sent there. Default: `Ordered`,
+    /// priority 3. Does not block.
+    ///
+    /// # Errors
+    /// Where it is too late, or the values cannot be.
+    pub fn configure(&self, channel: u16, config: ChannelConfig) -> Result<(), ConfigureError> {
+        self.transport().configure(self.id(), channel, config)
+    }
+
+    /// Sends a message on channel 0 with tag 0. Returns when the library has it. Blocks while the queue is full.
+    ///
+    /// # Errors
+    /// As [`send_on`](Self::send_on).
+    pub fn send(&self, body: impl Into<Bytes>) -> Result<MessageId, SendError> {
+        self.send_on(0, 0, body)
+    }
+
+    /// Sends a message on `channel` with a content tag. Returns when the library has it. Blocks while the queue is full.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::Ended`]; never `WouldBlock`.
+    pub fn send_on(&self, channel: u16, tag: u16, body: impl Into<Bytes>) -> Result<MessageId, SendError> {
+        let body = body.into();
+        loop {
+            match self.transport().send(self.id(), channel, tag, body.clone()) {
+                Err(SendError::WouldBlock) => self.writable(channel)?,
+                other => return other,
+            }
+        }
+    }
+
+    /// As [`send_on`](Self::send_on), without waiting. Does not block.
+    ///
+    /// # Errors
+    /// As [`send_on`](Self::send_on), and [`SendError::WouldBlock`].
+    pub fn try_send_on(&self, channel: u16, tag: u16, body: impl Into<Bytes>) -> Result<MessageId, SendError> {
+        self.transport().send(self.id(), channel, tag, body.into())
+    }
+
+    /// Begins a message that is written piece by piece; `len` is its length where that is known, and it can then not
+    /// be finished with another. Blocks while the queue is full.
+    ///
+    /// # Errors
+    /// As [`send_on`](Self::send_on).
+    pub fn begin(&self, channel: u16, tag: u16, len: Option<u64>) -> Result<MessageWriter, SendError> {
+        loop {
+            match self.transport().begin(self.id(), channel, tag, len) {
+                Err(SendError::WouldBlock) => self.writable(channel)?,
+                other => return other.map(|id| MessageWriter::new(self.clone(), channel, id)),
+            }
+        }
+    }
+
+    /// Waits for the next message, in the order in which they became complete, of any channel but the library's and
+    /// those on which [`recv_on`](Self::recv_on) was ever called. Blocks.
+    ///
+    /// # Errors
+    /// [`RecvError::Ended`], once everything that arrived was received.
+    pub fn recv(&self) -> Result<Message, RecvError> {
+        self.next(Select::Any, None)
+    }
+
+    /// As [`recv`](Self::recv), for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`RecvError::TimedOut`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvError> {
+        self.next(Select::Any, Some(self.transport().now() + timeout))
+    }
+
+    /// As [`recv`](Self::recv), without waiting: `None` where no message is there. Does not block.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn try_recv(&self) -> Result<Option<Message>, RecvError> {
+        self.take(Select::Any)
+    }
+
+    /// Waits for the next message of one channel. Blocks.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_on(&self, channel: u16) -> Result<Message, RecvError> {
+        self.next(Select::One(channel), None)
+    }
+
+    /// As [`recv_on`](Self::recv_on), for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`RecvError::TimedOut`].
+    pub fn recv_on_timeout(&self, channel: u16, timeout: Duration) -> Result<Message, RecvError> {
+        self.next(Select::One(channel), Some(self.transport().now() + timeout))
+    }
+
+    /// As [`recv_on`](Self::recv_on), without waiting. Does not block.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn try_recv_on(&self, channel: u16) -> Result<Option<Message>, RecvError> {
+        self.take(Select::One(channel))
+    }
+
+    /// Waits until everything accepted so far, and meanwhile, has arrived: the peer's library has it, its application
+    /// perhaps not. Superseded `Latest` and all `Unreliable` messages count as arrived. Blocks.
+    ///
+    /// # Errors
+    /// [`FlushError::Ended`].
+    pub fn flush(&self) -> Result<(), FlushError> {
+        self.flushed(None)
+    }
+
+    /// As [`flush`](Self::flush), for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`FlushError::Ended`], [`FlushError::TimedOut`].
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.flushed(Some(self.transport().now() + timeout))
+    }
+
+    /// Closes: nothing more can be sent; waits until the peer's application has taken everything that was sent, at most
+    /// 5 s, and says what became of it. **Blocks.**
+    pub fn close(&self, code: u32) -> CloseReport {
+        self.close_within(code, LINGER)
+    }
+
+    /// As [`close`](Self::close), waiting at most `linger` for the peer's application, and then shortly until the peer
+    /// knows. **Blocks.**
+    pub fn close_within(&self, code: u32, linger: Duration) -> CloseReport {
+        self.transport().close(self.id(), code, linger);
+        if self.wait(Interest::Closed(self.id()), None).is_err() {
+            self.abort(code);
+        }
+        self.transport().close_report(self.id()).unwrap_or_default()
+    }
+
+    /// Ends the connection now; what has not arrived is lost. Does not block.
+    pub fn abort(&self, code: u32) {
+        self.transport().abort(self.id(), code);
+    }
+
+    /// The peer's address; `None` where the transport has forgotten the connection.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.transport().peer_addr(self.id())
+    }
+
+    /// The address of the transport.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.transport().local_addr()
+    }
+
+    /// Where the connection stands in its life. Does not block.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.transport().state(self.id())
+    }
+
+    /// What is known of the connection. Does not block.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.transport().stats(self.id())
+    }
+
+    /// The limits that it has. Does not block.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.transport().limits()
+    }
+
+    /// Its name within the transport, for [`Interest`] and [`Ready`].
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.held.id
+    }
+
+    /// The transport that it belongs to.
+    #[must_use]
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.held.transport
+    }
+
+    fn wait(&self, interest: Interest, until: Option<Timestamp>) -> Result<Ready, WaitError> {
+        self.transport().wait(&[interest], until)
+    }
+
+    fn writable(&self, channel: u16) -> Result<(), SendError> {
+        match self.wait(Interest::Writable(self.id(), channel), None) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(SendError::Ended(End::Broken)),
+        }
+    }
+
+    fn flushed(&self, until: Option<Timestamp>) -> Result<(), FlushError> {
+        match self.wait(Interest::Flushed(self.id()), until) {
+            Ok(_) => {}
+            Err(WaitError::TimedOut) => return Err(FlushError::TimedOut),
+            Err(WaitError::Broken(_)) => return Err(FlushError::Ended(End::Broken)),
+        }
+        match self.state() {
+            State::Ended(end) => Err(FlushError::Ended(end)),
+            _ => Ok(()),
+        }
+    }
+
+    fn next(&self, select: Select, until: Option<Timestamp>) -> Result<Message, RecvError> {
+        loop {
+            if let Some(message) = self.take(select)? {
+                return Ok(message);
+            }
+            match self.wait(Interest::Readable(self.id(), select), until) {
+                Ok(_) => {}
+                Err(WaitError::TimedOut) => return Err(RecvError::TimedOut),
+                Err(WaitError::Broken(_)) => return Err(RecvError::Ended(End::Broken)),
+            }
+        }
+    }
+
+    fn take(&self, select: Select) -> Result<Option<Message>, RecvError> {
+        let arrival = self.transport().recv(self.id(), select).map_err(RecvError::Ended)?;
+        Ok(arrival.map(|arrival| Message::new(self, arrival)))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id())
+            .field("peer_addr", &self.peer_addr())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! One bound address with any number of connections, whatever carries them: the [`Transport`] trait, its back ends and
+//! the handles over it.
+//!
+//! This floor has the sockets, the threads and the clock. It must not know how a datagram is laid out or when a packet
+//! counts as lost: that is `wire`'s and `proto`'s. Above it nobody touches `std::time` or `std::thread`, so that the
+//! same program runs over a simulated network.
+
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::message::{
+    Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, ReadError, Select, SendError, State,
+    WriteError,
+};
+use crate::slots::ConnectionId;
+use crate::time::Timestamp;
+
+mod clock;
+mod config;
+mod connection;
+mod error;
+mod interest;
+mod listener;
+mod message;
+mod reader;
+mod spawn;
+mod stats;
+mod writer;
+
+pub use config::Config;
+pub use connection::Connection;
+pub use error::{AcceptError, BindError, ConnectError, FlushError, IntoBytesError, RecvError, WaitError};
+pub use interest::{Interest, Ready, WaitSlot};
+pub use listener::{Incoming, Listener};
+pub use message::{Body, Message};
+pub use reader::MessageReader;
+pub use spawn::{JoinHandle, Joiner, Panicked};
+pub use stats::{Stats, TransportStats};
+pub use writer::MessageWriter;
+
+/// How long a connection whose last handle was dropped waits, in the background, until the peer's application has
+/// taken what was sent. Also the linger of [`Connection::close`].
+pub const LINGER: Duration = Duration::from_secs(5);
+
+/// What to do with a connection that a peer established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Take it.
+    Accept,
+    /// Do not take it; the peer's calls end with this code.
+    Refuse(u32),
+}
+
+/// One bound address with any number of connections.
+///
+/// The verbs never wait: what is not possible now is answered with "would block", and [`wait`](Self::wait) (for
+/// threads) or [`poll_wait`](Self::poll_wait) (for tasks) tells when it is. A thread that waits does the transport's
+/// work meanwhile: it reads the socket itself, for everybody. So the shortest way from a datagram to its message is
+/// *one* thread waiting per transport; where several wait, one reads and wakes the others.
+///
+/// A connection that is unknown, because it was [released](Self::release), behaves as one that was closed with code 0.
+///
+/// Most programs use the handles instead: [`Listener`], [`Connection`].
+pub trait Transport: Send + Sync {
+    /// The address that it is bound to. Does not block.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// The address of a connection's peer, while the connection is known. Does not block.
+    fn peer_addr(&self, conn: ConnectionId) -> Option<SocketAddr>;
+
+    /// The limits that every connection of this transport has. Does not block.
+    fn limits(&self) -> Limits;
+
+    /// What is known of one connection; empty where it is not known. Does not wait.
+    fn stats(&self, conn: ConnectionId) -> Stats;
+
+    /// What is known of the transport. Does not wait.
+    fn transport_stats(&self) -> TransportStats;
+
+    /// Begins to call `remote`. [`Interest::Connected`] holds when that has led to something; [`state`](Self::state)
+    /// then says to what. What is sent before waits for it.
+    ///
+    /// # Errors
+    /// Where the call cannot even begin.
+    fn connect(&self, remote: SocketAddr) -> Result<ConnectionId, ConnectError>;
+
+    /// The next connection that a peer established, if there is one. It is taken out of the backlog when it is
+    /// [answered](Self::answer).
+    ///
+    /// # Errors
+    /// Where the transport does not listen.
+    fn incoming(&self) -> Result<Option<ConnectionId>, AcceptError>;
+
+    /// Says whether a connection that [`incoming`](Self::incoming) gave is wanted. A refused one is released with it.
+    fn answer(&self, conn: ConnectionId, answer: Answer);
+
+    /// Where the connection stands in its life.
+    fn state(&self, conn: ConnectionId) -> State;
+
+    /// Chooses how messages travel on an outgoing channel. Default: `Ordered`, priority 3.
+    ///
+    /// # Errors
+    /// Where the channel's mode is fixed by a message already sent, or the values cannot be.
+    fn configure(&self, conn: ConnectionId, channel: u16, config: ChannelConfig) -> Result<(), ConfigureError>;
+
+    /// Queues a message. The library has it then; whether the peer does, [`Interest::Flushed`] tells.
+    ///
+    /// # Errors
+    /// `WouldBlock` while the queue is full ([`Interest::Writable`] tells when it is not); `TooLarge`; `Closing` or
+    /// `Ended`.
+    fn send(&self, conn: ConnectionId, channel: u16, tag: u16, body: Bytes) -> Result<MessageId, SendError>;
+
+    /// Begins a message that is written piece by piece, of length `len` where that is known.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    fn begin(&self, conn: ConnectionId, channel: u16, tag: u16, len: Option<u64>) -> Result<MessageId, SendError>;
+
+    /// Adds to a message that was begun; returns how many bytes were taken, at least one unless `bytes` is empty.
+    ///
+    /// # Errors
+    /// `WouldBlock` while the queue is full ([`Interest::StreamWritable`] tells when it is not); `Stopped` where the
+    /// peer does not want the rest; `Length`; `Unknown` where it is finished or was reset; `Ended`.
+    fn write(&self, conn: ConnectionId, channel: u16, id: MessageId, bytes: &[u8]) -> Result<usize, WriteError>;
+
+    /// Ends a message that was begun.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), without `WouldBlock`.
+    fn finish(&self, conn: ConnectionId, channel: u16, id: MessageId) -> Result<(), WriteError>;
+
+    /// Gives a message up that was begun; the peer's reader fails with `code`.
+    fn reset(&self, conn: ConnectionId, channel: u16, id: MessageId, code: u32);
+
+    /// Takes the next message, if there is one. `Select::Any`: in the order in which they became complete, never of
+    /// library channels nor of a channel on which `Select::One` was ever asked for on this connection.
+    ///
+    /// # Errors
+    /// Why the connection is no more, once everything that arrived was taken.
+    fn recv(&self, conn: ConnectionId, select: Select) -> Result<Option<Arrival>, End>;
+
+    /// Reads from a message that arrived as a stream; 0 is its end (where `buf` is not empty).
+    ///
+    /// # Errors
+    /// `WouldBlock` while nothing is there ([`Interest::StreamReadable`] tells when); `Reset` where the peer gave it
+    /// up; `Unknown` where it was read to its end or stopped; `Ended`.
+    fn read(&self, conn: ConnectionId, channel: u16, id: MessageId, buf: &mut [u8]) -> Result<usize, ReadError>;
+
+    /// Tells the peer that the rest of an incoming stream is not wanted.
+    fn stop(&self, conn: ConnectionId, channel: u16, id: MessageId, code: u32);
+
+    /// Begins to close: nothing more can be sent, and when the peer's application has taken everything, or `linger` is
+    /// over, the connection ends. [`Interest::Closed`] holds when that has happened.
+    fn close(&self, conn: ConnectionId, code: u32, linger: Duration);
+
+    /// What became of everything that was sent, once a close of ours is over.
+    fn close_report(&self, conn: ConnectionId) -> Option<CloseReport>;
+
+    /// Ends the connection now; what has not arrived is lost.
+    fn abort(&self, conn: ConnectionId, code: u32);
+
+    /// No handle is left: the transport closes the connection in the background, unless it is closing already, with
+    /// code 0 and a linger of [`LINGER`], and then forgets it. Never blocks; what is under way dies with the process.
+    fn release(&self, conn: ConnectionId);
+
+    /// Waits until one of `interests` holds, at most until `until` (`None`: for ever), and says which. Returns at once
+    /// where one already holds. **Blocks**, and does the transport's I/O meanwhile.
+    ///
+    /// # Errors
+    /// `TimedOut`, or `Broken` where the transport itself failed.
+    fn wait(&self, interests: &[Interest], until: Option<Timestamp>) -> Result<Ready, WaitError>;
+
+    /// As [`wait`](Self::wait), for tasks: pending until the task is woken. `slot` is the task's place among those who
+    /// wait; dropping it gives the place up, so a future over this may be dropped at any time and nothing is lost.
+    fn poll_wait(
+        &self,
+        slot: &mut WaitSlot,
+        interests: &[Interest],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Ready, WaitError>>;
+
+    /// The transport's clock.
+    fn now(&self) -> Timestamp;
+
+    /// Blocks the calling thread until `until`. Connections are served meanwhile.
+    fn sleep_until(&self, until: Timestamp);
+
+    /// Runs `main` on a thread of its own. Use `spawn` of `dyn Transport`, which hands back a result.
+    ///
+    /// # Errors
+    /// What the operating system says where it gives no more threads.
+    fn spawn_thread(&self, name: &str, main: Box<dyn FnOnce() + Send>) -> std::io::Result<Joiner>;
+}

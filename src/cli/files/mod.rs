@@ -1,5 +1,10 @@
 //! `udpair send` and `udpair recv`: files and whole trees, as `spec/files.md` says.
 
+mod message;
+mod name;
+mod outcome;
+mod tree;
+
 use super::args::{RecvArgs, SendArgs, resolve};
 use super::exit::{Exit, Failure};
 

@@ -1,0 +1,93 @@
+//! The tool's exit codes: part of its interface, listed in its help and never renumbered.
+
+use std::process::ExitCode;
+
+/// How a run of the tool ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Everything that was asked for was done.
+    Ok = 0,
+    /// Anything that has no code of its own.
+    Other = 1,
+    /// The arguments make no sense, or `--insecure-plain` is missing.
+    Usage = 2,
+    /// The peer does not listen, is busy, or refused.
+    Refused = 3,
+    /// The peer never answered, or fell silent.
+    Timeout = 4,
+    /// The receiving disk is full.
+    DiskFull = 5,
+    /// No permission, here or at the peer.
+    Permission = 6,
+    /// An address that cannot be understood, resolved or bound.
+    BadAddress = 7,
+    /// Some files did not arrive, for several reasons or for one without a code of its own.
+    SomeFailed = 8,
+    /// What arrived is not what was sent.
+    Integrity = 9,
+    /// Interrupted from the keyboard or by a signal.
+    Interrupted = 130,
+}
+
+/// The codes as the help shows them.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+    0  all done
+    1  anything that has no code of its own
+    2  wrong arguments, or --insecure-plain is missing
+    3  refused: the peer does not listen, is busy, or said no
+    4  timeout: the peer never answered, or fell silent
+    5  the receiving disk is full
+    6  no permission
+    7  bad address: not understood, not resolved, or not to be bound
+    8  some files failed, the others arrived
+    9  integrity: what arrived is not what was sent
+  130  interrupted";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a run ended early: a code for scripts, a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The code.
+    pub(crate) exit: Exit,
+    /// One sentence, lower case, without a full stop.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// Ends with `exit` after printing `message`.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_code() {
+        let all = [
+            Exit::Ok,
+            Exit::Other,
+            Exit::Usage,
+            Exit::Refused,
+            Exit::Timeout,
+            Exit::DiskFull,
+            Exit::Permission,
+            Exit::BadAddress,
+            Exit::SomeFailed,
+            Exit::Integrity,
+            Exit::Interrupted,
+        ];
+        let listed: Vec<u8> =
+            EXIT_CODES.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+        assert_eq!(listed, all.map(|exit| exit as u8));
+    }
+}

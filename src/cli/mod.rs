@@ -1,0 +1,37 @@
+//! The tool: arguments in, an exit code out. Each subcommand lives in a module of its own.
+
+pub(crate) mod args;
+pub(crate) mod exit;
+mod files;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::Failure;
+
+/// Runs the subcommand that the arguments ask for; says on stderr what went wrong.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let done = match cli.command {
+        Command::Send(args) => files::send(&args),
+        Command::Recv(args) => files::recv(&args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, message }) => {
+            eprintln!("udpair: {message}");
+            exit.into()
+        }
+    }
+}
+
+/// Help and version are answers, not mistakes.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Where even printing fails there is nobody left to tell.
+    let _ = error.print();
+    if error.use_stderr() { exit::Exit::Usage.into() } else { exit::Exit::Ok.into() }
+}

@@ -41,6 +41,8 @@ pub struct Outcome<F> {
     pub acked_marked: u64,
     /// True when the largest acknowledged number rose.
     pub advanced: bool,
+    /// When the newest of the newly acknowledged packets was sent.
+    pub newest_sent_at: Timestamp,
     /// The largest number in an ACK frame of ours that is now known to have arrived.
     pub ack_acked: Option<u64>,
     /// The lengths of packets found lost.
@@ -65,6 +67,7 @@ impl<F> Default for Outcome<F> {
             acked_len_max: 0,
             acked_marked: 0,
             advanced: false,
+            newest_sent_at: Timestamp::ZERO,
             ack_acked: None,
             lost: Vec::new(),
             congestion: false,
@@ -316,6 +319,7 @@ impl<F: Default> Recovery<F> {
     fn on_packet_acked(&mut self, packet: Packet<F>, out: &mut Outcome<F>) {
         out.ack_acked = out.ack_acked.max(packet.ack_largest);
         out.acked_marked += u64::from(packet.marked);
+        out.newest_sent_at = out.newest_sent_at.max(packet.sent_at);
         match packet.kind {
             Kind::AckOnly => return,
             Kind::MtuProbe => out.mtu_probe = Some((packet.len, true)),

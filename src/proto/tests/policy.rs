@@ -1,0 +1,1 @@
+//! Acknowledgements: counted datagram by datagram.

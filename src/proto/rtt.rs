@@ -4,6 +4,7 @@ use core::time::Duration;
 
 /// Assumed before the first sample: long for a LAN, short for a handshake that lost its sample.
 const INITIAL: Duration = Duration::from_millis(25);
+const INITIAL_VARIANCE: Duration = Duration::from_micros(12_500);
 /// The least probe timeout while fewer than [`SAMPLES_FEW`] samples speak for a shorter one.
 const PTO_FLOOR_EARLY: Duration = Duration::from_millis(1);
 /// The least probe timeout ever.
@@ -33,7 +34,7 @@ impl Rtt {
             latest: INITIAL,
             min: INITIAL,
             smoothed: INITIAL,
-            variance: Duration::from_nanos(INITIAL.as_nanos() as u64 / 2),
+            variance: INITIAL_VARIANCE,
             samples: 0,
             granularity,
             peer_ack_delay_max: Duration::ZERO,

@@ -28,8 +28,8 @@ fn handshakes_succeed_under_any_loss_and_duplication() {
             Faults { loss_percent: 30, duplicate_percent: 30, jitter: Duration::from_millis(1), ..Faults::default() };
         let (mut net, ids) = Net::connected(seed, [Config::default(), Config::default()], faults);
         net.run_for(Duration::from_secs(2));
-        for host in 0..2 {
-            assert_eq!(net.messages(host, ids[host]).state(), State::Open, "seed {seed}");
+        for (host, id) in ids.into_iter().enumerate() {
+            assert_eq!(net.messages(host, id).state(), State::Open, "seed {seed}");
             assert_eq!(net.hosts[host].len(), 1, "seed {seed}: one connection only");
         }
     }

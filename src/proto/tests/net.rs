@@ -42,11 +42,13 @@ impl Default for Faults {
 /// A datagram on its way, or one that was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Datagram {
-    pub(super) sent_at: Timestamp,
     pub(super) from: usize,
     pub(super) ecn: Option<Ecn>,
     pub(super) bytes: Vec<u8>,
 }
+
+/// True for a datagram that is to be lost.
+pub(super) type Rule = Box<dyn FnMut(&Datagram) -> bool>;
 
 pub(super) struct Net {
     pub(super) hosts: [Endpoint; 2],
@@ -57,7 +59,7 @@ pub(super) struct Net {
     /// Whether a host's application waits when it has nothing to do (else it computes, and the keeper runs things).
     pub(super) waits: [bool; 2],
     /// Loses every datagram for which it says so.
-    pub(super) rule: Option<Box<dyn FnMut(&Datagram) -> bool>>,
+    pub(super) rule: Option<Rule>,
     /// What is in the air by time of arrival and order of sending.
     air: BTreeMap<(Timestamp, u64), Datagram>,
     sent: u64,
@@ -168,7 +170,7 @@ impl Net {
 
     fn send(&mut self, from: usize, to: SocketAddr, ecn: Option<Ecn>, bytes: Vec<u8>) {
         assert_eq!(to, address(1 - from), "there are only two hosts");
-        let datagram = Datagram { sent_at: self.now, from, ecn: ecn.filter(|_| self.faults.marks), bytes };
+        let datagram = Datagram { from, ecn: ecn.filter(|_| self.faults.marks), bytes };
         self.log.push(datagram.clone());
         let copies = 1 + u32::from(self.chance(self.faults.duplicate_percent));
         for _ in 0..copies {

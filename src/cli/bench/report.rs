@@ -1,0 +1,80 @@
+//! Results for people: tables, ratios, and who was faster where that can be told.
+
+use std::io::Write;
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+
+use super::client::Ran;
+use super::error::Error;
+
+/// Writes `text` to `out`.
+pub(crate) fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::io("print the result"))
+}
+
+/// One run, a line for each figure.
+pub(crate) fn one_run(ran: &Ran) -> String {
+    let record = &ran.record;
+    let mut table = table();
+    let mut line = |name: &str, value: String| {
+        table.add_row([name.to_owned(), value]);
+    };
+    line("transport", record.transport.to_string());
+    let delivery = record.delivery.map_or(String::new(), |delivery| format!(", {delivery}"));
+    line("workload", format!("{} of {} bytes{delivery}", record.workload, record.size));
+    line("sent", record.sent.to_string());
+    line("received", format!("{}{}", record.received, missing(record.sent, record.received)));
+    for (name, us) in
+        [("p50", record.p50_us), ("p99", record.p99_us), ("p99.9", record.p999_us), ("max", record.max_us)]
+    {
+        if let Some(us) = us {
+            line(name, format!("{} µs", short(us)));
+        }
+    }
+    line("seconds", format!("{:.3}", record.seconds));
+    if let Some(bps) = record.goodput_bps {
+        line("goodput", format!("{} Gbit/s", short(bps / 1e9)));
+    }
+    line("CPU seconds", format!("{:.3} here, {:.3} at the server", record.cpu_s_client, record.cpu_s_server));
+    if let Some(here) = &record.controller {
+        let there = ran.server.controller.as_deref().unwrap_or("unknown");
+        line("congestion controller", format!("{here} here, {there} at the server"));
+    }
+    if let Some(retransmits) = record.retransmits {
+        line("retransmits", retransmits.to_string());
+    }
+    if let Some(mtu) = record.path_mtu {
+        line("path MTU", format!("{mtu} bytes of UDP payload"));
+    }
+    if let Some(buffer) = ran.server.receive_buffer {
+        line("server's receive buffer", format!("{} KiB", buffer >> 10));
+    }
+    table.to_string()
+}
+
+fn missing(sent: u64, received: u64) -> String {
+    if received >= sent {
+        return String::new();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share to two digits")]
+    let share = (sent - received) as f64 / sent as f64;
+    format!(" ({} % missing)", short(share * 100.0))
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table
+}
+
+/// Three digits or so.
+fn short(value: f64) -> String {
+    if value < 10.0 {
+        format!("{value:.2}")
+    } else if value < 100.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}

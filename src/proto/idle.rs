@@ -101,7 +101,7 @@ mod tests {
         idle.on_asked(ms(3_000));
         /*  3,001 ms */
         idle.on_received(ms(3_001)); // its acknowledgement
-        
+
         /*  6,001 ms */
         assert_eq!(idle.handle_timeout(ms(6_001)), Silence::KeepAlive);
     }
@@ -115,7 +115,7 @@ mod tests {
         idle.on_asked(ms(2_000));
         /*  8,000 ms */
         idle.on_asked(ms(8_000)); // a probe
-        
+
         /* 10,999 ms */
         assert_ne!(idle.handle_timeout(ms(10_999)), Silence::TimedOut);
         /* 11,000 ms */

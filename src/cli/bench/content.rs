@@ -63,7 +63,7 @@ impl Content {
         let start = out.len();
         out.extend_from_slice(&self.pattern[from..from + self.size]);
         if self.numbered {
-            out[start..start + NUMBER_LEN].copy_from_slice(&n.to_le_bytes());
+            out[start..start + NUMBER_LEN].copy_from_slice(&n.to_be_bytes());
         }
     }
 
@@ -71,7 +71,7 @@ impl Content {
     pub(crate) fn number(&self, body: &[u8]) -> Result<u64, Error> {
         debug_assert!(self.numbered);
         let head = body.first_chunk::<NUMBER_LEN>().ok_or(Error::Length { len: body.len(), size: self.size })?;
-        Ok(u64::from_le_bytes(*head))
+        Ok(u64::from_be_bytes(*head))
     }
 
     /// Whether `body` is, byte for byte, message `n`.
@@ -109,7 +109,7 @@ fn last_offset() -> usize {
     offset(PERIOD - 1)
 }
 
-/// `len` bytes that do not repeat: xorshift64 (Marsaglia 2003) from a fixed start, eight bytes a step, little-endian.
+/// `len` bytes that do not repeat: xorshift64 (Marsaglia 2003) from a fixed start, eight bytes a step, big-endian.
 fn pattern(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(len + NUMBER_LEN);
@@ -117,7 +117,7 @@ fn pattern(len: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
+        bytes.extend_from_slice(&state.to_be_bytes());
     }
     bytes.truncate(len);
     bytes
@@ -178,6 +178,6 @@ mod tests {
 
     #[test]
     fn the_pattern_is_the_one_in_the_spec() {
-        assert_eq!(pattern(9), [0xad, 0x4d, 0xf3, 0x0b, 0xae, 0x77, 0x1b, 0xdc, 0x76]);
+        assert_eq!(pattern(9), [0xdc, 0x1b, 0x77, 0xae, 0x0b, 0xf3, 0x4d, 0xad, 0x64]);
     }
 }

@@ -152,7 +152,8 @@ pub(crate) fn size_max(transport: Transport, delivery: Option<Delivery>) -> usiz
     }
 }
 
-fn size_default(transport: Transport, workload: Workload) -> usize {
+/// Bytes of a message where nothing else is asked for.
+pub(crate) fn size_default(transport: Transport, workload: Workload) -> usize {
     match workload {
         Workload::Echo => 64,
         Workload::Rate => 1_024,

@@ -44,7 +44,7 @@ impl Sender {
         let start = index(from % PERIOD) * size;
         let contents = &mut self.ring[start..start + index(count) * size];
         for (n, datagram) in (from..).zip(contents.chunks_exact_mut(size)) {
-            datagram[..NUMBER_LEN].copy_from_slice(&n.to_le_bytes());
+            datagram[..NUMBER_LEN].copy_from_slice(&n.to_be_bytes());
         }
         let segment_size = (count > 1).then_some(size);
         let transmit = Transmit { destination: self.to, ecn: None, contents, segment_size, src_ip: None };

@@ -29,12 +29,12 @@ pub(crate) fn one_run(ran: &Ran) -> String {
         [("p50", record.p50_us), ("p99", record.p99_us), ("p99.9", record.p999_us), ("max", record.max_us)]
     {
         if let Some(us) = us {
-            line(name, format!("{} µs", short(us)));
+            line(name, format!("{} µs", number(us)));
         }
     }
     line("seconds", format!("{:.3}", record.seconds));
     if let Some(bps) = record.goodput_bps {
-        line("goodput", format!("{} Gbit/s", short(bps / 1e9)));
+        line("goodput", format!("{} Gbit/s", number(bps / 1e9)));
     }
     line("CPU seconds", format!("{:.3} here, {:.3} at the server", record.cpu_s_client, record.cpu_s_server));
     if let Some(here) = &record.controller {
@@ -59,17 +59,18 @@ fn missing(sent: u64, received: u64) -> String {
     }
     #[expect(clippy::cast_precision_loss, reason = "a share to two digits")]
     let share = (sent - received) as f64 / sent as f64;
-    format!(" ({} % missing)", short(share * 100.0))
+    format!(" ({} % missing)", number(share * 100.0))
 }
 
-fn table() -> Table {
+/// An empty one, in the style of all.
+pub(crate) fn table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table
 }
 
 /// Three digits or so.
-fn short(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value < 10.0 {
         format!("{value:.2}")
     } else if value < 100.0 {

@@ -74,7 +74,7 @@ fn a_packet_three_below_the_largest_acknowledged_is_lost_at_once_and_two_below_a
     let mut ladder = Ladder::settled();
     /*  2,000 */
     ladder.send(2_000, 4); // 1 2 3 4
-    
+
     /*  3,000 */
     assert_eq!(ladder.ack(3_000, &[4..5]), (vec![4], vec![1]));
     assert!(ladder.out.congestion);
@@ -94,13 +94,13 @@ fn losses_of_packets_sent_before_the_event_belong_to_it_later_ones_begin_another
     let mut ladder = Ladder::settled();
     /*  2,000 */
     ladder.send(2_000, 8); // 1..=8
-    
+
     /*  3,000 */
     ladder.ack(3_000, &[4..5]);
     assert!(ladder.out.congestion);
     /*  3,010 */
     ladder.send(3_010, 4); // 9..=12
-    
+
     /*  3,020 */
     assert_eq!(ladder.ack(3_020, &[8..9]).1, [2, 3, 5]);
     assert!(!ladder.out.congestion);
@@ -174,10 +174,10 @@ fn when_every_lost_packet_of_an_event_arrives_after_all_it_is_undone() {
     let mut ladder = Ladder::settled();
     /*  2,000 */
     ladder.send(2_000, 5); // 1..=5
-    
+
     /*  2,080 */
     ladder.send(2_080, 10); // 6..=15
-    
+
     /*  3,000 */
     assert_eq!(ladder.ack(3_000, &[5..6]).1, [1, 2]);
     assert!(ladder.out.congestion);

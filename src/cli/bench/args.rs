@@ -116,6 +116,9 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// In the order of the tables.
+    pub(crate) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::RawTcp, Self::RawUdp];
+
     /// A bare socket, without udpair's protocol.
     pub(crate) fn is_raw(self) -> bool {
         matches!(self, Self::RawTcp | Self::RawUdp)

@@ -8,7 +8,7 @@ use super::args::{Transport, Workload};
 use super::client::Ran;
 use super::environment::Environment;
 use super::json::Record;
-use super::local::{ECHO_SIZES, TRANSPORTS};
+use super::local::ECHO_SIZES;
 use super::report::{number, table};
 use super::stats::{Interval, Order};
 
@@ -73,7 +73,7 @@ impl Runs<'_> {
         let mut table = table();
         table.set_header(["bytes", "transport", "p50", "p99", "p99.9", "max", "p50 / raw-tcp", "p99 / raw-tcp"]);
         for size in ECHO_SIZES {
-            for transport in TRANSPORTS {
+            for transport in Transport::ALL {
                 let Some(p50) = self.echo(transport, size, |record| record.p50_us) else { continue };
                 let cell = |figure| self.echo(transport, size, figure);
                 let ratio = |figure| self.ratio(transport, Workload::Echo, Some(size), figure);
@@ -96,7 +96,7 @@ impl Runs<'_> {
     fn bulk_table(&self) -> String {
         let mut table = table();
         table.set_header(["transport", "Gbit/s", "CPU s/GB", "Gbit/s / raw-tcp", "CPU / raw-tcp", "missing %"]);
-        for transport in TRANSPORTS {
+        for transport in Transport::ALL {
             let Some(gbps) = self.bulk(transport, gbps) else { continue };
             let ratio = |figure| self.ratio(transport, Workload::Bulk, None, figure);
             table.add_row([
@@ -139,7 +139,7 @@ impl Runs<'_> {
                 Some((transport, ran.record.controller.clone()?, there))
             })
         };
-        TRANSPORTS.into_iter().filter_map(of).collect()
+        Transport::ALL.into_iter().filter_map(of).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use super::processors::Halves;
 use super::{json, report};
 use crate::cli::exit::{Exit, Failure};
 
-/// What is compared, in the order of the tables.
+/// What is compared.
 pub(crate) const TRANSPORTS: [Transport; 2] = [Transport::RawTcp, Transport::RawUdp];
 
 /// Sizes of the messages that are echoed.

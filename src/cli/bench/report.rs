@@ -79,3 +79,33 @@ pub(crate) fn number(value: f64) -> String {
         format!("{value:.0}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::{Transport, Workload};
+    use super::super::control::Ready;
+    use super::super::json::tests::example;
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits_or_so() {
+        assert_eq!([0.0, 9.876, 98.76, 987.6].map(number), ["0.00", "9.88", "98.8", "988"]);
+    }
+
+    #[test]
+    fn a_run_shows_what_it_has_and_nothing_else() {
+        let server = Ready { controller: Some("there".to_owned()), receive_buffer: Some(8 << 20), token: None };
+        let mut ran = Ran { record: example(Transport::Udp, Workload::Echo), server };
+        let text = one_run(&ran);
+        for word in ["udp", "echo of 64 bytes", "9 (10.0 % missing)", "63.2 µs", "95.5 µs", "8192 KiB"] {
+            assert!(text.contains(word), "{word}:\n{text}");
+        }
+        for word in ["goodput", "controller", "retransmits", "MTU"] {
+            assert!(!text.contains(word), "{word}:\n{text}");
+        }
+        ran.record.controller = Some("here".to_owned());
+        ran.record.goodput_bps = Some(12.5e9);
+        let text = one_run(&ran);
+        assert!(text.contains("here here, there at the server") && text.contains("12.5 Gbit/s"), "{text}");
+    }
+}

@@ -286,3 +286,160 @@ fn record(plan: &Plan, link: &impl ClientLink, done: Done) -> Record {
 fn bits(bytes: u64) -> f64 {
     bytes as f64 * 8.0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bytes::Bytes;
+
+    use super::super::link::{Facts, Link};
+    use super::*;
+
+    const HZ: f64 = 1_000.0;
+
+    fn answers(numbered: bool, messages: u64) -> Answers {
+        let schedule = Schedule { start: clock::now(), rate_hz: HZ, messages };
+        Answers::new(Content::new(16, numbered), schedule)
+    }
+
+    /// Takes the answer to message `n`, `us` after it was due.
+    fn take(answers: &mut Answers, n: u64, us: u64) {
+        let now = answers.schedule.due(n) + Duration::from_micros(us);
+        answers.take(&answers.content.body(n), n + 1, now).unwrap();
+    }
+
+    #[track_caller]
+    fn check(got: Option<f64>, expected: f64) {
+        let got = got.expect("something was counted");
+        assert!((got - expected).abs() <= expected / 1_000.0, "{got} is not {expected}");
+    }
+
+    #[test]
+    fn latency_counts_from_when_the_message_was_due() {
+        let mut answers = answers(false, 2);
+        take(&mut answers, 0, 100);
+        take(&mut answers, 1, 300);
+        let (received, latencies) = answers.finish();
+        assert_eq!(received, 2);
+        check(latencies.quantile_us(0.5), 100.0);
+        check(latencies.max_us(), 300.0);
+    }
+
+    #[test]
+    fn the_unanswered_count_in_every_percentile_until_the_end_of_the_drain() {
+        let mut answers = answers(true, 100);
+        (0..100).filter(|n| ![10, 99].contains(n)).for_each(|n| take(&mut answers, n, 50));
+        let (received, latencies) = answers.finish();
+        assert_eq!((received, latencies.len()), (98, 100));
+        check(latencies.quantile_us(0.5), 50.0);
+        // Message 99 was due at the last moment, message 10 a further 89 ms earlier.
+        check(latencies.quantile_us(0.99), 2_000_000.0);
+        check(latencies.max_us(), 2_089_000.0);
+    }
+
+    #[test]
+    fn nothing_answered_is_all_drain() {
+        let (received, latencies) = answers(true, 10).finish();
+        assert_eq!((received, latencies.len()), (0, 10));
+        check(latencies.quantile_us(0.5), 2_005_000.0);
+    }
+
+    #[test]
+    fn an_answer_that_comes_twice_counts_once() {
+        let mut answers = answers(true, 3);
+        take(&mut answers, 1, 50);
+        take(&mut answers, 1, 70);
+        take(&mut answers, 0, 90);
+        let (received, latencies) = answers.finish();
+        assert_eq!((received, latencies.len()), (2, 3));
+    }
+
+    #[test]
+    fn an_answer_to_what_was_not_sent_is_an_error() {
+        let mut answers = answers(true, 3);
+        let now = clock::now();
+        answers.take(&answers.content.body(2), 2, now).unwrap_err();
+        answers.take(&answers.content.body(1), 2, now).unwrap();
+    }
+
+    #[test]
+    fn no_rounding_adds_up_over_a_long_schedule() {
+        let schedule = Schedule { start: clock::now(), rate_hz: 3.0, messages: 3_000_001 };
+        assert_eq!(schedule.due(3_000_000) - schedule.start, Duration::from_secs(1_000_000));
+        assert_eq!(schedule.over() - schedule.start, Duration::from_secs(1_000_002));
+    }
+
+    /// Answers as it is told to.
+    struct Script {
+        hears: VecDeque<Option<u64>>,
+        content: Content,
+        body: Bytes,
+    }
+
+    impl Link for Script {
+        fn recv(&mut self, _wait: Option<Duration>) -> Result<Heard, Error> {
+            let Some(n) = self.hears.pop_front().expect("asked for more than there is") else {
+                return Ok(Heard::Nothing);
+            };
+            self.body = self.content.body(n);
+            Ok(Heard::Body)
+        }
+
+        fn body(&self) -> &[u8] {
+            &self.body
+        }
+    }
+
+    impl ClientLink for Script {
+        fn send(&mut self, _body: &Bytes) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn try_send(&mut self, _body: &Bytes) -> Result<bool, Error> {
+            Ok(true)
+        }
+
+        fn end(&mut self, _sent: u64) -> Result<Outcome, Error> {
+            Ok(Outcome::default())
+        }
+
+        fn facts(&self) -> Facts {
+            Facts::default()
+        }
+
+        fn reason(&mut self) -> Option<String> {
+            None
+        }
+    }
+
+    /// Pings three times; an answer is given up at the first silence.
+    fn ping_thrice(hears: &[Option<u64>]) -> Result<(u64, u64), Error> {
+        let content = Content::new(16, true);
+        let mut link = Script { hears: hears.iter().copied().collect(), content: content.clone(), body: Bytes::new() };
+        let mut pings = Pings { link: &mut link, content, wait: Some(Duration::ZERO), next: 0 };
+        let done = pings.run(Until::from(Amount::Count(3)), &mut Latencies::new());
+        assert!(done.is_err() || link.hears.is_empty());
+        done
+    }
+
+    #[test]
+    fn a_late_answer_is_not_taken_for_the_next_one() {
+        assert_eq!(ping_thrice(&[Some(0), Some(1), Some(2)]).unwrap(), (3, 3));
+        assert_eq!(ping_thrice(&[Some(0), None, Some(2)]).unwrap(), (3, 2));
+        assert_eq!(ping_thrice(&[Some(0), None, Some(1)]).unwrap(), (3, 1));
+    }
+
+    #[test]
+    fn an_answer_from_the_future_is_an_error() {
+        ping_thrice(&[Some(1)]).unwrap_err();
+    }
+
+    #[test]
+    fn the_warm_up_is_a_tenth_within_limits() {
+        let of_count = |count| warm_up(Amount::Count(count)).messages;
+        assert_eq!([of_count(9), of_count(10), of_count(1_000), of_count(1_000_000)], [0, 1, 100, 100]);
+        assert_eq!(warm_up(Amount::For(Duration::from_millis(50))).time, Duration::from_millis(5));
+        assert_eq!(warm_up(Amount::For(Duration::from_secs(50))).time, WARM_UP_MAX);
+    }
+}

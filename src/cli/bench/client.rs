@@ -56,7 +56,9 @@ pub(crate) fn measure(plan: &Plan, to: SocketAddr) -> Result<Ran, Error> {
             let (mut link, server) = raw_udp::Client::connect(to, order)?;
             (workload::run(plan, &mut link)?, server)
         }
-        Transport::Udp | Transport::Tcp => return Err(Error::Usage("not there yet".to_owned())),
+        Transport::Udp | Transport::Tcp => {
+            return Err(Error::Usage(format!("{} is not in this build yet", plan.transport)));
+        }
     };
     Ok(Ran { record, server })
 }

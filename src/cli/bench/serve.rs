@@ -27,7 +27,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
                 server.serve_one(&log)?;
             }
         }
-        Transport::Udp | Transport::Tcp => Err(Failure::new(Exit::Other, "not there yet")),
+        Transport::Udp | Transport::Tcp => {
+            Err(Failure::new(Exit::Other, format!("{} is not in this build yet", args.transport)))
+        }
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Receive files and whole trees from `udpair send`.
     #[command(after_help = EXIT_CODES)]
     Recv(RecvArgs),
+    /// Compare UDP with TCP between two processes on this machine, or between two machines.
+    #[command(after_help = EXIT_CODES)]
+    Bench(super::bench::BenchArgs),
 }
 
 /// `udpair send`.

@@ -1,6 +1,7 @@
 //! The tool: arguments in, an exit code out. Each subcommand lives in a module of its own.
 
 pub(crate) mod args;
+mod bench;
 pub(crate) mod exit;
 mod files;
 
@@ -19,6 +20,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

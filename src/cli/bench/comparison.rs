@@ -1,0 +1,251 @@
+//! The tables of `udpair bench`: every transport beside raw TCP, and UDP against TCP where the rounds can tell.
+
+use std::fmt::Write;
+
+use comfy_table::CellAlignment;
+
+use super::args::{Transport, Workload};
+use super::client::Ran;
+use super::environment::Environment;
+use super::json::Record;
+use super::local::ECHO_SIZES;
+use super::report::{number, table};
+use super::stats::{Interval, Order};
+
+/// What all others are held against.
+const BASELINE: Transport = Transport::RawTcp;
+
+/// A figure of one run.
+type Figure = fn(&Record) -> Option<f64>;
+
+/// Everything that people are shown of a bench.
+pub(crate) fn tables(environment: &Environment, apart: bool, rounds: usize, runs: &[Ran]) -> String {
+    let runs = Runs(runs);
+    let mut out = format!("{environment}\n");
+    if apart {
+        out.push_str("processors   one half for each of the two processes\n");
+    }
+    for (transport, here, there) in runs.controllers() {
+        let _infallible = writeln!(out, "controller   {transport}: {here} at the client, {there} at the server");
+    }
+    let _infallible = write!(
+        out,
+        "\nRound trips, one at a time; µs: median of {rounds} rounds (lowest..highest)\n{}\n\
+         \nBulk, one way; median of {rounds} rounds (lowest..highest); raw-udp in datagrams of 1472 bytes, unordered, \
+         nothing repaired\n{}\n{}",
+        runs.echo_table(),
+        runs.bulk_table(),
+        runs.verdicts(),
+    );
+    out
+}
+
+/// All runs of a bench; those of one kind stand in the order of their rounds.
+struct Runs<'a>(&'a [Ran]);
+
+impl Runs<'_> {
+    fn of(&self, transport: Transport, workload: Workload, size: Option<usize>) -> impl Iterator<Item = &Record> {
+        let wanted = move |record: &&Record| {
+            record.transport == transport
+                && record.workload == workload
+                && size.is_none_or(|size| usize::try_from(record.size) == Ok(size))
+        };
+        self.0.iter().map(|ran| &ran.record).filter(wanted)
+    }
+
+    fn echo(&self, transport: Transport, size: usize, figure: Figure) -> Option<Interval> {
+        Interval::of(self.of(transport, Workload::Echo, Some(size)).filter_map(figure))
+    }
+
+    fn bulk(&self, transport: Transport, figure: Figure) -> Option<Interval> {
+        Interval::of(self.of(transport, Workload::Bulk, None).filter_map(figure))
+    }
+
+    /// The median over the rounds of this transport's figure divided by the baseline's in the same round.
+    fn ratio(&self, transport: Transport, workload: Workload, size: Option<usize>, figure: Figure) -> String {
+        let own = self.of(transport, workload, size).filter_map(figure);
+        let baseline = self.of(BASELINE, workload, size).filter_map(figure);
+        let ratio = Interval::of(own.zip(baseline).map(|(own, baseline)| own / baseline));
+        ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median))
+    }
+
+    fn echo_table(&self) -> String {
+        let mut table = table();
+        table.set_header(["bytes", "transport", "p50", "p99", "p99.9", "max", "p50 / raw-tcp", "p99 / raw-tcp"]);
+        for size in ECHO_SIZES {
+            for transport in Transport::ALL {
+                let Some(p50) = self.echo(transport, size, |record| record.p50_us) else { continue };
+                let cell = |figure| self.echo(transport, size, figure);
+                let ratio = |figure| self.ratio(transport, Workload::Echo, Some(size), figure);
+                table.add_row([
+                    size.to_string(),
+                    transport.to_string(),
+                    spread(p50),
+                    cell(|record| record.p99_us).map_or_else(String::new, spread),
+                    cell(|record| record.p999_us).map_or_else(String::new, |it| number(it.median)),
+                    cell(|record| record.max_us).map_or_else(String::new, |it| number(it.high)),
+                    ratio(|record| record.p50_us),
+                    ratio(|record| record.p99_us),
+                ]);
+            }
+        }
+        right_align(&mut table, &[0, 2, 3, 4, 5, 6, 7]);
+        table.to_string()
+    }
+
+    fn bulk_table(&self) -> String {
+        let mut table = table();
+        table.set_header(["transport", "Gbit/s", "CPU s/GB", "Gbit/s / raw-tcp", "CPU / raw-tcp", "missing %"]);
+        for transport in Transport::ALL {
+            let Some(gbps) = self.bulk(transport, gbps) else { continue };
+            let ratio = |figure| self.ratio(transport, Workload::Bulk, None, figure);
+            table.add_row([
+                transport.to_string(),
+                spread(gbps),
+                self.bulk(transport, cpu_s_per_gb).map_or_else(String::new, spread),
+                ratio(self::gbps),
+                ratio(cpu_s_per_gb),
+                self.bulk(transport, missing_percent).map_or_else(String::new, |it| number(it.median)),
+            ]);
+        }
+        right_align(&mut table, &[1, 2, 3, 4, 5]);
+        table.to_string()
+    }
+
+    /// Who is ahead, udpair's UDP or its TCP.
+    fn verdicts(&self) -> String {
+        let (udp, tcp) = (Transport::Udp, Transport::Tcp);
+        let mut out = String::new();
+        let mut say = |what: String, udp: Option<Interval>, tcp: Option<Interval>, less_is_better| {
+            if let (Some(udp), Some(tcp)) = (udp, tcp) {
+                let _infallible = write!(out, "\n{what}: {}", verdict(udp, tcp, less_is_better));
+            }
+        };
+        for size in ECHO_SIZES {
+            let figures: [(&str, Figure); 2] = [("p50", |record| record.p50_us), ("p99", |record| record.p99_us)];
+            for (name, figure) in figures {
+                say(format!("{size} bytes, {name}"), self.echo(udp, size, figure), self.echo(tcp, size, figure), true);
+            }
+        }
+        say("bulk".to_owned(), self.bulk(udp, gbps), self.bulk(tcp, gbps), false);
+        say("CPU per byte".to_owned(), self.bulk(udp, cpu_s_per_gb), self.bulk(tcp, cpu_s_per_gb), true);
+        out
+    }
+
+    fn controllers(&self) -> Vec<(Transport, String, String)> {
+        let of = |transport| {
+            self.0.iter().filter(move |ran| ran.record.transport == transport).find_map(|ran| {
+                let there = ran.server.controller.clone().unwrap_or_else(|| "unknown".to_owned());
+                Some((transport, ran.record.controller.clone()?, there))
+            })
+        };
+        Transport::ALL.into_iter().filter_map(of).collect()
+    }
+}
+
+fn gbps(record: &Record) -> Option<f64> {
+    record.goodput_bps.map(|bps| bps / 1e9)
+}
+
+/// Of both processes together.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53 bytes, which is 8 PB")]
+fn cpu_s_per_gb(record: &Record) -> Option<f64> {
+    (record.bytes > 0).then(|| (record.cpu_s_client + record.cpu_s_server) / (record.bytes as f64 / 1e9))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share to two digits")]
+fn missing_percent(record: &Record) -> Option<f64> {
+    (record.sent > 0).then(|| (record.sent.saturating_sub(record.received)) as f64 / record.sent as f64 * 100.0)
+}
+
+fn verdict(udp: Interval, tcp: Interval, less_is_better: bool) -> String {
+    let ahead = match (udp.order(tcp), less_is_better) {
+        (Order::Overlap, _) => "no winner, the intervals overlap",
+        (Order::Below, true) | (Order::Above, false) => "udp is ahead",
+        (Order::Above, true) | (Order::Below, false) => "tcp is ahead",
+    };
+    format!("{ahead} (udp {}, tcp {})", range(udp), range(tcp))
+}
+
+fn spread(interval: Interval) -> String {
+    format!("{} ({})", number(interval.median), range(interval))
+}
+
+fn range(interval: Interval) -> String {
+    format!("{}..{}", number(interval.low), number(interval.high))
+}
+
+fn right_align(table: &mut comfy_table::Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::control::Ready;
+    use super::super::json::tests::example;
+    use super::*;
+
+    /// One echo run of 64 bytes a round, with these p50.
+    fn echoes(transport: Transport, p50: &[f64]) -> Vec<Ran> {
+        let ran = |&p50_us: &f64| Ran {
+            record: Record { p50_us: Some(p50_us), ..example(transport, Workload::Echo) },
+            server: Ready::default(),
+        };
+        p50.iter().map(ran).collect()
+    }
+
+    fn bulk(transport: Transport, gbps: f64, cpu_s: f64) -> Ran {
+        let record = Record {
+            goodput_bps: Some(gbps * 1e9),
+            bytes: 2_000_000_000,
+            cpu_s_client: cpu_s,
+            cpu_s_server: cpu_s,
+            controller: Some("here".to_owned()),
+            ..example(transport, Workload::Bulk)
+        };
+        Ran { record, server: Ready { controller: Some("there".to_owned()), ..Ready::default() } }
+    }
+
+    #[test]
+    fn ratios_are_within_a_round() {
+        let mut runs = echoes(Transport::Udp, &[10.0, 200.0, 30.0]);
+        runs.extend(echoes(BASELINE, &[20.0, 100.0, 60.0]));
+        let runs = Runs(&runs);
+        assert_eq!(runs.ratio(Transport::Udp, Workload::Echo, Some(64), |record| record.p50_us), "0.50");
+        assert_eq!(runs.ratio(Transport::Tcp, Workload::Echo, Some(64), |record| record.p50_us), "");
+    }
+
+    #[test]
+    fn a_winner_is_named_only_where_the_intervals_are_apart() {
+        let of = |low, high| Interval { low, median: low, high };
+        assert!(verdict(of(1.0, 2.0), of(2.5, 3.0), true).starts_with("udp is ahead"));
+        assert!(verdict(of(1.0, 2.0), of(2.5, 3.0), false).starts_with("tcp is ahead"));
+        assert!(verdict(of(2.5, 3.0), of(1.0, 2.0), true).starts_with("tcp is ahead"));
+        assert!(verdict(of(1.0, 2.5), of(2.5, 3.0), true).starts_with("no winner"));
+    }
+
+    #[test]
+    fn the_tables_show_what_was_measured_and_name_the_controllers() {
+        let mut runs = echoes(Transport::Udp, &[61.0, 62.0, 66.0]);
+        runs.extend(echoes(Transport::Tcp, &[70.0, 71.0, 72.0]));
+        runs.extend(echoes(BASELINE, &[70.0, 71.0, 72.0]));
+        runs.push(bulk(Transport::Udp, 20.0, 0.5));
+        runs.push(bulk(BASELINE, 10.0, 1.0));
+        let text = tables(&Environment::of_this_machine(), true, 3, &runs);
+        let line = |start: &str| {
+            let found = text.lines().find(|line| line.contains(start));
+            found.unwrap_or_else(|| panic!("no {start:?} in:\n{text}")).to_owned()
+        };
+        let udp = line("62.0 (61.0..66.0)");
+        assert!(udp.contains("udp") && udp.contains("0.87"), "{udp}");
+        let bulk = line("20.0 (20.0..20.0)");
+        assert!(bulk.contains("2.00") && bulk.contains("0.50 (0.50..0.50)"), "{bulk}");
+        line("64 bytes, p50: udp is ahead (udp 61.0..66.0, tcp 70.0..72.0)");
+        line("controller   udp: here at the client, there at the server");
+        assert!(!text.contains("raw-udp ┆"), "what was not measured has no line:\n{text}");
+    }
+}

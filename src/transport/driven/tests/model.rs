@@ -142,14 +142,11 @@ impl Model {
         self.decide(|duty| ((), Timer::Keep, duty.stop()));
     }
 
-    /// Time passes, and the network takes what was sent: now to the next moment that somebody sleeps for, now by a step
-    /// that means nothing to anybody.
+    /// Time passes, at first in steps that mean nothing to anybody, then to the next moment that somebody sleeps for; and
+    /// the network takes what was sent.
     pub(super) fn run_clock(&self, steps: usize) {
         for _ in 0..steps {
-            self.kernel(|kernel| {
-                kernel.now += LEASE / 3;
-                kernel.room += 1;
-            });
+            self.kernel(|kernel| kernel.now += LEASE / 3);
             shuttle::thread::yield_now();
         }
         loop {

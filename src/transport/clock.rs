@@ -4,22 +4,44 @@ use core::time::Duration;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
 use super::spawn::{Joiner, Panicked};
 use crate::time::Timestamp;
 
-/// What every [`Timestamp`] of this process counts from.
-fn origin() -> Instant {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+/// What every [`Timestamp`] of this process counts from, as this process and as the kernel name it.
+fn origin() -> &'static (Instant, Timespec) {
+    static ORIGIN: OnceLock<(Instant, Timespec)> = OnceLock::new();
+    // The kernel's is read later, so that a timer set by it fires at its time or nanoseconds after, and not before.
     #[expect(clippy::disallowed_methods, reason = "the real back ends' clock")]
-    *ORIGIN.get_or_init(Instant::now)
+    ORIGIN.get_or_init(|| (Instant::now(), clock_gettime(ClockId::Monotonic)))
 }
 
 /// The time since this process first asked.
 pub(crate) fn now() -> Timestamp {
-    let origin = origin();
+    let (origin, _) = origin();
     #[expect(clippy::disallowed_methods, reason = "the real back ends' clock")]
-    let elapsed = Instant::now().saturating_duration_since(origin);
+    let elapsed = Instant::now().saturating_duration_since(*origin);
     Timestamp::ZERO + elapsed
+}
+
+/// `at` as a time of the kernel's monotonic clock.
+pub(crate) fn system_time(at: Timestamp) -> Timespec {
+    let (_, origin) = origin();
+    let nanos = origin.tv_nsec.unsigned_abs() + at.as_nanos() % 1_000_000_000;
+    let seconds = at.as_nanos() / 1_000_000_000 + nanos / 1_000_000_000;
+    Timespec {
+        tv_sec: origin.tv_sec.saturating_add_unsigned(seconds),
+        tv_nsec: i64::try_from(nanos % 1_000_000_000).expect("below a second"),
+    }
+}
+
+/// `duration` as the kernel takes it.
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
 }
 
 /// Blocks the calling thread until `until`.
@@ -29,7 +51,7 @@ pub(crate) fn sleep_until(until: Timestamp) {
         if left == Duration::ZERO {
             return;
         }
-        #[expect(clippy::disallowed_methods, reason = "the real back ends' clock")]
+        #[expect(clippy::disallowed_methods, reason = "the real back ends' sleep")]
         std::thread::sleep(left);
     }
 }

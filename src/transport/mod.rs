@@ -21,6 +21,7 @@ use crate::time::Timestamp;
 mod clock;
 mod config;
 mod connection;
+mod driven;
 mod error;
 mod interest;
 mod listener;

@@ -24,6 +24,14 @@ impl Joiner {
     pub fn new(wait: impl FnOnce() -> Result<(), Panicked> + Send + 'static) -> Self {
         Self(Box::new(wait))
     }
+
+    /// Waits. Blocks.
+    ///
+    /// # Errors
+    /// [`Panicked`] where the thread panicked.
+    pub fn join(self) -> Result<(), Panicked> {
+        (self.0)()
+    }
 }
 
 impl fmt::Debug for Joiner {
@@ -45,7 +53,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     /// [`Panicked`] where it panicked.
     pub fn join(self) -> Result<T, Panicked> {
-        (self.joiner.0)()?;
+        self.joiner.join()?;
         let mut result = self.result.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(result.take().expect("a thread that did not panic has stored its result"))
     }

@@ -1,0 +1,67 @@
+//! A place on the list of those who wait, and waiting as a task.
+
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use super::core::{Core as _, Io};
+use super::duty::WaiterKey;
+use super::shared::Shared;
+use crate::transport::{Interest, Ready, WaitError, WaitSlot, clock};
+
+/// A place on the list of those who wait; given up when it is dropped.
+pub(super) struct Place<I: Io> {
+    shared: Arc<Shared<I>>,
+    key: WaiterKey,
+}
+
+impl<I: Io> Place<I> {
+    pub(super) const fn new(shared: Arc<Shared<I>>, key: WaiterKey) -> Self {
+        Self { shared, key }
+    }
+}
+
+impl<I: Io> Drop for Place<I> {
+    fn drop(&mut self) {
+        let mut wakers = Vec::new();
+        self.shared.state().leave(self.key, &mut wakers);
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// Looks whether one of `interests` holds, and otherwise leaves the task's waker where it will be found. The socket is
+/// the keeper's, or that of a thread that waits.
+pub(super) fn poll_wait<I: Io>(
+    shared: &Arc<Shared<I>>,
+    slot: &mut WaitSlot,
+    interests: &[Interest],
+    cx: &Context<'_>,
+) -> Poll<Result<Ready, WaitError>> {
+    let mut state = shared.state();
+    if let Some(result) = state.check(interests) {
+        drop(state);
+        slot.clear();
+        return Poll::Ready(result);
+    }
+    let held = slot.held::<Place<I>>().filter(|place| Arc::ptr_eq(&place.shared, shared)).map(|place| place.key);
+    let stays = held.is_some_and(|key| state.waiters.interests_mut(key).is_some_and(|old| *old == interests));
+    let key = match held {
+        Some(key) if stays => {
+            state.waiters.set_waker(key, cx.waker());
+            state.waiters.on_looked(key);
+            key
+        }
+        _ => state.waiters.add(interests, cx.waker().clone()),
+    };
+    let now = clock::now();
+    state.core.handle_wait(now);
+    let work = state.poll(now, None);
+    drop(state);
+    if !stays {
+        // This drops the old place, which takes the lock.
+        slot.hold(Place::new(Arc::clone(shared), key));
+    }
+    shared.finish(work, None);
+    Poll::Pending
+}

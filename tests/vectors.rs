@@ -1,0 +1,161 @@
+//! The golden vectors of `spec/vectors`, in both directions: the bytes have the meaning or the error, and the meaning
+//! written gives the bytes where they are canonical.
+
+use udpair::message::{Limits, Messages, Violation};
+use udpair::wire::{ConnectionCid, DataHeader, DecodeError, Frames, Mode, Packet, Params, Reader, Record, RecordKind};
+
+#[path = "vectors/format.rs"]
+mod format;
+#[path = "vectors/meaning.rs"]
+mod meaning;
+#[path = "vectors/writing.rs"]
+mod writing;
+
+use format::{Vector, load};
+
+/// What decoding came to: what was right, and then what was wrong, if anything was.
+type Decoded = (Vec<String>, Option<DecodeError>);
+
+/// Checks every vector of a file: `decode` against meaning and error, and the writing of the meaning against the bytes.
+fn check(file: &str, least: usize, decode: impl Fn(&Vector) -> Decoded) {
+    let vectors = load(file);
+    assert!(vectors.len() >= least, "{file} has lost vectors: {} left", vectors.len());
+    for vector in &vectors {
+        let (lines, error) = decode(vector);
+        assert_eq!(lines, vector.is, "{file}: meaning of {}", vector.name);
+        assert_eq!(error.map(meaning::error), vector.error, "{file}: error of {}", vector.name);
+        if vector.error.is_none() && vector.canonical {
+            assert_eq!(hex(&writing::write(&lines)), hex(&vector.bytes), "{file}: {} written", vector.name);
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    format::hex(bytes)
+}
+
+fn all_or_error<T>(result: Result<T, DecodeError>, describe: impl FnOnce(T) -> Vec<String>) -> Decoded {
+    match result {
+        Ok(value) => (describe(value), None),
+        Err(error) => (Vec::new(), Some(error)),
+    }
+}
+
+fn frames(payload: &[u8], lines: &mut Vec<String>) -> Option<DecodeError> {
+    for frame in Frames::new(payload) {
+        match frame {
+            Ok(frame) => meaning::push_frame(lines, &frame),
+            Err(error) => return Some(error),
+        }
+    }
+    None
+}
+
+fn packet(datagram: &[u8]) -> Decoded {
+    match Packet::decode(datagram) {
+        Ok((mode, packet)) => {
+            let mut lines = vec![meaning::packet(mode, &packet)];
+            let error = if let Packet::Data(_, payload) = packet { frames(payload, &mut lines) } else { None };
+            (lines, error)
+        }
+        Err(error) => (Vec::new(), Some(error)),
+    }
+}
+
+#[test]
+fn integers() {
+    check("integers.txt", 20, |vector| {
+        let mut input = Reader::new(&vector.bytes);
+        let decoded = all_or_error(input.varint(), |value| vec![format!("INTEGER {value}")]);
+        assert!(decoded.1.is_some() || input.is_empty(), "{}: bytes left over", vector.name);
+        decoded
+    });
+}
+
+#[test]
+fn packets() {
+    check("packets.txt", 58, |vector| packet(&vector.bytes));
+}
+
+#[test]
+fn packet_numbers() {
+    let vectors = load("numbers.txt");
+    assert!(vectors.len() >= 18);
+    for vector in vectors {
+        let low: [u8; 4] = vector.bytes.as_slice().try_into().expect("four bytes");
+        let header = DataHeader {
+            mode: Mode::Plain,
+            key_phase: false,
+            cid: ConnectionCid(0),
+            number_low: u32::from_be_bytes(low),
+        };
+        let expected = vector.expected.expect("numbers.txt says what is expected");
+        assert_eq!([format!("NUMBER {}", header.number(expected))].as_slice(), vector.is, "{}", vector.name);
+    }
+}
+
+#[test]
+fn parameters() {
+    check("params.txt", 17, |vector| {
+        all_or_error(Params::decode(&vector.bytes), |params| vec![meaning::params(&params)])
+    });
+}
+
+#[test]
+fn payloads() {
+    check("frames.txt", 93, |vector| {
+        let mut lines = Vec::new();
+        let error = frames(&vector.bytes, &mut lines);
+        (lines, error)
+    });
+}
+
+#[test]
+fn records() {
+    check("records.txt", 24, |vector| match Record::decode(&vector.bytes) {
+        Ok(None) => (vec!["INCOMPLETE".to_owned()], None),
+        Ok(Some(record)) => {
+            let kind = if record.kind == RecordKind::Handshake { "handshake" } else { "frames" };
+            let mut lines = vec![format!("RECORD mode=plain kind={kind} len={}", record.len)];
+            let error = match record.kind {
+                RecordKind::Frames => frames(record.body, &mut lines),
+                RecordKind::Handshake => {
+                    let (more, error) = packet(record.body);
+                    lines.extend(more);
+                    error
+                }
+            };
+            (lines, error)
+        }
+        Err(error) => (Vec::new(), Some(error)),
+    });
+}
+
+/// What a side that grants what `violations.txt` says finds wrong with the frames in `payload`.
+fn violation(payload: &[u8]) -> Option<(usize, Violation)> {
+    let limits =
+        Limits { message_len_max: 1_000, credit_connection: 8_192, credit_channel: 4_096, ..Limits::default() };
+    let mut side = Messages::new(limits);
+    assert_eq!(side.limits(), &limits, "the vectors' limits are allowed");
+    side.establish(&Params::default());
+    for (at, frame) in Frames::new(payload).enumerate() {
+        let outcome = frame.map_err(Violation::from).and_then(|frame| side.handle(&frame));
+        if let Err(violation) = outcome {
+            return Some((at, violation));
+        }
+    }
+    None
+}
+
+#[test]
+fn violations() {
+    let vectors = load("violations.txt");
+    assert!(vectors.len() >= 41);
+    for vector in vectors {
+        let found = violation(&vector.bytes);
+        let code = found.map_or_else(|| "none".to_owned(), |(_, violation)| violation.code().to_string());
+        assert_eq!(Some(code), vector.violation, "{}: {found:?}", vector.name);
+        let count = Frames::new(&vector.bytes).count();
+        assert!(found.is_none_or(|(at, _)| at + 1 == count), "{}: not by the last frame: {found:?}", vector.name);
+    }
+}

@@ -15,7 +15,7 @@ use crate::sans_io::Core;
 /// A slow application grows quick after so long, so that worlds come to rest.
 const HURRIES_AFTER: Duration = Duration::from_secs(15);
 
-pub struct App {
+pub(crate) struct App {
     pub key: u16,
     pub id: ConnectionId,
     plan: HalfPlan,
@@ -50,7 +50,7 @@ enum Step {
 }
 
 impl App {
-    pub fn new(now: Timestamp, key: u16, id: ConnectionId, mut chance: Chance) -> Self {
+    pub(crate) fn new(now: Timestamp, key: u16, id: ConnectionId, mut chance: Chance) -> Self {
         let plan = HalfPlan::random(&mut chance);
         Self {
             key,
@@ -71,7 +71,7 @@ impl App {
     }
 
     /// Does what can be done now; says when it wants to be asked again, beside on changes.
-    pub fn act<C: Core>(&mut self, now: Timestamp, core: &mut C, model: &mut Model) -> Option<Timestamp> {
+    pub(crate) fn act<C: Core>(&mut self, now: Timestamp, core: &mut C, model: &mut Model) -> Option<Timestamp> {
         if self.over {
             return None;
         }
@@ -109,19 +109,19 @@ impl App {
     }
 
     /// True when all writers are through their plans.
-    pub fn idle(&self) -> bool {
+    pub(crate) fn idle(&self) -> bool {
         self.plan.writers.iter().zip(&self.writers).all(|(actions, writer)| writer.next == actions.len())
     }
 
     /// What it is doing, for whoever finds it stuck.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let at: Vec<_> =
             self.plan.writers.iter().zip(&self.writers).map(|(all, writer)| all.get(writer.next)).collect();
         format!("writers at {at:?}, reading {:?}, ending {:?} {}", self.streams, self.plan.ending, self.ending)
     }
 
     /// Closes a connection that would stay for ever, and waits for all that was sent.
-    pub fn close_at_last<C: Core>(&mut self, now: Timestamp, core: &mut C, model: &mut Model) {
+    pub(crate) fn close_at_last<C: Core>(&mut self, now: Timestamp, core: &mut C, model: &mut Model) {
         if let Some(messages) = core.messages(self.id).filter(|_| !self.over && !self.ending) {
             self.ending = true;
             model.on_close(self.key, now, crate::plan::LONG);

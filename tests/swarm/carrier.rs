@@ -30,7 +30,7 @@ const IN_FLIGHT_MAX: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub struct Carrier {
+pub(crate) struct Carrier {
     limits: Limits,
     chance: Chance,
     connections: Slots<Connection>,

@@ -9,7 +9,7 @@ use crate::chance::Chance;
 /// Where messages begin in the table.
 const STARTS: u64 = 1 << 20;
 /// The longest message.
-pub const LEN_MAX: usize = 1 << 18;
+pub(crate) const LEN_MAX: usize = 1 << 18;
 
 static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut chance = Chance::new(0x5ee_d0fc_0447_e475);
@@ -18,7 +18,7 @@ static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 /// A message's name in its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
+pub(crate) struct Name {
     /// The half connection that sends it.
     pub key: u16,
     pub channel: u16,
@@ -26,13 +26,13 @@ pub struct Name {
 }
 
 /// Bytes `from..to` of a message.
-pub fn bytes(name: Name, from: usize, to: usize) -> &'static [u8] {
+pub(crate) fn bytes(name: Name, from: usize, to: usize) -> &'static [u8] {
     let start = Chance::new(u64::from(name.key) << 48 | u64::from(name.channel) << 32 | name.id).of(0..=STARTS - 1);
     let start = usize::try_from(start).unwrap();
     &TABLE[start + from..start + to]
 }
 
 /// A whole message.
-pub fn whole(name: Name, len: usize) -> Bytes {
+pub(crate) fn whole(name: Name, len: usize) -> Bytes {
     Bytes::from_static(bytes(name, 0, len))
 }

@@ -10,20 +10,20 @@ use crate::content::{self, Name};
 use crate::plan::Weather;
 
 /// Codes say whose they are: a half connection's key, and one of these.
-pub const CLOSE: u32 = 0x1_0000;
-pub const ABORT: u32 = 0x2_0000;
-pub const REFUSE: u32 = 0x3_0000;
-pub const RESET: u32 = 0x4_0000;
-pub const STOP: u32 = 0x5_0000;
+pub(crate) const CLOSE: u32 = 0x1_0000;
+pub(crate) const ABORT: u32 = 0x2_0000;
+pub(crate) const REFUSE: u32 = 0x3_0000;
+pub(crate) const RESET: u32 = 0x4_0000;
+pub(crate) const STOP: u32 = 0x5_0000;
 
 /// All half connections of a world, by their keys.
-pub struct Model {
+pub(crate) struct Model {
     weather: Weather,
     halves: Vec<Half>,
 }
 
 /// One side of a connection, as the model remembers it.
-pub struct Half {
+pub(crate) struct Half {
     pub host: usize,
     pub remote: usize,
     pub caller: bool,
@@ -71,12 +71,12 @@ struct Reading {
 }
 
 impl Model {
-    pub const fn new(weather: Weather) -> Self {
+    pub(crate) const fn new(weather: Weather) -> Self {
         Self { weather, halves: Vec::new() }
     }
 
     /// A new half connection's key.
-    pub fn begin(&mut self, host: usize, remote: usize, caller: bool) -> u16 {
+    pub(crate) fn begin(&mut self, host: usize, remote: usize, caller: bool) -> u16 {
         self.halves.push(Half {
             host,
             remote,
@@ -93,7 +93,7 @@ impl Model {
         u16::try_from(self.halves.len() - 1).unwrap()
     }
 
-    pub fn half(&self, key: u16) -> &Half {
+    pub(crate) fn half(&self, key: u16) -> &Half {
         &self.halves[usize::from(key)]
     }
 
@@ -101,7 +101,7 @@ impl Model {
         &mut self.halves[usize::from(key)]
     }
 
-    pub fn keys(&self) -> impl Iterator<Item = u16> + use<> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u16> + use<> {
         0..u16::try_from(self.halves.len()).unwrap()
     }
 
@@ -113,23 +113,23 @@ impl Model {
 
     // What the sender did.
 
-    pub fn on_configured(&mut self, key: u16, channel: u16, delivery: Delivery) {
+    pub(crate) fn on_configured(&mut self, key: u16, channel: u16, delivery: Delivery) {
         self.half_mut(key).sent.insert(channel, SentChannel { delivery, messages: Vec::new() });
     }
 
     /// The name that the next message on the channel must get.
-    pub fn next_name(&self, key: u16, channel: u16) -> Name {
+    pub(crate) fn next_name(&self, key: u16, channel: u16) -> Name {
         Name { key, channel, id: self.half(key).sent[&channel].messages.len() as u64 }
     }
 
-    pub fn on_sent(&mut self, name: Name, len: usize) {
+    pub(crate) fn on_sent(&mut self, name: Name, len: usize) {
         self.on_accepted(
             name,
             Sent { announced: Some(len), written: len, finished: true, reset: false, stopped: false },
         );
     }
 
-    pub fn on_begun(&mut self, name: Name, announced: Option<usize>) {
+    pub(crate) fn on_begun(&mut self, name: Name, announced: Option<usize>) {
         self.on_accepted(name, Sent { announced, written: 0, finished: false, reset: false, stopped: false });
     }
 
@@ -138,40 +138,40 @@ impl Model {
         self.half_mut(name.key).sent.get_mut(&name.channel).unwrap().messages.push(message);
     }
 
-    pub fn on_written(&mut self, name: Name, len: usize) {
+    pub(crate) fn on_written(&mut self, name: Name, len: usize) {
         self.message(name).written += len;
     }
 
-    pub fn on_finished(&mut self, name: Name) {
+    pub(crate) fn on_finished(&mut self, name: Name) {
         self.message(name).finished = true;
     }
 
-    pub fn on_reset(&mut self, name: Name) {
+    pub(crate) fn on_reset(&mut self, name: Name) {
         self.message(name).reset = true;
     }
 
     /// The sender was told that the receiver stopped a message.
-    pub fn on_write_stopped(&mut self, name: Name, code: u32) {
+    pub(crate) fn on_write_stopped(&mut self, name: Name, code: u32) {
         assert!(self.message(name).stopped, "{name:?} was said to be stopped and was not");
         let stopper = u16::try_from(code - STOP).unwrap();
         assert_eq!(self.half(stopper).peer, Some(name.key), "{name:?} was stopped by a stranger");
     }
 
-    pub fn on_close(&mut self, key: u16, now: Timestamp, linger: Duration) {
+    pub(crate) fn on_close(&mut self, key: u16, now: Timestamp, linger: Duration) {
         self.half_mut(key).closed = Some((now, linger));
     }
 
-    pub fn on_abort(&mut self, key: u16) {
+    pub(crate) fn on_abort(&mut self, key: u16) {
         self.half_mut(key).aborted = true;
     }
 
-    pub fn on_refuse(&mut self, key: u16) {
+    pub(crate) fn on_refuse(&mut self, key: u16) {
         self.half_mut(key).refused = true;
     }
 
     // What the receiver saw.
 
-    pub fn on_arrival(&mut self, key: u16, arrival: &Arrival) -> Name {
+    pub(crate) fn on_arrival(&mut self, key: u16, arrival: &Arrival) -> Name {
         let name = Name { key: arrival.tag, channel: arrival.channel, id: arrival.id.0 };
         self.meet(key, name.key);
         let message = *self.message(name);
@@ -226,7 +226,7 @@ impl Model {
         self.half_mut(key).got.get_mut(&name.channel).unwrap().streams.get_mut(&name.id).unwrap()
     }
 
-    pub fn on_read(&mut self, key: u16, name: Name, bytes: &[u8]) {
+    pub(crate) fn on_read(&mut self, key: u16, name: Name, bytes: &[u8]) {
         let message = *self.message(name);
         let reading = self.reading(key, name);
         let (from, to) = (reading.read, reading.read + bytes.len());
@@ -235,7 +235,7 @@ impl Model {
         assert!(*bytes == *content::bytes(name, from, to), "{name:?} says something else in {from}..{to}");
     }
 
-    pub fn on_read_to_end(&mut self, key: u16, name: Name) {
+    pub(crate) fn on_read_to_end(&mut self, key: u16, name: Name) {
         let message = *self.message(name);
         let reading = self.reading(key, name);
         reading.ended = true;
@@ -246,18 +246,18 @@ impl Model {
         );
     }
 
-    pub fn on_read_reset(&mut self, name: Name, code: u32) {
+    pub(crate) fn on_read_reset(&mut self, name: Name, code: u32) {
         assert!(self.message(name).reset, "{name:?} was said to be reset and was not");
         assert_eq!(code, RESET + u32::from(name.key));
     }
 
-    pub fn on_stop(&mut self, name: Name) {
+    pub(crate) fn on_stop(&mut self, name: Name) {
         self.message(name).stopped = true;
     }
 
     // How it ended.
 
-    pub fn on_end(&mut self, key: u16, end: End) {
+    pub(crate) fn on_end(&mut self, key: u16, end: End) {
         let half = self.half(key);
         match end {
             End::Closed { code } => {
@@ -286,12 +286,12 @@ impl Model {
         assert!(fits && met && did(other), "{key} was ended by {peer}, which did not do it");
     }
 
-    pub fn end_of(&self, key: u16) -> Option<End> {
+    pub(crate) fn end_of(&self, key: u16) -> Option<End> {
         self.half(key).end
     }
 
     /// The report of a close: called once, when it is there.
-    pub fn on_report(&mut self, key: u16, now: Timestamp, report: &CloseReport) {
+    pub(crate) fn on_report(&mut self, key: u16, now: Timestamp, report: &CloseReport) {
         let half = self.half(key);
         let (at, linger) = half.closed.map_or((now, Duration::ZERO), |closed| closed);
         if report.cut_short.is_none() {
@@ -344,7 +344,7 @@ impl Model {
     }
 
     /// What `key` sent and should have arrived, and has not.
-    pub fn missing(&self, key: u16) -> Option<Name> {
+    pub(crate) fn missing(&self, key: u16) -> Option<Name> {
         let half = self.half(key);
         let peer = self.keys().find(|other| self.half(*other).peer == Some(key)).map(|peer| self.half(peer));
         half.sent.iter().find_map(|(&channel, sent)| {
@@ -370,12 +370,12 @@ impl Model {
     }
 
     /// How many messages were received.
-    pub fn delivered(&self) -> u64 {
+    pub(crate) fn delivered(&self) -> u64 {
         self.halves.iter().flat_map(|half| half.got.values()).map(|got| got.seen.len() as u64).sum()
     }
 
     /// After the end of the world: what reports and ends say must fit together.
-    pub fn check_end(&self) {
+    pub(crate) fn check_end(&self) {
         for key in self.keys() {
             let half = self.half(key);
             // A close that saw everything taken has taken everything.

@@ -11,7 +11,7 @@ use crate::content::LEN_MAX;
 
 /// How badly a world treats its packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
+pub(crate) enum Weather {
     /// No fault at all.
     Clear,
     /// Faults that no connection may die of.
@@ -21,7 +21,7 @@ pub enum Weather {
 }
 
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub weather: Weather,
     pub ipv6: bool,
     pub hosts: Vec<HostPlan>,
@@ -36,7 +36,7 @@ pub struct Plan {
 }
 
 #[derive(Clone, Debug)]
-pub struct HostPlan {
+pub(crate) struct HostPlan {
     pub limits: Limits,
     pub backlog: usize,
     /// Its timers fire up to so much late, and what arrives is looked at up to so much later.
@@ -49,7 +49,7 @@ pub struct HostPlan {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Partition {
+pub(crate) struct Partition {
     pub from: usize,
     pub to: usize,
     pub begins: Timestamp,
@@ -57,7 +57,7 @@ pub struct Partition {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Call {
+pub(crate) struct Call {
     pub at: Timestamp,
     pub from: usize,
     pub to: usize,
@@ -66,7 +66,7 @@ pub struct Call {
 }
 
 impl Plan {
-    pub fn random(seed: u64) -> Self {
+    pub(crate) fn random(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let weather = match chance.of(0..=9) {
             0 => Weather::Clear,
@@ -218,7 +218,7 @@ fn random_link(chance: &mut Chance, weather: Weather) -> LinkConfig {
 
 /// What one side of a connection does.
 #[derive(Clone, Debug)]
-pub struct HalfPlan {
+pub(crate) struct HalfPlan {
     pub channels: Vec<(u16, ChannelConfig)>,
     /// Each does its actions one after the other.
     pub writers: Vec<Vec<Action>>,
@@ -229,7 +229,7 @@ pub struct HalfPlan {
 }
 
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     Pause(Duration),
     Send { channel: u16, len: usize },
     Stream { channel: u16, len: usize, announced: bool, piece: usize, reset_at: Option<usize> },
@@ -237,7 +237,7 @@ pub enum Action {
 }
 
 #[derive(Clone, Debug)]
-pub struct ReaderPlan {
+pub(crate) struct ReaderPlan {
     /// Channels that are asked for by name; the others by asking for any.
     pub own: Vec<u16>,
     /// How long after the connection's beginning the application begins to read.
@@ -251,7 +251,7 @@ pub struct ReaderPlan {
 
 /// What happens when all writers are through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Nothing: the connection stays.
     Stay,
     Close {
@@ -266,7 +266,7 @@ pub enum Ending {
 }
 
 impl HalfPlan {
-    pub fn random(chance: &mut Chance) -> Self {
+    pub(crate) fn random(chance: &mut Chance) -> Self {
         let count = chance.of(1..=4);
         let channels: Vec<_> = (0..count)
             .map(|number| {
@@ -291,7 +291,7 @@ impl HalfPlan {
 }
 
 /// Longer than a world lasts.
-pub const LONG: Duration = Duration::from_secs(100_000);
+pub(crate) const LONG: Duration = Duration::from_secs(100_000);
 
 impl ReaderPlan {
     fn random(chance: &mut Chance, channels: &[(u16, ChannelConfig)]) -> Self {

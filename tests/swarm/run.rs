@@ -24,7 +24,7 @@ const OUTPUTS_MAX: usize = 100_000;
 
 /// What a world came to, for whoever wants to see that worlds are not empty.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub connections: u64,
     pub ended_by_network: u64,
     pub datagrams: u64,
@@ -63,7 +63,7 @@ enum Event {
 }
 
 /// Runs the world of a seed.
-pub fn run<C: Core>(seed: u64, trace: bool) -> Tally {
+pub(crate) fn run<C: Core>(seed: u64, trace: bool) -> Tally {
     let plan = Plan::random(seed);
     if trace {
         println!("{plan:#?}");
@@ -369,7 +369,7 @@ fn prepare(network: &mut Network, plan: &Plan, hosts: &[HostId]) {
 }
 
 impl Tally {
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.connections += other.connections;
         self.ended_by_network += other.ended_by_network;
         self.datagrams += other.datagrams;

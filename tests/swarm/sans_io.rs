@@ -9,7 +9,7 @@ use udpair::time::Timestamp;
 
 /// What a core wants of whoever drives it.
 #[derive(Debug)]
-pub enum Output {
+pub(crate) enum Output {
     /// Send the first `len` bytes of the buffer to `to`, in datagrams of `segment` bytes.
     Transmit { to: SocketAddr, len: usize, segment: usize, ecn: Option<Ecn> },
     /// Something is new on this connection.
@@ -20,7 +20,7 @@ pub enum Output {
     Wait(Option<Timestamp>),
 }
 
-pub trait Core {
+pub(crate) trait Core {
     fn new(limits: Limits, backlog: usize, receive_buffer: usize, seed: u64) -> Self;
     fn connect(&mut self, now: Timestamp, remote: SocketAddr) -> ConnectionId;
     fn incoming(&mut self) -> Option<ConnectionId>;

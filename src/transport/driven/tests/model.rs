@@ -25,6 +25,8 @@ struct Kernel {
     untils: Vec<Option<Timestamp>>,
     /// Datagrams that the socket still takes before it is full.
     room: usize,
+    /// It refused one since there was room last.
+    refused: bool,
     /// Datagrams that it took.
     sent: usize,
     over: bool,
@@ -68,6 +70,7 @@ impl Model {
                 signals: vec![false; waiters],
                 untils: vec![None; waiters],
                 room,
+                refused: false,
                 sent: 0,
                 over: false,
             }),
@@ -167,8 +170,8 @@ impl Model {
                 }
                 let next = kernel.untils.iter().copied().fold(kernel.alarm, earliest);
                 let next = next.filter(|next| *next > kernel.now);
-                if kernel.room == 0 {
-                    kernel.room = 1;
+                if std::mem::take(&mut kernel.refused) {
+                    kernel.room += 1;
                 } else {
                     kernel.now = next?;
                 }
@@ -302,6 +305,7 @@ impl Ground for Model {
             core.outbox -= n;
             kernel.room -= n;
             kernel.sent += n;
+            kernel.refused |= core.outbox > 0;
             core.outbox > 0
         };
         self.changed.notify_all();

@@ -42,6 +42,14 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// How many bytes of the stream the record at the front of `stream` takes; `None` while its header is not all
+    /// there.
+    #[must_use]
+    pub fn len_at(stream: &[u8]) -> Option<usize> {
+        let header = stream.first_chunk::<HEADER_LEN>()?;
+        Some(usize::from(u16::from_be_bytes([header[2], header[3]])) + RECORD_OVERHEAD)
+    }
+
     /// The record at the front of `stream`; `None` while it is not all there.
     pub fn decode(stream: &'a [u8]) -> Result<Option<Self>, DecodeError> {
         let mut input = Reader::new(stream);
@@ -114,6 +122,8 @@ mod tests {
             bytes.push(0x55);
             let decoded = Record::decode(&bytes).unwrap().unwrap();
             assert_eq!(decoded, Record { kind: RecordKind::Frames, body: &body, len: len + RECORD_OVERHEAD });
+            assert_eq!(Record::len_at(&bytes[..4]), Some(decoded.len));
+            assert_eq!(Record::len_at(&bytes[..3]), None);
             for cut in [0, 1, 2, 3, 4, len + RECORD_OVERHEAD - 1] {
                 assert_eq!(Record::decode(&bytes[..cut]), Ok(None), "cut at {cut}");
             }

@@ -1,0 +1,154 @@
+//! HELLO2 and SHARE over a stream: no cookie, for TCP has proved the caller's address. `spec/tcp.md`, section
+//! "Handshake"; security.md's steps for Plain.
+
+use crate::message::End;
+use crate::wire::{
+    ConnectionCid, DecodeError, Hello2, Mode, Packet, Params, RANDOM_LEN, Record, RecordKind, Refuse, RefuseCode,
+    Share, VERSION, finish_record, start_record,
+};
+
+/// The longest record of a handshake, header and checksum included: what a stranger can make us hold.
+pub(super) const RECORD_LEN_MAX: usize = 2 * 1024;
+
+/// Where the caller's random stands in a record that holds any handshake packet, in every version: behind the record's
+/// header and the packet's first two bytes.
+const RANDOM_AT: usize = 4 + 2;
+
+/// What a caller draws at random for one call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    pub(super) random: [u8; RANDOM_LEN],
+    pub(super) cid: ConnectionCid,
+}
+
+/// One side of a handshake.
+#[derive(Debug)]
+pub(super) enum Handshake {
+    /// HELLO2 was written; SHARE or REFUSE is waited for.
+    Calling(Identity),
+    /// HELLO2 is waited for.
+    Listening,
+    /// HELLO2 is waited for, and what came so far is of a version that we do not speak.
+    Strange(Vec<u8>),
+    /// HELLO2 was read, and has yet to be granted or refused.
+    Asked {
+        /// Who calls.
+        caller: Identity,
+        /// What they grant.
+        params: Params,
+    },
+    /// Done, one way or the other.
+    Over,
+}
+
+/// What a record of the handshake brought.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// A caller waits for [`Handshake::grant`] or [`Handshake::refuse`].
+    Asks,
+    /// The connection is there.
+    Established(Params),
+    /// There will be none.
+    Failed(End),
+}
+
+impl Handshake {
+    /// Writes the HELLO2 of a call.
+    pub(super) fn call(identity: Identity, ours: &Params, out: &mut Vec<u8>) -> Self {
+        let mut params = Vec::new();
+        ours.put(&mut params);
+        let hello = Hello2 {
+            client_random: identity.random,
+            invite: [0; 8],
+            cookie: None,
+            client_cid: identity.cid,
+            params: &params,
+        };
+        put(Packet::Hello2(hello), out);
+        Self::Calling(identity)
+    }
+
+    /// Takes in a record that came before the handshake was over.
+    pub(super) fn handle(&mut self, record: &Record<'_>) -> Outcome {
+        self.take(record).unwrap_or(Outcome::Failed(End::Broken))
+    }
+
+    fn take(&mut self, record: &Record<'_>) -> Result<Outcome, DecodeError> {
+        if record.kind != RecordKind::Handshake {
+            return Err(DecodeError::Type(1));
+        }
+        let (mode, packet) = Packet::decode(record.body)?;
+        if mode != Mode::Plain {
+            return Err(DecodeError::Mode);
+        }
+        match (&*self, packet) {
+            (Self::Listening, Packet::Hello2(hello)) if hello.cookie.is_none() => {
+                let caller = Identity { random: hello.client_random, cid: hello.client_cid };
+                *self = Self::Asked { caller, params: Params::decode(hello.params)? };
+                Ok(Outcome::Asks)
+            }
+            (Self::Calling(us), Packet::Share(share))
+                if share.client_random == us.random && share.client_cid == us.cid =>
+            {
+                let params = Params::decode(share.params)?;
+                *self = Self::Over;
+                Ok(Outcome::Established(params))
+            }
+            (Self::Calling(us), Packet::Refuse(refuse)) if refuse.client_random == us.random => {
+                *self = Self::Over;
+                Ok(Outcome::Failed(End::Refused(refuse.code)))
+            }
+            _ => Err(DecodeError::Value("handshake")),
+        }
+    }
+
+    /// Writes the SHARE for a caller who asked, and returns what they grant.
+    pub(super) fn grant(&mut self, server_cid: ConnectionCid, ours: &Params, out: &mut Vec<u8>) -> Option<Params> {
+        let Self::Asked { caller, params: theirs } = core::mem::replace(self, Self::Over) else { return None };
+        let mut params = Vec::new();
+        ours.put(&mut params);
+        let share = Share { client_random: caller.random, client_cid: caller.cid, server_cid, params: &params };
+        put(Packet::Share(share), out);
+        Some(theirs)
+    }
+
+    /// Writes the REFUSE for a caller who asked. False where none did.
+    pub(super) fn refuse(&mut self, code: RefuseCode, out: &mut Vec<u8>) -> bool {
+        let Self::Asked { caller, .. } = core::mem::replace(self, Self::Over) else { return false };
+        put_refuse(caller.random, code, out);
+        true
+    }
+
+    /// Takes in what a caller sends whose first record is of a version that we do not speak, and writes the REFUSE
+    /// when enough of it is there to name the call. True when it was written. Fails where no caller is awaited.
+    pub(super) fn handle_strange(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, End> {
+        if matches!(self, Self::Listening) {
+            *self = Self::Strange(Vec::new());
+        }
+        let Self::Strange(held) = self else { return Err(End::Broken) };
+        held.extend_from_slice(&bytes[..bytes.len().min(RANDOM_AT + RANDOM_LEN - held.len())]);
+        let Some(random) = held.get(RANDOM_AT..).and_then(<[u8]>::first_chunk::<RANDOM_LEN>) else { return Ok(false) };
+        put_refuse(*random, RefuseCode::Version, out);
+        *self = Self::Over;
+        Ok(true)
+    }
+
+    pub(super) const fn is_strange(&self) -> bool {
+        matches!(self, Self::Strange(_))
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+}
+
+fn put_refuse(client_random: [u8; RANDOM_LEN], code: RefuseCode, out: &mut Vec<u8>) {
+    put(Packet::Refuse(Refuse { client_random, code, version: VERSION }), out);
+}
+
+fn put(packet: Packet<'_>, out: &mut Vec<u8>) {
+    let from = out.len();
+    start_record(out, Mode::Plain, RecordKind::Handshake);
+    packet.put_handshake(Mode::Plain, out);
+    finish_record(out, from);
+}

@@ -1,0 +1,357 @@
+//! The protocol of one TCP connection, without the socket: bytes in, bytes out. `spec/tcp.md`.
+
+use core::time::Duration;
+
+use super::farewell::{Farewell, Socket};
+use super::handshake::{self, Handshake, Identity, Outcome};
+use super::intake::Intake;
+use super::receipts::{self, Awaited, Owed};
+use crate::message::{End, Limits, Messages, Sent, Violation};
+use crate::proto::idle::{Idle, Silence};
+use crate::time::{Timer, Timestamp, earliest};
+use crate::wire::{
+    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RECORD_BODY_MAX, RECORD_OVERHEAD, Record, RecordKind,
+    RefuseCode, finish_record, start_record,
+};
+
+/// Records are made until so many bytes wait to be written; one more may go over it. The rest stays with the message
+/// floor, where newer values can still take the place of older ones and urgent channels can still go first.
+pub(super) const OUTPUT_MAX: usize = 256 * 1024;
+
+/// What a connection needs to know of its transport's configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LinkConfig {
+    pub(super) limits: Limits,
+    pub(super) idle_timeout: Duration,
+    pub(super) connect_timeout: Duration,
+}
+
+impl LinkConfig {
+    fn params(&self, messages: &Messages) -> Params {
+        messages.params(Params {
+            ack_delay_max_us: u64::try_from(receipts::DELAY_MAX.as_micros()).expect("5 ms"),
+            idle_timeout_ms: u64::try_from(self.idle_timeout.as_millis()).unwrap_or(crate::wire::VARINT_MAX),
+            ..Params::default()
+        })
+    }
+}
+
+/// What a connection counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LinkStats {
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
+    pub(super) records_sent: u64,
+    pub(super) records_received: u64,
+}
+
+/// One TCP connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    config: LinkConfig,
+    handshake: Handshake,
+    /// Runs until the handshake is over.
+    handshake_timer: Timer,
+    /// Records of the handshake that are to be written.
+    opening: Vec<u8>,
+    messages: Messages,
+    intake: Intake,
+    owed: Owed,
+    awaited: Awaited,
+    idle: Option<Idle>,
+    ping: bool,
+    farewell: Farewell,
+    /// What still comes from the peer is of no interest.
+    deaf: bool,
+    stats: LinkStats,
+}
+
+impl Link {
+    /// A call: the HELLO2 goes with the first output.
+    pub(super) fn call(now: Timestamp, config: LinkConfig, identity: Identity) -> Self {
+        let mut link = Self::listen(now, config);
+        link.handshake = Handshake::call(identity, &config.params(&link.messages), &mut link.opening);
+        link
+    }
+
+    /// A stream that came in: whoever calls has the connect timeout to say so.
+    pub(super) fn listen(now: Timestamp, config: LinkConfig) -> Self {
+        let mut handshake_timer = Timer::default();
+        handshake_timer.arm(now + config.connect_timeout);
+        Self {
+            config,
+            handshake: Handshake::Listening,
+            handshake_timer,
+            opening: Vec::new(),
+            messages: Messages::new(config.limits),
+            intake: Intake::default(),
+            owed: Owed::default(),
+            awaited: Awaited::default(),
+            idle: None,
+            ping: false,
+            farewell: Farewell::default(),
+            deaf: false,
+            stats: LinkStats::default(),
+        }
+    }
+
+    /// True when a caller waits for [`grant`](Self::grant) or [`refuse`](Self::refuse).
+    pub(super) const fn asks(&self) -> bool {
+        matches!(self.handshake, Handshake::Asked { .. })
+    }
+
+    /// Takes the caller in.
+    pub(super) fn grant(&mut self, now: Timestamp, cid: ConnectionCid) {
+        let ours = self.config.params(&self.messages);
+        if let Some(theirs) = self.handshake.grant(cid, &ours, &mut self.opening) {
+            self.establish(now, &theirs);
+        }
+    }
+
+    /// Sends the caller away.
+    pub(super) fn refuse(&mut self, now: Timestamp, code: RefuseCode) {
+        if self.handshake.refuse(code, &mut self.opening) {
+            self.say_no(now, code);
+        }
+    }
+
+    fn say_no(&mut self, now: Timestamp, code: RefuseCode) {
+        self.handshake_timer.disarm();
+        self.messages.end(End::Refused(code));
+        self.deaf = true;
+        self.farewell.begin(now);
+        self.farewell.on_last_record();
+    }
+
+    fn establish(&mut self, now: Timestamp, theirs: &Params) {
+        self.handshake_timer.disarm();
+        self.messages.establish(theirs);
+        let peers = Duration::from_millis(theirs.idle_timeout_ms);
+        self.idle = Some(Idle::new(now, self.config.idle_timeout, peers));
+    }
+
+    /// True once messages can go.
+    pub(super) const fn is_established(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    pub(super) const fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    /// The messages, for the application's verbs; [`poll_output`](Self::poll_output) is to be called afterwards.
+    pub(super) const fn messages_mut(&mut self) -> &mut Messages {
+        &mut self.messages
+    }
+
+    pub(super) const fn stats(&self) -> LinkStats {
+        self.stats
+    }
+
+    /// The socket is of no use any more, and may be dropped with what waits to be written.
+    pub(super) const fn is_gone(&self) -> bool {
+        self.farewell.is_gone()
+    }
+
+    /// Takes in what was read from the stream.
+    pub(super) fn handle_bytes(&mut self, now: Timestamp, mut bytes: &[u8]) {
+        self.stats.bytes_received += bytes.len() as u64;
+        if let Some(idle) = &mut self.idle {
+            idle.on_received(now);
+        }
+        let mut intake = core::mem::take(&mut self.intake);
+        while !self.deaf && !self.is_gone() {
+            if self.handshake.is_strange() {
+                self.handle_strange(now, bytes);
+                break;
+            }
+            let len_max = match self.handshake {
+                Handshake::Over => RECORD_BODY_MAX + RECORD_OVERHEAD,
+                _ => handshake::RECORD_LEN_MAX,
+            };
+            match intake.next(&mut bytes, len_max) {
+                Ok(Some(record)) => self.handle_record(now, &record),
+                Ok(None) => break,
+                Err(DecodeError::Version(_)) if matches!(self.handshake, Handshake::Listening) => {
+                    self.handle_strange(now, bytes);
+                    break;
+                }
+                Err(_) => self.fail(End::Broken),
+            }
+        }
+        self.intake = intake;
+    }
+
+    fn handle_strange(&mut self, now: Timestamp, bytes: &[u8]) {
+        match self.handshake.handle_strange(bytes, &mut self.opening) {
+            Ok(false) => {}
+            Ok(true) => self.say_no(now, RefuseCode::Version),
+            Err(end) => self.fail(end),
+        }
+    }
+
+    fn handle_record(&mut self, now: Timestamp, record: &Record<'_>) {
+        self.stats.records_received += 1;
+        if !self.handshake.is_over() {
+            match self.handshake.handle(record) {
+                Outcome::Asks => {}
+                Outcome::Established(theirs) => self.establish(now, &theirs),
+                Outcome::Failed(end) => self.fail(end),
+            }
+        } else if let Err(violation) = self.handle_frames(now, record) {
+            self.messages.end_by_violation(violation);
+            self.deaf = true;
+        }
+    }
+
+    fn handle_frames(&mut self, now: Timestamp, record: &Record<'_>) -> Result<(), Violation> {
+        if record.kind != RecordKind::Frames {
+            return Err(Violation::Misplaced);
+        }
+        let (mut asks, mut ends_message) = (false, false);
+        for frame in Frames::new(record.body) {
+            let frame = frame?;
+            asks |= receipts::frame_asks(&frame);
+            match frame {
+                Frame::Ack { .. } => return Err(Violation::Misplaced),
+                Frame::Received { count } => self.awaited.on_received(count, &mut self.messages)?,
+                Frame::Close { kind, code } => {
+                    // Even where ours is under way: theirs says that nothing is to be waited for any more.
+                    self.messages.end(End::by_peer(kind, code));
+                    self.deaf = true;
+                    self.owed.hurry();
+                    break;
+                }
+                _ => ends_message |= self.messages.handle(&frame)?.ends_message,
+            }
+        }
+        self.owed.on_record(now, record.len, asks, ends_message);
+        Ok(())
+    }
+
+    /// The peer's stream has ended.
+    pub(super) fn handle_end_of_stream(&mut self) {
+        self.farewell.on_end_of_stream();
+        // An end without CLOSE is no end that anybody meant.
+        if self.messages.ended().is_none() || !self.handshake.is_over() || self.is_gone() {
+            self.fail(End::Broken);
+        }
+    }
+
+    /// The stream cannot be used any more, or was never there: the connection is over, if it is not yet.
+    pub(super) fn fail(&mut self, end: End) {
+        self.messages.end(end);
+        self.handshake_timer.disarm();
+        self.farewell.give_up();
+    }
+
+    /// A thread of the application's is about to wait, so nothing follows soon on which a receipt could ride.
+    pub(super) fn handle_wait(&mut self) {
+        if self.owes_at_wait() {
+            self.owed.hurry();
+            self.messages.hurry();
+        }
+    }
+
+    /// True when [`handle_wait`](Self::handle_wait) leads to output.
+    pub(super) fn owes_at_wait(&self) -> bool {
+        self.owed.ends_message() || self.messages.has_lazy()
+    }
+
+    /// Appends records to `out`, which holds what waits to be written, until it holds [`OUTPUT_MAX`] bytes or nothing
+    /// is left to say. `sent` is empty before and after.
+    pub(super) fn poll_output(&mut self, now: Timestamp, out: &mut Vec<u8>, sent: &mut Vec<Sent>) {
+        let before = out.len();
+        if self.is_gone() {
+            return;
+        }
+        out.append(&mut self.opening);
+        if self.messages.ended().is_some() {
+            if !self.handshake.is_over() {
+                return self.fail(End::Broken);
+            }
+            self.farewell.begin(now);
+        }
+        if self.handshake.is_over() {
+            while self.farewell.is_open() && out.len() < OUTPUT_MAX && self.put_record(now, out, sent) {}
+        }
+        self.stats.bytes_sent += (out.len() - before) as u64;
+    }
+
+    /// Appends one record. False where there is nothing to say.
+    fn put_record(&mut self, now: Timestamp, out: &mut Vec<u8>, sent: &mut Vec<Sent>) -> bool {
+        let fills = self.messages.wants_fill() && self.awaited.has_room();
+        if !(fills || self.owed.is_due() || self.ping) {
+            return false;
+        }
+        let from = out.len();
+        start_record(out, Mode::Plain, RecordKind::Frames);
+        let body = out.len();
+        self.owed.put(out);
+        if self.ping {
+            Frame::Ping.put(out);
+        }
+        let alone = out.len();
+        if self.awaited.has_room() {
+            self.messages.fill(out, RECORD_BODY_MAX - (alone - body), sent);
+        }
+        if out.len() == alone && !self.owed.is_due() && !self.ping {
+            out.truncate(from);
+            return false;
+        }
+        finish_record(out, from);
+        self.owed.on_told();
+        let closes = sent.first() == Some(&Sent::Close);
+        let asks = self.awaited.on_record(sent) | core::mem::take(&mut self.ping);
+        if let Some(idle) = self.idle.as_mut().filter(|_| asks) {
+            idle.on_asked(now);
+        }
+        self.stats.records_sent += 1;
+        // After a CLOSE, ours or the peer's, nothing follows.
+        if closes || (self.messages.ended().is_some() && !self.messages.wants_fill()) {
+            self.farewell.on_last_record();
+        }
+        true
+    }
+
+    /// All output made so far was written.
+    pub(super) fn on_written(&mut self) -> Socket {
+        let socket = self.farewell.on_written();
+        if socket == Socket::Drop {
+            self.fail(End::Broken);
+        }
+        socket
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        if self.is_gone() {
+            return None;
+        }
+        let mut deadline = earliest(self.handshake_timer.deadline(), self.messages.deadline());
+        deadline = earliest(deadline, self.farewell.deadline());
+        if let Some(idle) = self.idle.as_ref().filter(|_| self.messages.ended().is_none()) {
+            deadline = earliest(earliest(deadline, self.owed.deadline()), Some(idle.deadline()));
+        }
+        deadline
+    }
+
+    /// Time has passed. [`poll_output`](Self::poll_output) is to be called afterwards.
+    pub(super) fn handle_timeout(&mut self, now: Timestamp) {
+        if self.handshake_timer.fire(now) {
+            self.fail(End::ConnectTimedOut);
+        }
+        if self.farewell.handle_timeout(now) {
+            self.fail(End::TimedOut);
+        }
+        self.messages.handle_timeout(now);
+        self.owed.handle_timeout(now);
+        if let Some(idle) = self.idle.as_mut().filter(|_| self.messages.ended().is_none()) {
+            match idle.handle_timeout(now) {
+                Silence::Nothing => {}
+                Silence::KeepAlive => self.ping = true,
+                Silence::TimedOut => self.fail(End::TimedOut),
+            }
+        }
+    }
+}

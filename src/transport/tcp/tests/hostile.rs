@@ -1,0 +1,291 @@
+//! Peers that break the rules, and handshakes that come to nothing.
+
+use proptest::prelude::*;
+
+use super::pair::{CALLER, LISTENER, Pair, Side, config, content, identity, ms};
+use crate::message::{End, Violation};
+use crate::time::Timestamp;
+use crate::transport::tcp::handshake;
+use crate::transport::tcp::link::Link;
+use crate::wire::{
+    ConnectionCid, Frame, Frames, Hello2, Mode, Packet, Params, Record, RecordKind, Refuse, RefuseCode, Share, VERSION,
+    finish_record, start_record,
+};
+
+fn record(kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    start_record(&mut out, Mode::Plain, kind);
+    write(&mut out);
+    finish_record(&mut out, 0);
+    out
+}
+
+fn frames(frames: &[Frame<'_>]) -> Vec<u8> {
+    record(RecordKind::Frames, |out| frames.iter().for_each(|frame| frame.put(out)))
+}
+
+fn handshake_record(packet: Packet<'_>) -> Vec<u8> {
+    record(RecordKind::Handshake, |out| packet.put_handshake(Mode::Plain, out))
+}
+
+fn listener() -> Link {
+    Link::listen(Timestamp::ZERO, config())
+}
+
+/// What the link says, and whether the stream ends behind it.
+fn output(link: Link) -> (Side, Vec<u8>, bool) {
+    let mut side = Side::new(link);
+    side.poll(Timestamp::ZERO);
+    let (bytes, ends) = side.take(usize::MAX);
+    (side, bytes, ends)
+}
+
+fn check_violation(bytes: &[u8], violation: Violation) {
+    let mut pair = Pair::established();
+    let link = &mut pair.sides[LISTENER].link;
+    link.handle_bytes(pair.now, bytes);
+    assert_eq!(link.messages().ended(), Some(End::Violation(violation)));
+    // The peer is told how it broke the protocol, and that is the end.
+    pair.run();
+    let code = violation.code();
+    assert_eq!(pair.sides[CALLER].link.messages().ended(), Some(End::ViolationByPeer { code }));
+    assert!(pair.sides.iter().all(|side| side.link.is_gone()));
+}
+
+#[test]
+fn a_receipt_for_a_record_never_sent_is_a_violation() {
+    check_violation(&frames(&[Frame::Received { count: 1 }]), Violation::NeverSent);
+    // One that was sent is none.
+    let mut pair = Pair::established();
+    pair.sides[LISTENER].send("a");
+    pair.carry(LISTENER, usize::MAX);
+    for count in [1, 0] {
+        pair.sides[LISTENER].link.handle_bytes(pair.now, &frames(&[Frame::Received { count }]));
+        assert_eq!(pair.sides[LISTENER].link.messages().ended(), None);
+        assert!(pair.sides[LISTENER].link.messages().flushed());
+    }
+    pair.sides[LISTENER].link.handle_bytes(pair.now, &frames(&[Frame::Received { count: 2 }]));
+    assert_eq!(pair.sides[LISTENER].link.messages().ended(), Some(End::Violation(Violation::NeverSent)));
+}
+
+#[test]
+fn frames_and_records_out_of_place_are_violations() {
+    // An ACK: largest 0, no delay, one block of one packet.
+    check_violation(&record(RecordKind::Frames, |out| out.extend([2, 0, 0, 1, 1])), Violation::Misplaced);
+    let hello =
+        Hello2 { client_random: [7; 16], invite: [0; 8], cookie: None, client_cid: ConnectionCid(77), params: &[] };
+    check_violation(&handshake_record(Packet::Hello2(hello)), Violation::Misplaced);
+    let unreadable = Frames::new(&[0x0a]).next().unwrap().unwrap_err();
+    check_violation(&record(RecordKind::Frames, |out| out.push(0x0a)), unreadable.into());
+    check_violation(&frames(&[Frame::Ping, Frame::CreditChannel { channel: 9, limit: 1 }]), Violation::NeverSent);
+}
+
+#[test]
+fn frames_before_the_handshake_are_no_handshake() {
+    let mut link = listener();
+    link.handle_bytes(Timestamp::ZERO, &frames(&[Frame::Ping]));
+    assert!(link.is_gone());
+    let mut pair = Pair::new();
+    pair.sides[CALLER].poll(pair.now);
+    pair.sides[CALLER].link.handle_bytes(pair.now, &frames(&[Frame::Ping]));
+    assert_eq!(pair.sides[CALLER].link.messages().ended(), Some(End::Broken));
+    // A caller has nothing to say between HELLO2 and SHARE.
+    let mut pair = Pair::new();
+    pair.sides[CALLER].poll(pair.now);
+    let (mut bytes, _) = pair.sides[CALLER].take(usize::MAX);
+    bytes.extend(frames(&[Frame::Ping]));
+    pair.sides[LISTENER].link.handle_bytes(pair.now, &bytes);
+    assert!(pair.sides[LISTENER].link.is_gone());
+}
+
+#[test]
+fn an_answer_to_another_call_is_no_answer() {
+    let share = |random, cid| {
+        let client_cid = ConnectionCid(cid);
+        let share = Share { client_random: [random; 16], client_cid, server_cid: ConnectionCid(1), params: &[] };
+        handshake_record(Packet::Share(share))
+    };
+    let refuse = |random| {
+        handshake_record(Packet::Refuse(Refuse { client_random: [random; 16], code: RefuseCode::Busy, version: 1 }))
+    };
+    let cases = [
+        (share(7, 77), None),
+        (share(8, 77), Some(End::Broken)),
+        (share(7, 78), Some(End::Broken)),
+        (refuse(7), Some(End::Refused(RefuseCode::Busy))),
+        (refuse(8), Some(End::Broken)),
+    ];
+    for (answer, end) in cases {
+        let mut link = Link::call(Timestamp::ZERO, config(), identity());
+        link.handle_bytes(Timestamp::ZERO, &answer);
+        assert_eq!(link.messages().ended(), end);
+        assert_eq!(link.is_gone(), end.is_some());
+    }
+}
+
+#[test]
+fn a_caller_is_refused_in_as_many_words_and_then_the_stream_ends() {
+    let mut pair = Pair::new();
+    pair.sides[CALLER].poll(pair.now);
+    let (hello, _) = pair.sides[CALLER].take(usize::MAX);
+    let link = &mut pair.sides[LISTENER].link;
+    link.handle_bytes(pair.now, &hello);
+    assert!(link.asks());
+    link.refuse(pair.now, RefuseCode::Busy);
+    assert!(!link.asks());
+    pair.run();
+    assert_eq!(pair.sides[CALLER].link.messages().ended(), Some(End::Refused(RefuseCode::Busy)));
+    assert!(pair.sides[CALLER].link.is_gone());
+    // The caller's socket is dropped, which ends its stream.
+    pair.sides[LISTENER].link.handle_end_of_stream();
+    assert!(pair.sides[LISTENER].link.is_gone());
+}
+
+#[test]
+fn the_answer_is_never_longer_than_the_question() {
+    let ours = Params {
+        credit_connection: u64::MAX >> 2,
+        credit_channel: u64::MAX >> 2,
+        message_len_max: u64::MAX >> 2,
+        ack_delay_max_us: u64::MAX >> 2,
+        idle_timeout_ms: u64::MAX >> 2,
+        receive_buffer: u64::MAX >> 2,
+        datagram_len_max: u64::MAX >> 2,
+    };
+    let (mut hello, mut share) = (Vec::new(), Vec::new());
+    handshake::Handshake::call(identity(), &ours, &mut hello);
+    let mut side = handshake::Handshake::Listening;
+    let outcome = side.handle(&Record::decode(&hello).unwrap().unwrap());
+    assert_eq!(outcome, handshake::Outcome::Asks);
+    side.grant(ConnectionCid(1), &ours, &mut share).unwrap();
+    assert!(share.len() <= hello.len() && hello.len() <= handshake::RECORD_LEN_MAX);
+}
+
+#[test]
+fn a_caller_of_another_version_is_told_ours_however_its_bytes_come() {
+    let mut pair = Pair::new();
+    pair.sides[CALLER].poll(pair.now);
+    let (mut hello, _) = pair.sides[CALLER].take(usize::MAX);
+    hello[0] = (VERSION + 1) << 4 | 2;
+    for piece in [1, 21, 22, 300] {
+        let mut link = listener();
+        hello.chunks(piece).for_each(|bytes| link.handle_bytes(Timestamp::ZERO, bytes));
+        let (side, answer, ends) = output(link);
+        assert!(ends && !side.link.is_gone());
+        let record = Record::decode(&answer).unwrap().unwrap();
+        let refuse = Refuse { client_random: [7; 16], code: RefuseCode::Version, version: VERSION };
+        assert_eq!(Packet::decode(record.body), Ok((Mode::Plain, Packet::Refuse(refuse))));
+    }
+    // An answer that we cannot read ends a call.
+    let mut link = Link::call(Timestamp::ZERO, config(), identity());
+    link.handle_bytes(Timestamp::ZERO, &hello);
+    assert_eq!(link.messages().ended(), Some(End::Broken));
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_given_up() {
+    let mut caller = Link::call(Timestamp::ZERO, config(), identity());
+    let mut silent = listener();
+    let mut slow = listener();
+    for link in [&mut caller, &mut silent, &mut slow] {
+        assert_eq!(link.deadline(), Some(ms(5_000)));
+        link.handle_timeout(ms(4_999));
+        assert!(!link.is_gone());
+    }
+    // A byte now and then buys no time.
+    slow.handle_bytes(ms(4_999), &[0x12]);
+    for link in [&mut caller, &mut silent, &mut slow] {
+        link.handle_timeout(ms(5_000));
+        assert!(link.is_gone());
+    }
+    assert_eq!(caller.messages().ended(), Some(End::ConnectTimedOut));
+}
+
+#[test]
+fn a_stranger_cannot_announce_a_long_record() {
+    let mut link = listener();
+    link.handle_bytes(Timestamp::ZERO, &[VERSION << 4 | 2, 0, 0xff, 0xff]);
+    assert!(link.is_gone());
+}
+
+#[test]
+fn no_flipped_bit_gets_through() {
+    let mut pair = Pair::established();
+    pair.sides[CALLER].send("first");
+    pair.sides[CALLER].send(content(3, 50));
+    pair.sides[CALLER].poll(pair.now);
+    let (stream, _) = pair.sides[CALLER].take(usize::MAX);
+    for bit in 0..stream.len() * 8 {
+        let mut pair = Pair::established();
+        let mut flipped = stream.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let side = &mut pair.sides[LISTENER];
+        side.link.handle_bytes(pair.now, &flipped);
+        let messages = side.link.messages_mut();
+        assert_eq!(messages.stats().received, 0);
+        assert!(!messages.readable(crate::message::Select::Any) || messages.ended() == Some(End::Broken), "bit {bit}");
+        // A length made longer waits for what never comes; the end of the stream tells.
+        side.link.handle_end_of_stream();
+        assert_eq!(side.link.messages().ended(), Some(End::Broken), "bit {bit}");
+        assert_eq!(side.link.messages_mut().recv(crate::message::Select::Any), Err(End::Broken), "bit {bit}");
+    }
+}
+
+/// Whatever comes, the link neither panics nor says more than the peer may hear.
+fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
+    let mut now = Timestamp::ZERO;
+    let (mut out, mut sent) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        link.handle_bytes(now, piece);
+        if link.asks() {
+            link.grant(now, ConnectionCid(1));
+        }
+        while link.is_established()
+            && link.messages_mut().recv(crate::message::Select::Any).is_ok_and(|got| got.is_some())
+        {}
+        link.handle_wait();
+        link.poll_output(now, &mut out, &mut sent);
+        now = link.deadline().unwrap_or(now).max(now);
+        link.handle_timeout(now);
+    }
+    link.handle_end_of_stream();
+    link.poll_output(now, &mut out, &mut sent);
+    link.on_written();
+    assert!(link.is_gone());
+    let mut rest = &out[..];
+    while let Some(record) = Record::decode(rest).unwrap() {
+        if record.kind == RecordKind::Frames {
+            assert!(Frames::new(record.body).all(|frame| frame.is_ok()));
+        }
+        rest = &rest[record.len..];
+    }
+    assert!(rest.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn garbage_does_no_harm(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)) {
+        check_survives(listener(), &pieces);
+        check_survives(Link::call(Timestamp::ZERO, config(), identity()), &pieces);
+        let [caller, listener] = Pair::established().sides;
+        check_survives(caller.link, &pieces);
+        check_survives(listener.link, &pieces);
+    }
+
+    #[test]
+    fn garbage_in_records_with_good_checksums_does_no_harm(
+        bodies in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..20),
+    ) {
+        let pieces: Vec<_> = bodies
+            .iter()
+            .map(|(frames, body)| {
+                let kind = if *frames { RecordKind::Frames } else { RecordKind::Handshake };
+                record(kind, |out| out.extend_from_slice(body))
+            })
+            .collect();
+        check_survives(listener(), &pieces);
+        let [caller, listener] = Pair::established().sides;
+        check_survives(caller.link, &pieces);
+        check_survives(listener.link, &pieces);
+    }
+}

@@ -1,0 +1,167 @@
+//! When RECEIVED goes, what it does, and how silence is kept and ended.
+
+use super::pair::{CALLER, LISTENER, Pair, content, ms};
+use crate::message::{End, State};
+use crate::wire::{Frame, Frames, Record};
+
+/// The frames of the records in `stream`, by name.
+fn names(mut stream: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(record) = Record::decode(stream).unwrap() {
+        names.extend(Frames::new(record.body).map(|frame| match frame.unwrap() {
+            Frame::Received { count } => format!("RECEIVED {count}"),
+            Frame::Data(data) => format!("DATA {}", data.message),
+            Frame::Taken { .. } => "TAKEN".to_owned(),
+            Frame::Ping => "PING".to_owned(),
+            other => format!("{other:?}"),
+        }));
+        stream = &stream[record.len..];
+    }
+    assert!(stream.is_empty());
+    names
+}
+
+impl Pair {
+    /// What `side` would say now, in names; it is carried to the other.
+    fn says(&mut self, side: usize) -> Vec<String> {
+        self.sides[side].poll(self.now);
+        let (bytes, _) = self.sides[side].take(usize::MAX);
+        self.sides[1 - side].link.handle_bytes(self.now, &bytes);
+        names(&bytes)
+    }
+
+    fn at(&mut self, now: u64, side: usize) -> &mut Self {
+        self.now = ms(now);
+        self.sides[side].link.handle_timeout(self.now);
+        self
+    }
+}
+
+#[test]
+fn a_receipt_rides_on_the_answer() {
+    let mut pair = Pair::established();
+    pair.sides[CALLER].send("ask");
+    assert_eq!(pair.says(CALLER), ["DATA 0"]);
+    // Nothing goes by itself while the application has the message ...
+    assert!(pair.says(LISTENER).is_empty());
+    assert_eq!(pair.sides[LISTENER].recv_whole().unwrap(), "ask");
+    assert!(pair.says(LISTENER).is_empty());
+    // ... and its answer carries it all.
+    pair.sides[LISTENER].send("answer");
+    pair.sides[LISTENER].link.handle_wait();
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 1", "TAKEN", "DATA 0"]);
+    assert!(!pair.sides[LISTENER].link.owes_at_wait());
+    assert!(pair.sides[CALLER].link.messages().flushed());
+}
+
+#[test]
+fn a_receipt_goes_alone_when_the_application_waits() {
+    let mut pair = Pair::established();
+    pair.sides[CALLER].send("a");
+    pair.says(CALLER);
+    assert!(pair.sides[LISTENER].link.owes_at_wait());
+    pair.sides[LISTENER].link.handle_wait();
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 1"]);
+    assert!(pair.sides[CALLER].link.messages().flushed());
+    // What the application takes later the sender is told when it waits again.
+    pair.sides[LISTENER].recv_whole().unwrap();
+    assert!(pair.says(LISTENER).is_empty());
+    pair.sides[LISTENER].link.handle_wait();
+    assert_eq!(pair.says(LISTENER), ["TAKEN"]);
+    // A receipt asks for none: both are silent until the next sign of life.
+    pair.sides.iter_mut().for_each(|side| side.link.handle_wait());
+    assert!(pair.says(CALLER).is_empty());
+    assert!(pair.sides[CALLER].link.deadline() >= Some(ms(3_000)));
+}
+
+#[test]
+fn a_receipt_goes_alone_after_5_ms() {
+    let mut pair = Pair::established();
+    /*  0 */
+    pair.sides[CALLER].send("a");
+    assert_eq!(pair.says(CALLER), ["DATA 0"]);
+    assert_eq!(pair.sides[LISTENER].link.deadline(), Some(ms(5)));
+    /*  3 */
+    pair.at(3, CALLER).sides[CALLER].send("b");
+    assert_eq!(pair.says(CALLER), ["DATA 1"]);
+    /*  4 */
+    assert!(pair.at(4, LISTENER).says(LISTENER).is_empty());
+    /*  5 */
+    assert_eq!(pair.at(5, LISTENER).says(LISTENER), ["RECEIVED 2"]);
+    assert!(pair.sides[CALLER].link.messages().flushed());
+}
+
+#[test]
+fn a_receipt_goes_alone_after_64_records() {
+    let mut pair = Pair::established();
+    for id in 0..64 {
+        assert!(pair.says(LISTENER).is_empty(), "after {id} records");
+        pair.sides[CALLER].send("a");
+        assert_eq!(pair.says(CALLER), [format!("DATA {id}")]);
+    }
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 64"]);
+    assert!(pair.says(LISTENER).is_empty());
+}
+
+#[test]
+fn a_receipt_goes_alone_after_half_a_mebibyte() {
+    let mut pair = Pair::established();
+    let receipts = |pair: &mut Pair, len: usize| {
+        pair.sides[CALLER].send(content(0, len));
+        pair.says(CALLER);
+        pair.says(LISTENER)
+    };
+    assert!(receipts(&mut pair, 250_000).is_empty());
+    assert!(receipts(&mut pair, 250_000).is_empty());
+    // The third message's last record goes over 512 KiB.
+    assert_eq!(receipts(&mut pair, 25_000), ["RECEIVED 9"]);
+}
+
+#[test]
+fn a_quiet_connection_shows_a_sign_of_life_each_third_of_the_idle_timeout() {
+    let mut pair = Pair::established();
+    /* 2999 */
+    assert!(pair.at(2_999, CALLER).says(CALLER).is_empty());
+    /* 3000 */
+    assert_eq!(pair.at(3_000, CALLER).says(CALLER), ["PING"]);
+    /* 3005 */
+    assert_eq!(pair.at(3_005, LISTENER).says(LISTENER), ["RECEIVED 1"]);
+    /* 6005 */
+    assert_eq!(pair.at(6_005, CALLER).says(CALLER), ["RECEIVED 1", "PING"]);
+    // So it goes on for as long as both live.
+    pair.run_to(ms(100_000));
+    assert!(pair.sides.iter().all(|side| side.link.messages().state() == State::Open));
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_given_up_after_the_idle_timeout() {
+    let mut pair = Pair::established();
+    pair.sides[CALLER].send("a");
+    /*    0 */
+    pair.sides[CALLER].poll(pair.now);
+    for at in [3_000, 6_000, 8_999] {
+        pair.sides[CALLER].link.handle_timeout(ms(at));
+        pair.sides[CALLER].poll(ms(at));
+        assert!(!pair.sides[CALLER].link.is_gone(), "at {at} ms");
+    }
+    /* 9000 */
+    pair.sides[CALLER].link.handle_timeout(ms(9_000));
+    assert_eq!(pair.sides[CALLER].link.messages().ended(), Some(End::TimedOut));
+    assert!(pair.sides[CALLER].link.is_gone());
+    assert_eq!(pair.sides[CALLER].link.deadline(), None);
+}
+
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    // A slow line may take longer than the idle timeout for one record.
+    let mut pair = Pair::established();
+    pair.sides[LISTENER].send(content(0, 60_000));
+    pair.sides[CALLER].send("a");
+    pair.sides[CALLER].poll(pair.now);
+    for at in (0..=30_000).step_by(5_000) {
+        pair.now = ms(at);
+        pair.carry(LISTENER, 10_000);
+        pair.sides[CALLER].link.handle_timeout(pair.now);
+    }
+    assert_eq!(pair.sides[CALLER].recv_whole().map(|body| body.len()), Some(60_000));
+}

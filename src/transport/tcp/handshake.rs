@@ -2,17 +2,19 @@
 //! "Handshake"; security.md's steps for Plain.
 
 use crate::message::End;
+use crate::proto::version::UnknownVersion;
 use crate::wire::{
-    ConnectionCid, DecodeError, Hello2, Mode, Packet, Params, RANDOM_LEN, Record, RecordKind, Refuse, RefuseCode,
-    Share, VERSION, finish_record, start_record,
+    ConnectionCid, DecodeError, Hello2, Mode, Packet, Params, RANDOM_LEN, RECORD_OVERHEAD, Record, RecordKind, Refuse,
+    RefuseCode, Share, VERSION, check_crc, finish_record, start_record,
 };
 
 /// The longest record of a handshake, header and checksum included: what a stranger can make us hold.
 pub(super) const RECORD_LEN_MAX: usize = 2 * 1024;
 
-/// Where the caller's random stands in a record that holds any handshake packet, in every version: behind the record's
-/// header and the packet's first two bytes.
-const RANDOM_AT: usize = 4 + 2;
+// What never changes between versions, beside what `proto::version` says: the form and the header of a record.
+const FORM_MASK: u8 = 0x03;
+const FORM_RECORD: u8 = 2;
+const HEADER_LEN: usize = RECORD_OVERHEAD - 4;
 
 /// What a caller draws at random for one call.
 #[derive(Clone, Copy, Debug)]
@@ -115,20 +117,36 @@ impl Handshake {
     /// Writes the REFUSE for a caller who asked. False where none did.
     pub(super) fn refuse(&mut self, code: RefuseCode, out: &mut Vec<u8>) -> bool {
         let Self::Asked { caller, .. } = core::mem::replace(self, Self::Over) else { return false };
-        put_refuse(caller.random, code, out);
+        put(Packet::Refuse(Refuse { client_random: caller.random, code, version: VERSION }), out);
         true
     }
 
-    /// Takes in what a caller sends whose first record is of a version that we do not speak, and writes the REFUSE
-    /// when enough of it is there to name the call. True when it was written. Fails where no caller is awaited.
+    /// Takes in what a caller sends whose first record is of a version that we do not speak, and writes the REFUSE, in
+    /// that version, when the record is whole. True when it was written. Fails where it is no record of a caller's, or
+    /// no caller is awaited.
     pub(super) fn handle_strange(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, End> {
         if matches!(self, Self::Listening) {
             *self = Self::Strange(Vec::new());
         }
         let Self::Strange(held) = self else { return Err(End::Broken) };
-        held.extend_from_slice(&bytes[..bytes.len().min(RANDOM_AT + RANDOM_LEN - held.len())]);
-        let Some(random) = held.get(RANDOM_AT..).and_then(<[u8]>::first_chunk::<RANDOM_LEN>) else { return Ok(false) };
-        put_refuse(*random, RefuseCode::Version, out);
+        let lacks = RECORD_LEN_MAX - held.len();
+        held.extend_from_slice(&bytes[..bytes.len().min(lacks)]);
+        if held[0] & FORM_MASK != FORM_RECORD {
+            return Err(End::Broken);
+        }
+        let Some(len) = Record::len_at(held) else { return Ok(false) };
+        if len > RECORD_LEN_MAX {
+            return Err(End::Broken);
+        }
+        let Some(record) = held.get(..len) else { return Ok(false) };
+        let body = check_crc(record).ok().and_then(|body| body.get(HEADER_LEN..));
+        let caller = body.and_then(UnknownVersion::decode).ok_or(End::Broken)?;
+        let first = record[0];
+        let from = out.len();
+        start_record(out, Mode::Plain, RecordKind::Handshake);
+        out[from] = first;
+        caller.put_refuse(out);
+        finish_record(out, from);
         *self = Self::Over;
         Ok(true)
     }
@@ -140,10 +158,6 @@ impl Handshake {
     pub(super) const fn is_over(&self) -> bool {
         matches!(self, Self::Over)
     }
-}
-
-fn put_refuse(client_random: [u8; RANDOM_LEN], code: RefuseCode, out: &mut Vec<u8>) {
-    put(Packet::Refuse(Refuse { client_random, code, version: VERSION }), out);
 }
 
 fn put(packet: Packet<'_>, out: &mut Vec<u8>) {

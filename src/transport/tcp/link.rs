@@ -301,7 +301,7 @@ impl Link {
         }
         finish_record(out, from);
         self.owed.on_told();
-        let closes = sent.first() == Some(&Sent::Close);
+        let closes = sent.last() == Some(&Sent::Close);
         let asks = self.awaited.on_record(sent) | core::mem::take(&mut self.ping);
         if let Some(idle) = self.idle.as_mut().filter(|_| asks) {
             idle.on_asked(now);

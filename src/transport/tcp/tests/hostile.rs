@@ -9,7 +9,7 @@ use crate::transport::tcp::handshake;
 use crate::transport::tcp::link::Link;
 use crate::wire::{
     ConnectionCid, Frame, Frames, Hello2, Mode, Packet, Params, Record, RecordKind, Refuse, RefuseCode, Share, VERSION,
-    finish_record, start_record,
+    check_crc, finish_record, put_crc, start_record,
 };
 
 fn record(kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -166,15 +166,36 @@ fn a_caller_of_another_version_is_told_ours_however_its_bytes_come() {
     let mut pair = Pair::new();
     pair.sides[CALLER].poll(pair.now);
     let (mut hello, _) = pair.sides[CALLER].take(usize::MAX);
-    hello[0] = (VERSION + 1) << 4 | 2;
-    for piece in [1, 21, 22, 300] {
+    // Version 2 in the record and in the packet, and the checksums as they are then.
+    hello[0] = 2 << 4 | 2;
+    hello[4] = 2 << 4;
+    let end = hello.len() - 4;
+    hello.truncate(end - 4);
+    let mut packet = hello.split_off(4);
+    put_crc(&mut packet, 0);
+    hello.extend(packet);
+    put_crc(&mut hello, 0);
+    for piece in [1, 21, 259, 300] {
         let mut link = listener();
         hello.chunks(piece).for_each(|bytes| link.handle_bytes(Timestamp::ZERO, bytes));
-        let (side, answer, ends) = output(link);
+        let (side, mut answer, ends) = output(link);
         assert!(ends && !side.link.is_gone());
-        let record = Record::decode(&answer).unwrap().unwrap();
+        // It comes in the caller's version; but for that it is ours.
+        assert_eq!((answer[0], answer[4]), (2 << 4 | 2, 2 << 4));
+        assert!(check_crc(&answer).is_ok());
+        answer[4] = VERSION << 4;
+        let mut packet = answer[4..answer.len() - 8].to_vec();
+        put_crc(&mut packet, 0);
         let refuse = Refuse { client_random: [7; 16], code: RefuseCode::Version, version: VERSION };
-        assert_eq!(Packet::decode(record.body), Ok((Mode::Plain, Packet::Refuse(refuse))));
+        assert_eq!(Packet::decode(&packet), Ok((Mode::Plain, Packet::Refuse(refuse))));
+    }
+    // Noise that looks like another version is not answered.
+    for at in [0, 4, 30, hello.len() - 1] {
+        let mut noise = hello.clone();
+        noise[at] ^= 1;
+        let mut link = listener();
+        link.handle_bytes(Timestamp::ZERO, &noise);
+        assert!(link.is_gone(), "byte {at}");
     }
     // An answer that we cannot read ends a call.
     let mut link = Link::call(Timestamp::ZERO, config(), identity());

@@ -26,6 +26,10 @@ use super::stats::LinkStats;
 const SPARE_MAX: usize = 4_096;
 /// What a peer may claim to hold acknowledgements back for.
 const PEER_ACK_DELAY_MAX: Duration = Duration::from_secs(1);
+/// For so many probe timeouts CLOSE is repeated: it goes four times, as each lasts twice as long as the one before.
+const CLOSE_PROBE_TIMEOUTS: u32 = 8;
+/// The least time that CLOSE is repeated.
+const CLOSE_MIN: Duration = Duration::from_millis(500);
 
 /// Space for outcomes, shared by all connections of an endpoint so that nothing is allocated for a packet.
 #[derive(Debug, Default)]
@@ -47,7 +51,7 @@ impl Scratch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Live,
-    /// Our CLOSE is under way; it is repeated until then.
+    /// Our CLOSE is under way since then; it is repeated.
     Closing(Timestamp),
     /// The end is known on both sides; the peer's packets are answered until then.
     Draining(Timestamp),
@@ -203,10 +207,15 @@ impl Link {
             Stage::Live => {
                 [self.mtu.deadline(), self.lazy.deadline()].into_iter().fold(Some(self.busy_deadline()), earliest)
             }
-            Stage::Closing(until) => Some(self.busy_deadline().min(until)),
+            Stage::Closing(since) => Some(self.busy_deadline().min(self.gives_up_close(since))),
             Stage::Draining(until) => Some(until),
             Stage::Over => None,
         }
+    }
+
+    /// When CLOSE, sent first at `since`, is not repeated any more. The round trip may have become known since then.
+    fn gives_up_close(&self, since: Timestamp) -> Timestamp {
+        since + (self.recovery.rtt().probe_timeout() * CLOSE_PROBE_TIMEOUTS).max(CLOSE_MIN)
     }
 
     fn busy_deadline(&self) -> Timestamp {
@@ -224,7 +233,7 @@ impl Link {
                 }
                 return;
             }
-            Stage::Closing(until) if until <= now => {
+            Stage::Closing(since) if self.gives_up_close(since) <= now => {
                 // The peer cannot be told: whoever waits for that should know.
                 messages.end(End::TimedOut);
                 self.stage = Stage::Over;

@@ -1,7 +1,5 @@
 //! Packets out: what goes into each, how long it is, and whether it may leave.
 
-use core::time::Duration;
-
 use crate::message::{Messages, Sent};
 use crate::time::Timestamp;
 use crate::wire::{DATA_OVERHEAD, DataHeader, Frame, Mode, put_crc, start_data};
@@ -18,8 +16,6 @@ const BATCH_PACKETS_MAX: usize = 64;
 const BATCH_LEN_MAX: usize = 65_507;
 /// A packet that lacks more than this to the full length ends its batch; one that lacks less is padded.
 const PADDED_MAX: usize = 64;
-/// The least time that CLOSE is repeated.
-const CLOSE_MIN: Duration = Duration::from_millis(500);
 /// Bytes of the checksum at a packet's end.
 const CRC_LEN: usize = 4;
 
@@ -161,8 +157,7 @@ impl Link {
                 draft.kind = Kind::Data;
             }
             if draft.frames.contains(&Sent::Close) && self.stage == Stage::Live {
-                let wait = (self.recovery.rtt().probe_timeout() * 3).max(CLOSE_MIN);
-                self.stage = Stage::Closing(now + wait);
+                self.stage = Stage::Closing(now);
             }
         }
         if out.len() == empty {

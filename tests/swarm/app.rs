@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use udpair::message::{ArrivalBody, MessageId, Messages, ReadError, Select, SendError, State, WriteError};
+use udpair::message::{
+    ArrivalBody, ConfigureError, MessageId, Messages, ReadError, Select, SendError, State, WriteError,
+};
 use udpair::slots::ConnectionId;
 use udpair::time::{Timestamp, earliest};
 
@@ -89,7 +91,11 @@ impl App {
         if !self.configured {
             self.configured = true;
             for (channel, config) in &self.plan.channels {
-                messages.configure(*channel, *config).unwrap_or_else(|error| panic!("{}: {error}", self.key));
+                match messages.configure(*channel, *config) {
+                    Ok(()) => {}
+                    Err(ConfigureError::Ended(end)) => assert_eq!(messages.state(), State::Ended(end)),
+                    Err(error) => panic!("{}: {error}", self.key),
+                }
                 model.on_configured(self.key, *channel, config.delivery);
             }
         }
@@ -101,7 +107,7 @@ impl App {
         self.look(now, messages, model);
         let wakes = self.wakes(now, messages);
         if release || self.drained && messages.closed() {
-            core.release(self.id);
+            core.release(now, self.id);
             self.over = true;
             return None;
         }

@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use udpair::message::{End, Limits, Messages, Sent};
+use udpair::proto::Drained;
 use udpair::sim::Ecn;
 use udpair::slots::{ConnectionId, Slots};
 use udpair::time::Timestamp;
@@ -270,9 +271,9 @@ impl Core for Carrier {
         }
     }
 
-    fn batch_end(&mut self, _now: Timestamp) {}
+    fn batch_end(&mut self, _drained: Drained) {}
 
-    fn wait(&mut self, _now: Timestamp) {}
+    fn wait(&mut self) {}
 
     fn timeout(&mut self, _now: Timestamp) {}
 
@@ -286,15 +287,23 @@ impl Core for Carrier {
         }
         if let Some((to, datagram)) = self.outbox.pop_front() {
             buf.extend_from_slice(&datagram);
-            return Output::Transmit { to, len: buf.len(), segment: buf.len(), ecn: None };
+            return Output::Transmit { to, segment: buf.len(), ecn: None };
         }
         self.changed.pop_front().map_or(Output::Wait(wait), Output::Changed)
     }
 
-    fn release(&mut self, id: ConnectionId) {
+    fn release(&mut self, _now: Timestamp, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.released = true;
         }
+    }
+
+    fn explain(datagram: &[u8]) -> String {
+        format!("{:02x?}", &datagram[..HEADER])
+    }
+
+    fn drops(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
     }
 
     fn check_bounds(&self) {

@@ -16,6 +16,8 @@ mod chance;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
+mod endpoint;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod plan;
@@ -80,5 +82,11 @@ fn swarm<C: Core>(test: &str) -> Tally {
 #[test]
 fn messages_over_the_simplest_carrier() {
     let total = swarm::<carrier::Carrier>("messages_over_the_simplest_carrier");
+    assert!(total.connections > 0 && total.delivered > 0, "worlds are not empty: {total:?}");
+}
+
+#[test]
+fn endpoints() {
+    let total = swarm::<endpoint::Udp>("endpoints");
     assert!(total.connections > 0 && total.delivered > 0, "worlds are not empty: {total:?}");
 }

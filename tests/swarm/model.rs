@@ -270,12 +270,23 @@ impl Model {
             End::AbortedByPeer { code } => self.check_peer(key, code - ABORT, |peer| peer.aborted),
             End::RefusedByPeer { code } => self.check_peer(key, code - REFUSE, |peer| peer.refused),
             End::Refused(_) => assert!(half.caller, "{key} is no caller: {end:?}"),
+            // Whoever closes tells the peer a few times, and no more.
+            End::TimedOut if self.was_left(key) => {}
             End::TimedOut | End::ConnectTimedOut => {
                 assert!(self.weather == Weather::Storm, "{key} ended with {end:?} although it was {:?}", self.weather);
             }
             _ => panic!("{key} ended with {end:?}"),
         }
         self.half_mut(key).end = Some(end);
+    }
+
+    /// True when a half that may be the other side of `key` has ended the connection.
+    fn was_left(&self, key: u16) -> bool {
+        let half = self.half(key);
+        self.halves.iter().any(|other| {
+            let fits = (half.host, half.remote, half.caller) == (other.remote, other.host, !other.caller);
+            fits && (other.closed.is_some() || other.aborted || other.refused)
+        })
     }
 
     fn check_peer(&self, key: u16, peer: u32, did: impl Fn(&Half) -> bool) {

@@ -73,7 +73,7 @@ impl Plan {
             1..=6 => Weather::Rough,
             _ => Weather::Storm,
         };
-        let hosts: Vec<_> = (0..chance.of(2..=5)).map(|_| HostPlan::random(&mut chance)).collect();
+        let hosts: Vec<_> = (0..chance.of(2..=5)).map(|_| HostPlan::random(&mut chance, weather)).collect();
         let faults_end = Timestamp::ZERO + chance.us(200_000..=6_000_000);
         let ipv6 = chance.percent(30);
         let mut plan = Self {
@@ -142,10 +142,11 @@ impl Plan {
 }
 
 impl HostPlan {
-    fn random(chance: &mut Chance) -> Self {
+    fn random(chance: &mut Chance, weather: Weather) -> Self {
         Self {
             limits: random_limits(chance),
-            backlog: *chance.pick(&[1, 2, 16, 128, 128]),
+            // A handshake that has not been confirmed gives way to another when the backlog is full: one may die of it.
+            backlog: if weather == Weather::Storm { *chance.pick(&[1, 2, 16, 128]) } else { 16 },
             lag_max: Duration::from_micros(*chance.pick(&[0, 0, 100, 1_000, 5_000])),
             inbox_bytes: *chance.pick(&[20_000, 200_000, 1 << 22, 1 << 22]),
             waits_percent: *chance.pick(&[0, 50, 100, 100]),

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+use udpair::proto::Drained;
 use udpair::sim::{DeliveryKind, HostId, Network};
 use udpair::slots::ConnectionId;
 use udpair::time::{Timestamp, earliest};
@@ -39,6 +40,8 @@ struct World<C> {
     nodes: Vec<Node<C>>,
     events: BTreeMap<(Timestamp, u64), Event>,
     sequence: u64,
+    /// Print what goes over the network.
+    trace: bool,
 }
 
 struct Node<C> {
@@ -109,7 +112,7 @@ impl<C: Core> World<C> {
         let nodes = nodes.collect();
         let model = Model::new(plan.weather);
         let (events, sequence) = (BTreeMap::new(), 0);
-        let mut world = Self { chance, now: Timestamp::ZERO, network, model, nodes, events, sequence };
+        let mut world = Self { chance, now: Timestamp::ZERO, network, model, nodes, events, sequence, trace };
         for call in &plan.calls {
             world.schedule(call.at, Event::Call(*call));
         }
@@ -192,7 +195,8 @@ impl<C: Core> World<C> {
         for delivery in core::mem::take(&mut node.inbox) {
             node.core.datagram(self.now, delivery.from, delivery.ecn, &delivery.bytes);
         }
-        node.core.batch_end(self.now);
+        let drained = if self.chance.percent(80) { Drained::ByWaiter } else { Drained::ByKeeper };
+        node.core.batch_end(drained);
         self.pump(at);
     }
 
@@ -215,9 +219,11 @@ impl<C: Core> World<C> {
             buf.clear();
             let node = &mut self.nodes[at];
             match node.core.output(self.now, &mut buf) {
-                Output::Transmit { to, len, segment, ecn } => {
-                    assert!(len <= buf.len() && segment > 0);
-                    for datagram in buf[..len].chunks(segment) {
+                Output::Transmit { to, segment, ecn } => {
+                    for datagram in buf.chunks(segment) {
+                        if self.trace {
+                            println!("    {}", C::explain(datagram));
+                        }
                         self.network.send(self.now, node.addr, to, ecn, datagram);
                     }
                 }
@@ -263,7 +269,7 @@ impl<C: Core> World<C> {
         let wakes = app.act(self.now, &mut node.core, &mut self.model);
         let over = app.over && !was_over;
         if self.chance.percent(node.plan.waits_percent) {
-            node.core.wait(self.now);
+            node.core.wait();
         }
         if let Some(wakes) = wakes {
             self.schedule(wakes, Event::Act(at, id));
@@ -306,6 +312,7 @@ impl<C: Core> World<C> {
     fn describe(&mut self) -> String {
         let mut text = String::new();
         for (at, node) in self.nodes.iter_mut().enumerate() {
+            text += &format!("\n  host {at} dropped {:?}", node.core.drops());
             for app in node.apps.values().filter(|app| !app.over) {
                 let messages = node.core.messages(app.id);
                 let (state, stats) = messages.map(|messages| (messages.state(), messages.stats())).unzip();

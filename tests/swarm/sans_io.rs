@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use udpair::message::{Limits, Messages};
+use udpair::proto::Drained;
 use udpair::sim::Ecn;
 use udpair::slots::ConnectionId;
 use udpair::time::Timestamp;
@@ -10,8 +11,8 @@ use udpair::time::Timestamp;
 /// What a core wants of whoever drives it.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Send the first `len` bytes of the buffer to `to`, in datagrams of `segment` bytes.
-    Transmit { to: SocketAddr, len: usize, segment: usize, ecn: Option<Ecn> },
+    /// Send the buffer to `to`, in datagrams of `segment` bytes.
+    Transmit { to: SocketAddr, segment: usize, ecn: Option<Ecn> },
     /// Something is new on this connection.
     Changed(ConnectionId),
     /// A connection came in.
@@ -29,12 +30,16 @@ pub(crate) trait Core {
     fn refuse(&mut self, now: Timestamp, id: ConnectionId, code: u32);
     fn messages(&mut self, id: ConnectionId) -> Option<&mut Messages>;
     fn datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]);
-    fn batch_end(&mut self, now: Timestamp);
+    fn batch_end(&mut self, drained: Drained);
     /// The application waits.
-    fn wait(&mut self, now: Timestamp);
+    fn wait(&mut self);
     fn timeout(&mut self, now: Timestamp);
     fn output(&mut self, now: Timestamp, buf: &mut Vec<u8>) -> Output;
-    fn release(&mut self, id: ConnectionId);
+    fn release(&mut self, now: Timestamp, id: ConnectionId);
+    /// What a datagram says, for whoever replays a world.
+    fn explain(datagram: &[u8]) -> String;
+    /// What was dropped, for whoever finds a world stuck.
+    fn drops(&self) -> Vec<(&'static str, u64)>;
     /// Panics where more is held than the limits allow.
     fn check_bounds(&self);
 }

@@ -14,6 +14,8 @@ pub(super) struct Assembly {
     /// The highest offset seen: what it has cost beside [`super::MESSAGE_COST`].
     highest: u64,
     received: RangeSet,
+    /// Bytes of memory that were set apart for it at once.
+    reserved: u64,
     /// Bytes from `base` to the highest offset, of which `head` are read.
     window: Vec<u8>,
     head: usize,
@@ -88,6 +90,18 @@ impl Assembly {
         data.end().saturating_sub(self.highest)
     }
 
+    /// How much memory was set apart for it at once.
+    pub(super) const fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// Sets memory apart for a message of `len` bytes, so that its content is never moved.
+    pub(super) fn reserve_all(&mut self, len: u64) {
+        let more = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(self.window.len());
+        self.window.reserve_exact(more);
+        self.reserved = len;
+    }
+
     /// Takes a checked chunk in.
     pub(super) fn insert(&mut self, data: &Data<'_>) {
         let end = data.end();
@@ -122,8 +136,8 @@ impl Assembly {
         self.window[at..end].copy_from_slice(payload);
     }
 
-    /// Makes room for what is known to come, but never for more than as much again as is there: an announced length
-    /// is only a peer's word.
+    /// Makes room for what is known to come, but where nothing was set apart never for more than as much again as is
+    /// there: an announced length is only a peer's word.
     fn reserve(&mut self, more: usize) {
         let needed = self.window.len() + more;
         if needed <= self.window.capacity() {

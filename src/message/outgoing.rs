@@ -22,6 +22,8 @@ pub(super) enum Phase {
         /// True while the RESET is to be sent.
         owed: bool,
     },
+    /// Nothing is left to do for it; only its place is not taken away yet.
+    Gone,
 }
 
 /// A chunk chosen for sending.
@@ -32,6 +34,49 @@ pub(super) struct Chunk {
     pub(super) len: u64,
     /// True when these bytes were sent before and cost no credit.
     pub(super) again: bool,
+}
+
+/// Pieces of content in order, each with its offset. The first has a place of its own: most messages are one piece, and
+/// take no memory for a list.
+#[derive(Debug, Default)]
+struct Pieces {
+    front: Option<(u64, Bytes)>,
+    rest: VecDeque<(u64, Bytes)>,
+}
+
+impl Pieces {
+    fn push(&mut self, offset: u64, bytes: Bytes) {
+        if self.front.is_none() {
+            self.front = Some((offset, bytes));
+        } else {
+            self.rest.push_back((offset, bytes));
+        }
+    }
+
+    /// Drops the first piece if it ends at `offset` or before, and says how long it was.
+    fn pop_up_to(&mut self, offset: u64) -> Option<u64> {
+        let (start, bytes) = self.front.as_ref()?;
+        let len = bytes.len() as u64;
+        if start + len > offset {
+            return None;
+        }
+        self.front = self.rest.pop_front();
+        Some(len)
+    }
+
+    fn len(&self) -> u64 {
+        self.front.iter().chain(&self.rest).map(|(_, piece)| piece.len() as u64).sum()
+    }
+
+    /// What there is from `offset` on in the piece that holds it.
+    fn from(&self, offset: u64) -> Option<&[u8]> {
+        let holds = |piece: &&(u64, Bytes)| piece.0 <= offset && offset < piece.0 + piece.1.len() as u64;
+        let (start, piece) = self.front.as_ref().filter(holds).or_else(|| {
+            let at = self.rest.partition_point(|(start, piece)| start + piece.len() as u64 <= offset);
+            self.rest.get(at).filter(holds)
+        })?;
+        piece.get(usize::try_from(offset - start).ok()?..)
+    }
 }
 
 #[derive(Debug)]
@@ -47,8 +92,8 @@ pub(super) struct Outgoing {
     pub(super) writer_knows: bool,
     /// True while its id stands in the channel's queue.
     pub(super) queued: bool,
-    /// Pieces not yet acknowledged as a whole, each with its offset.
-    pieces: VecDeque<(u64, Bytes)>,
+    /// Pieces not yet acknowledged as a whole.
+    pieces: Pieces,
     /// Bytes behind the pieces, too few yet for a piece of their own.
     tail: Vec<u8>,
     /// Bytes written so far: where the next write goes.
@@ -72,7 +117,7 @@ impl Outgoing {
         let mut message = Self::stream(id, tag, Some(body.len() as u64));
         message.written = body.len() as u64;
         message.finished = true;
-        message.pieces.push_back((0, body));
+        message.pieces.push(0, body);
         message
     }
 
@@ -85,7 +130,7 @@ impl Outgoing {
             stopped: None,
             writer_knows: false,
             queued: false,
-            pieces: VecDeque::new(),
+            pieces: Pieces { front: None, rest: VecDeque::new() },
             tail: Vec::new(),
             written: 0,
             finished: false,
@@ -120,7 +165,7 @@ impl Outgoing {
 
     /// Bytes of content in memory.
     pub(super) fn content(&self) -> u64 {
-        self.pieces.iter().map(|(_, piece)| piece.len() as u64).sum::<u64>() + self.tail.len() as u64
+        self.pieces.len() + self.tail.len() as u64
     }
 
     /// What it takes of the send queue: a message without content takes its place too.
@@ -148,7 +193,7 @@ impl Outgoing {
     fn cut_tail(&mut self) {
         if !self.tail.is_empty() {
             let offset = self.tail_offset();
-            self.pieces.push_back((offset, Bytes::from(core::mem::take(&mut self.tail))));
+            self.pieces.push(offset, Bytes::from(core::mem::take(&mut self.tail)));
         }
     }
 
@@ -158,7 +203,7 @@ impl Outgoing {
 
     /// Gives the content up.
     pub(super) fn drop_content(&mut self) {
-        self.pieces = VecDeque::new();
+        self.pieces = Pieces::default();
         self.tail = Vec::new();
         self.lost.clear();
         self.fin_lost = false;
@@ -167,6 +212,13 @@ impl Outgoing {
     pub(super) fn reset(&mut self, code: u32) {
         self.drop_content();
         self.phase = Phase::Reset { code, owed: true };
+    }
+
+    /// Nothing is left to do for it.
+    pub(super) fn forget(&mut self) {
+        self.drop_content();
+        self.acked.clear();
+        self.phase = Phase::Gone;
     }
 
     /// What to send next: first what was lost, then what is new.
@@ -189,18 +241,15 @@ impl Outgoing {
     pub(super) fn copy_to(&self, start: u64, len: usize, out: &mut Vec<u8>) {
         let mut from = start;
         let end = start + len as u64;
-        let mut at = self.pieces.partition_point(|(offset, piece)| offset + piece.len() as u64 <= from);
         while from < end {
-            let (offset, bytes) = match self.pieces.get(at) {
-                Some((offset, piece)) => (*offset, &piece[..]),
-                None => (self.tail_offset(), &self.tail[..]),
-            };
-            let skip = usize::try_from(from - offset).expect("an offset inside a piece");
-            let take = (bytes.len() - skip).min(usize::try_from(end - from).expect("within len"));
+            let bytes = self.pieces.from(from).unwrap_or_else(|| {
+                let skip = usize::try_from(from - self.tail_offset()).expect("an offset inside the tail");
+                &self.tail[skip..]
+            });
+            let take = bytes.len().min(usize::try_from(end - from).expect("within len"));
             assert!(take > 0, "bytes asked for that are gone");
-            out.extend_from_slice(&bytes[skip..skip + take]);
+            out.extend_from_slice(&bytes[..take]);
             from += take as u64;
-            at += 1;
         }
     }
 
@@ -248,15 +297,11 @@ impl Outgoing {
         }
         let arrived = self.acked.first().filter(|range| range.start == 0).map_or(0, |range| range.end);
         let mut freed = 0;
-        while let Some((offset, piece)) = self.pieces.front() {
-            if offset + piece.len() as u64 > arrived {
-                break;
-            }
-            freed += piece.len() as u64;
-            self.pieces.pop_front();
+        while let Some(len) = self.pieces.pop_up_to(arrived) {
+            freed += len;
         }
         // Bytes too few for a piece must not hold the queue full when they have arrived: no more could be written.
-        if arrived == self.written && self.pieces.is_empty() {
+        if arrived == self.written && self.pieces.front.is_none() {
             freed += self.tail.len() as u64;
             self.tail.clear();
         }

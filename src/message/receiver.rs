@@ -71,6 +71,8 @@ impl Receiver {
                 credit: ReceiveCredit::new(limits.credit_connection),
                 gaps: 0,
                 message_len_max: limits.message_len_max,
+                reserved: 0,
+                reserved_max: limits.credit_connection,
             },
             channel_window: limits.credit_channel,
             control: VecDeque::new(),

@@ -12,6 +12,8 @@ use crate::wire::{Data, Frame, MessageStart, RangeSet};
 
 /// A message shorter than this is not cut to fill up a packet.
 const CHUNK_LEN_MIN: usize = 256;
+/// Places of messages that are there no more which may be left between others, if these are fewer.
+const GONE_MAX: usize = 64;
 /// Room that a RESET frame takes at the most.
 const RESET_LEN_MAX: usize = 1 + 4 + 8 + 8 + 8;
 
@@ -46,8 +48,10 @@ pub(super) struct SendChannel {
     config: ChannelConfig,
     next_id: u64,
     credit: SendCredit,
-    /// Those that have not arrived, in order of their ids.
+    /// Those that have not arrived, in order of their ids, with some in between that have. Never one of these in front.
     messages: VecDeque<Outgoing>,
+    /// How many of `messages` are there no more.
+    gone: usize,
     /// Ids of those that have something to send, in the order of sending.
     sendable: VecDeque<u64>,
     /// Arrived and not taken.
@@ -72,6 +76,7 @@ impl SendChannel {
             next_id: 0,
             credit,
             messages: VecDeque::new(),
+            gone: 0,
             sendable: VecDeque::new(),
             arrived: RangeSet::new(),
             taken: RangeSet::new(),
@@ -139,10 +144,11 @@ impl SendChannel {
     /// A newer value comes: whatever has not begun is dropped, and of what has begun the values of one datagram.
     fn supersede(&mut self) -> u64 {
         let mut freed = 0;
-        let before = self.messages.len();
+        let before = self.messages.len() - core::mem::take(&mut self.gone);
         self.messages.retain(|message| {
-            let keep = message.begun() && !is_one_datagram(Delivery::Latest, message);
-            if !keep {
+            let gone = message.phase == Phase::Gone;
+            let keep = !gone && message.begun() && !is_one_datagram(Delivery::Latest, message);
+            if !keep && !gone {
                 freed += message.held();
             }
             keep
@@ -157,10 +163,40 @@ impl SendChannel {
         // Ids mostly stand without gaps, so the right place is usually known at once.
         let first = self.messages.front()?.id;
         let guess = usize::try_from(id.checked_sub(first)?).ok()?;
-        if self.messages.get(guess).is_some_and(|message| message.id == id) {
-            return Some(guess);
+        let at = if self.messages.get(guess).is_some_and(|message| message.id == id) {
+            guess
+        } else {
+            self.messages.binary_search_by_key(&id, |message| message.id).ok()?
+        };
+        (self.messages[at].phase != Phase::Gone).then_some(at)
+    }
+
+    /// Takes a message out. Returns how many held bytes that set free.
+    fn remove(&mut self, at: usize) -> u64 {
+        let freed = self.forget(at);
+        self.trim();
+        freed
+    }
+
+    /// As [`remove`](Self::remove), but indices stay good until [`trim`](Self::trim), which must follow.
+    fn forget(&mut self, at: usize) -> u64 {
+        let freed = self.messages[at].held();
+        self.messages[at].forget();
+        self.gone += 1;
+        freed
+    }
+
+    /// Takes away the places of those that are there no more: in front at once, in between when they are many, so that
+    /// nothing is moved for each of them.
+    fn trim(&mut self) {
+        while self.messages.front().is_some_and(|message| message.phase == Phase::Gone) {
+            self.messages.pop_front();
+            self.gone -= 1;
         }
-        self.messages.binary_search_by_key(&id, |message| message.id).ok()
+        if self.gone > GONE_MAX && self.gone > self.messages.len() / 2 {
+            self.messages.retain(|message| message.phase != Phase::Gone);
+            self.gone = 0;
+        }
     }
 
     fn find(&mut self, id: u64) -> Option<&mut Outgoing> {
@@ -235,7 +271,7 @@ impl SendChannel {
         let delivery = self.config.delivery;
         let latest_unbegun = delivery == Delivery::Latest && !message.begun();
         if latest_unbegun || is_one_datagram(delivery, message) {
-            return self.messages.remove(at).map_or(0, |message| message.held());
+            return self.remove(at);
         }
         let freed = message.content();
         message.reset(code);
@@ -391,7 +427,7 @@ impl SendChannel {
             self.dequeue();
         }
         if delivery == Delivery::Unreliable {
-            self.messages.remove(at);
+            self.remove(at);
             return Filled::Unreliable { held: end + MESSAGE_COST };
         }
         Filled::Chunk { message: id, start: chunk.start, end, fin }
@@ -408,8 +444,7 @@ impl SendChannel {
         if !message.arrived() {
             return freed;
         }
-        let freed = freed + message.held();
-        self.messages.remove(at);
+        let freed = freed + self.remove(at);
         self.note_arrival(id);
         freed
     }
@@ -436,11 +471,12 @@ impl SendChannel {
     /// Returns how many held bytes that set free.
     pub(super) fn on_reset_acked(&mut self, id: u64) -> u64 {
         let at = self.index(id).filter(|at| matches!(self.messages[*at].phase, Phase::Reset { .. }));
-        let Some(message) = at.and_then(|at| self.messages.remove(at)) else { return 0 };
+        let Some(at) = at else { return 0 };
+        let message = &self.messages[at];
         if let Some(code) = message.stopped.filter(|_| !message.finished() && !message.writer_knows) {
             self.unwanted.insert(id, code);
         }
-        message.held()
+        self.remove(at)
     }
 
     pub(super) fn on_reset_lost(&mut self, id: u64) {
@@ -462,12 +498,11 @@ impl SendChannel {
         let mut at = self.messages.partition_point(|message| message.id < ids.start);
         while self.messages.get(at).is_some_and(|message| message.id < ids.end) {
             if self.messages[at].phase == Phase::Sending && self.messages[at].begun() {
-                freed += self.messages[at].held();
-                self.messages.remove(at);
-            } else {
-                at += 1;
+                freed += self.forget(at);
             }
+            at += 1;
         }
+        self.trim();
         if self.config.delivery == Delivery::Latest {
             // Older values will not be taken any more.
             self.arrived.remove(0..ids.end);

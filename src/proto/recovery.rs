@@ -233,14 +233,15 @@ impl<F: Default> Recovery<F> {
         let mut lowest = u64::MAX;
         for range in ranges {
             self.take_late(&range, out);
-            for number in (range.start.max(self.ledger.first())..range.end).rev() {
+            // Lowest first: whatever the packets held is mostly finished in the order in which it was begun.
+            for number in range.start.max(self.ledger.first())..range.end {
                 let Some(packet) = self.ledger.take(number) else { continue };
                 if number == largest {
                     sampled = Some(packet.sent_at);
                 }
                 if packet.kind != Kind::AckOnly {
                     eliciting = true;
-                    lowest = number;
+                    lowest = lowest.min(number);
                 }
                 self.on_packet_acked(packet, out);
             }

@@ -3,81 +3,92 @@
 use core::ops::Range;
 use std::collections::VecDeque;
 
-/// A set of `u64`, stored as ranges. Inserting and removing cost a binary search and a move of the ranges on the
-/// shorter side; sets that grow at either end, as ours do, pay next to nothing.
+/// A set of `u64`, stored as ranges. The highest stands by itself, so that a set of one range, as most of ours are most
+/// of the time, takes no memory of its own, and one that grows at its upper end costs a comparison. Inserting and
+/// removing below it cost a binary search and a move of the ranges on the shorter side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeSet {
-    ranges: VecDeque<Range<u64>>,
+    /// All ranges but the highest.
+    lower: VecDeque<Range<u64>>,
+    /// The highest range; empty where the set is.
+    top: Range<u64>,
 }
 
 impl RangeSet {
     /// The empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { ranges: VecDeque::new() }
+        Self { lower: VecDeque::new(), top: 0..0 }
     }
 
     /// True when nothing is in the set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.top.is_empty()
     }
 
     /// How many ranges the set is made of: what it costs in memory.
     #[must_use]
     pub fn range_count(&self) -> usize {
-        self.ranges.len()
+        self.lower.len() + usize::from(!self.top.is_empty())
     }
 
     /// How many numbers are in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.ranges.iter().map(|range| range.end - range.start).sum()
+        self.iter().map(|range| range.end - range.start).sum()
     }
 
     /// The ranges, lowest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + ExactSizeIterator + '_ {
-        self.ranges.iter().cloned()
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + '_ {
+        self.lower.iter().cloned().chain(self.last())
     }
 
     /// The lowest range.
     #[must_use]
     pub fn first(&self) -> Option<Range<u64>> {
-        self.ranges.front().cloned()
+        self.lower.front().cloned().or_else(|| self.last())
     }
 
     /// The highest range.
     #[must_use]
     pub fn last(&self) -> Option<Range<u64>> {
-        self.ranges.back().cloned()
+        (!self.top.is_empty()).then(|| self.top.clone())
     }
 
     /// Takes the lowest range out.
     pub fn pop_first(&mut self) -> Option<Range<u64>> {
-        self.ranges.pop_front()
+        self.lower.pop_front().or_else(|| {
+            let top = core::mem::take(&mut self.top);
+            (!top.is_empty()).then_some(top)
+        })
     }
 
     /// Empties the set.
     pub fn clear(&mut self) {
-        self.ranges.clear();
+        self.lower.clear();
+        self.top = 0..0;
     }
 
     /// True when `value` is in the set.
     #[must_use]
     pub fn contains(&self, value: u64) -> bool {
-        self.find(value).is_ok()
+        if value >= self.top.start { self.top.contains(&value) } else { self.find_lower(value).is_ok() }
     }
 
     /// True when all of `range` is in the set (as an empty range always is).
     #[must_use]
     pub fn contains_range(&self, range: Range<u64>) -> bool {
-        range.is_empty() || self.find(range.start).is_ok_and(|at| self.ranges[at].end >= range.end)
+        if range.is_empty() || range.start >= self.top.start {
+            return range.end <= self.top.end || range.is_empty();
+        }
+        self.find_lower(range.start).is_ok_and(|at| self.lower[at].end >= range.end)
     }
 
-    /// Index of the range that holds `value`, or of the first range above it.
-    fn find(&self, value: u64) -> Result<usize, usize> {
-        let at = self.ranges.partition_point(|range| range.end <= value);
-        if self.ranges.get(at).is_some_and(|range| range.start <= value) { Ok(at) } else { Err(at) }
+    /// Index in `lower` of the range that holds `value`, or of the first range above it.
+    fn find_lower(&self, value: u64) -> Result<usize, usize> {
+        let at = self.lower.partition_point(|range| range.end <= value);
+        if self.lower.get(at).is_some_and(|range| range.start <= value) { Ok(at) } else { Err(at) }
     }
 
     /// Adds one number. False when it was there already.
@@ -90,80 +101,122 @@ impl RangeSet {
         if range.is_empty() {
             return 0;
         }
-        // The common case: at or beyond the upper end.
-        match self.ranges.back_mut() {
-            Some(last) if range.start == last.end => {
-                last.end = range.end;
-                return range.end - range.start;
+        let len = range.end - range.start;
+        // The common cases: at the upper end, beyond it, or the first of all.
+        if range.start >= self.top.end {
+            if range.start == self.top.end && !self.top.is_empty() {
+                self.top.end = range.end;
+            } else {
+                let below = core::mem::replace(&mut self.top, range);
+                if !below.is_empty() {
+                    self.lower.push_back(below);
+                }
             }
-            Some(last) if range.start < last.end => {}
-            _ => {
-                self.ranges.push_back(range.clone());
-                return range.end - range.start;
-            }
+            return len;
         }
-        // All ranges that overlap or touch it become one with it.
-        let low = self.ranges.partition_point(|held| held.end < range.start);
-        let high = self.ranges.partition_point(|held| held.start <= range.end);
-        if low == high {
-            self.ranges.insert(low, range.clone());
-            return range.end - range.start;
+        if range.start >= self.top.start {
+            let new = range.end.saturating_sub(self.top.end);
+            self.top.end += new;
+            return new;
         }
-        let held: u64 = self.ranges.range(low..high).map(|held| held.end - held.start).sum();
-        let start = self.ranges[low].start.min(range.start);
-        let end = self.ranges[high - 1].end.max(range.end);
-        self.ranges[low] = start..end;
-        if high > low + 1 {
-            self.ranges.drain(low + 1..high);
-        }
-        end - start - held
+        self.among_lower(|ranges| insert_into(ranges, range))
     }
 
     /// Takes a range out and says how many of its numbers were in.
     pub fn remove(&mut self, range: Range<u64>) -> u64 {
-        if range.is_empty() {
+        // The common cases: nothing of it is in, or it is the upper end or the lower end of the only range.
+        let lowest = self.lower.front().unwrap_or(&self.top);
+        if range.is_empty() || range.end <= lowest.start || range.start >= self.top.end {
             return 0;
         }
-        let mut at = self.ranges.partition_point(|held| held.end <= range.start);
-        let mut removed = 0;
-        while let Some(held) = self.ranges.get(at).cloned() {
-            if held.start >= range.end {
-                break;
+        if self.lower.is_empty() && (range.start <= self.top.start || range.end >= self.top.end) {
+            let cut = range.start.max(self.top.start)..range.end.min(self.top.end);
+            if cut.start > self.top.start {
+                self.top.end = cut.start;
+            } else if cut.end < self.top.end {
+                self.top.start = cut.end;
+            } else {
+                self.top = 0..0;
             }
-            let cut = held.start.max(range.start)..held.end.min(range.end);
-            removed += cut.end - cut.start;
-            match (held.start < cut.start, cut.end < held.end) {
-                (false, false) => {
-                    self.ranges.remove(at);
-                }
-                (true, false) => {
-                    self.ranges[at].end = cut.start;
-                    at += 1;
-                }
-                (false, true) => {
-                    self.ranges[at].start = cut.end;
-                    break;
-                }
-                (true, true) => {
-                    self.ranges[at].end = cut.start;
-                    self.ranges.insert(at + 1, cut.end..held.end);
-                    break;
-                }
-            }
+            return cut.end - cut.start;
         }
-        removed
+        self.among_lower(|ranges| remove_from(ranges, range))
+    }
+
+    /// Does something to all ranges alike.
+    fn among_lower(&mut self, change: impl FnOnce(&mut VecDeque<Range<u64>>) -> u64) -> u64 {
+        let top = core::mem::take(&mut self.top);
+        if !top.is_empty() {
+            self.lower.push_back(top);
+        }
+        let changed = change(&mut self.lower);
+        self.top = self.lower.pop_back().unwrap_or_default();
+        changed
     }
 
     /// The lowest part of `range` that is not in the set.
     #[must_use]
     pub fn first_gap(&self, range: Range<u64>) -> Option<Range<u64>> {
-        let (start, next) = match self.find(range.start) {
-            Ok(at) => (self.ranges[at].end, at + 1),
+        let (start, next) = match self.find_lower(range.start) {
+            Ok(at) => (self.lower[at].end, at + 1),
+            Err(_) if self.top.contains(&range.start) => (self.top.end, self.lower.len() + 1),
             Err(at) => (range.start, at),
         };
-        let end = self.ranges.get(next).map_or(range.end, |held| held.start.min(range.end));
+        let above = self.lower.get(next).or((next <= self.lower.len()).then_some(&self.top));
+        let above = above.filter(|held| held.start >= start && !held.is_empty());
+        let end = above.map_or(range.end, |held| held.start.min(range.end));
         (start < end).then_some(start..end)
     }
+}
+
+/// All ranges that overlap or touch `range` become one with it.
+fn insert_into(ranges: &mut VecDeque<Range<u64>>, range: Range<u64>) -> u64 {
+    let low = ranges.partition_point(|held| held.end < range.start);
+    let high = ranges.partition_point(|held| held.start <= range.end);
+    let len = range.end - range.start;
+    if low == high {
+        ranges.insert(low, range);
+        return len;
+    }
+    let held: u64 = ranges.range(low..high).map(|held| held.end - held.start).sum();
+    let start = ranges[low].start.min(range.start);
+    let end = ranges[high - 1].end.max(range.end);
+    ranges[low] = start..end;
+    if high > low + 1 {
+        ranges.drain(low + 1..high);
+    }
+    end - start - held
+}
+
+fn remove_from(ranges: &mut VecDeque<Range<u64>>, range: Range<u64>) -> u64 {
+    let mut at = ranges.partition_point(|held| held.end <= range.start);
+    let mut removed = 0;
+    while let Some(held) = ranges.get(at).cloned() {
+        if held.start >= range.end {
+            break;
+        }
+        let cut = held.start.max(range.start)..held.end.min(range.end);
+        removed += cut.end - cut.start;
+        match (held.start < cut.start, cut.end < held.end) {
+            (false, false) => {
+                ranges.remove(at);
+            }
+            (true, false) => {
+                ranges[at].end = cut.start;
+                at += 1;
+            }
+            (false, true) => {
+                ranges[at].start = cut.end;
+                break;
+            }
+            (true, true) => {
+                ranges[at].end = cut.start;
+                ranges.insert(at + 1, cut.end..held.end);
+                break;
+            }
+        }
+    }
+    removed
 }
 
 #[cfg(test)]
@@ -188,6 +241,12 @@ mod tests {
                 prop_assert_eq!(set.len(), model.len() as u64);
                 for (low, high) in set.iter().zip(set.iter().skip(1)) {
                     prop_assert!(low.end < high.start, "touching ranges must be one");
+                }
+                prop_assert_eq!(set.range_count(), set.iter().count());
+                for at in 0..72 {
+                    prop_assert_eq!(set.contains(at), model.contains(&at));
+                    let all = (at..at + 5).all(|n| model.contains(&n));
+                    prop_assert_eq!(set.contains_range(at..at + 5), all, "{}", at);
                 }
                 let gap = set.first_gap(10..50);
                 let expected = (10..50).find(|n| !model.contains(n));

@@ -3,7 +3,16 @@
 mod message;
 mod name;
 mod outcome;
+mod place;
+mod reader;
+mod receiver;
+mod sender;
+mod step;
 mod tree;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use super::args::{RecvArgs, SendArgs, resolve};
 use super::exit::{Exit, Failure};

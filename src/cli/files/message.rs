@@ -23,7 +23,7 @@ pub(crate) const HASH_LEN: usize = 32;
 const MAGIC: [u8; 4] = *b"udpf";
 const TEXT_LEN_MAX: usize = 512;
 /// Bytes that a DATA has before its content, at most.
-const DATA_HEADER_LEN_MAX: usize = 8;
+pub(crate) const DATA_HEADER_LEN_MAX: usize = 8;
 const MODE_MASK: u16 = 0o777;
 
 const HELLO: u16 = 1;
@@ -274,12 +274,11 @@ fn shortened(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// The tag of a DATA and the front of its body, with room for the content to be read into behind it: content is not
-/// copied on its way from the file to the connection.
-pub(crate) fn start_data(number: u64, content_len: usize) -> (u16, Vec<u8>) {
-    let mut out = Vec::with_capacity(DATA_HEADER_LEN_MAX + content_len);
-    put_varint(&mut out, number);
-    (DATA_TAG, out)
+/// Writes the front of a DATA into an empty buffer, for the content to be read into behind it: so content is not copied
+/// on its way from the file to the connection. Gives the content tag.
+pub(crate) fn start_data(number: u64, body: &mut Vec<u8>) -> u16 {
+    put_varint(body, number);
+    DATA_TAG
 }
 
 impl<'a> Offer<'a> {
@@ -415,7 +414,8 @@ mod tests {
         assert_eq!(Message::Offer(offer).encode(), (2, bytes.to_vec()));
         assert_eq!(Message::Want { number: 1, from: 2 }.encode(), (3, vec![1, 2]));
         assert_eq!(Message::Data { number: 1, content: b"c" }.encode(), (4, vec![1, b'c']));
-        assert_eq!(start_data(1, 9), (4, vec![1]));
+        let mut body = Vec::new();
+        assert_eq!((start_data(1, &mut body), body), (4, vec![1]));
         assert_eq!(Message::Done { number: 1 }.encode(), (6, vec![1]));
         let error = Message::Error { number: 1, reason: Reason::DiskFull, text: "t" };
         assert_eq!(error.encode(), (7, vec![1, 5, b't']));

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io;
 
+use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
-use super::message::{CONTENT_LEN, HASH_LEN, Meta, Reason, start_data};
+use super::buffers::Buffers;
+use super::message::{CONTENT_LEN, DATA_HEADER_LEN_MAX, HASH_LEN, Meta, Reason, start_data};
 use super::tree::{Opened, meta};
 
 /// A file on its way to the receiver.
@@ -16,7 +18,8 @@ pub(crate) struct Reader {
     /// What the receiver has already: hashed, not sent.
     skip: u64,
     position: u64,
-    hasher: blake3::Hasher,
+    /// Two kilobytes: beside the rest, so that a file on offer stays small.
+    hasher: Box<blake3::Hasher>,
 }
 
 /// What comes next.
@@ -26,7 +29,7 @@ pub(crate) enum Chunk {
         /// Its content tag.
         tag: u16,
         /// Its body.
-        body: Vec<u8>,
+        body: Bytes,
         /// Bytes of the file in it.
         len: u64,
     },
@@ -64,12 +67,7 @@ impl Reader {
     /// Reads `opened` from its start.
     pub(crate) fn new(opened: Opened) -> Self {
         let Opened { file, meta, size } = opened;
-        Self { file, meta, size, skip: 0, position: 0, hasher: blake3::Hasher::new() }
-    }
-
-    /// Mode and time, as offered.
-    pub(crate) const fn meta(&self) -> Meta {
-        self.meta
+        Self { file, meta, size, skip: 0, position: 0, hasher: Box::default() }
     }
 
     /// Size, as offered.
@@ -83,8 +81,8 @@ impl Reader {
         from <= self.size
     }
 
-    /// The next piece, as item `number`.
-    pub(crate) fn next(&mut self, number: u64) -> Result<Chunk, ReadFailure> {
+    /// The next piece, as item `number`, in one of `buffers` where it fills one.
+    pub(crate) fn next(&mut self, number: u64, buffers: &Buffers) -> Result<Chunk, ReadFailure> {
         if self.position == self.size {
             // One look more: a copy of a file that is being written to is a copy of nothing that ever was.
             let now = self.file.metadata()?;
@@ -93,7 +91,9 @@ impl Reader {
         }
         let end = if self.position < self.skip { self.skip } else { self.size };
         let len = usize::try_from(end - self.position).map_or(CONTENT_LEN, |left| left.min(CONTENT_LEN));
-        let (tag, mut body) = start_data(number, len);
+        let full = len == CONTENT_LEN;
+        let mut body = if full { buffers.take() } else { Vec::with_capacity(DATA_HEADER_LEN_MAX + len) };
+        let tag = start_data(number, &mut body);
         let header_len = body.len();
         while body.len() < header_len + len {
             let at = self.position + (body.len() - header_len) as u64;
@@ -108,6 +108,7 @@ impl Reader {
         let skipped = self.position < self.skip;
         let len = len as u64;
         self.position += len;
+        let body = if full { buffers.lend(body) } else { body.into() };
         Ok(if skipped { Chunk::Skipped { len } } else { Chunk::Content { tag, body, len } })
     }
 }
@@ -117,6 +118,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::path::Path;
+    use std::time::UNIX_EPOCH;
 
     use crate::cli::files::message::Message;
     use crate::cli::files::tree::{Entry, Tree};
@@ -130,9 +132,9 @@ mod tests {
 
     /// The content that is sent, and the hash.
     fn read(reader: &mut Reader) -> Result<(Vec<u8>, [u8; HASH_LEN]), ReadFailure> {
-        let mut all = Vec::new();
+        let (mut all, buffers) = (Vec::new(), Buffers::new(CONTENT_LEN + DATA_HEADER_LEN_MAX));
         loop {
-            match reader.next(70)? {
+            match reader.next(70, &buffers)? {
                 Chunk::Skipped { .. } => (),
                 Chunk::End(hash) => return Ok((all, hash)),
                 Chunk::Content { tag, body, .. } => match Message::decode(tag, &body) {
@@ -147,7 +149,7 @@ mod tests {
     }
 
     fn bytes(len: usize) -> Vec<u8> {
-        (0..len).map(|at| (at % 251) as u8).collect()
+        (0..=250).cycle().take(len).collect()
     }
 
     #[test]
@@ -185,7 +187,7 @@ mod tests {
         let changes: [fn(&Path); 3] = [
             |path| fs::write(path, bytes(9)).unwrap(),
             |path| fs::write(path, bytes(11)).unwrap(),
-            |path| fs::File::options().append(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap(),
+            |path| File::options().append(true).open(path).unwrap().set_modified(UNIX_EPOCH).unwrap(),
         ];
         for change in changes {
             fs::write(&path, bytes(10)).unwrap();

@@ -1,7 +1,8 @@
 //! The receiver's half of the file protocol, without a connection: `spec/files.md`, section "A transfer".
 //!
 //! Messages go in by [`Receiver::handle`]; what to do next comes out of [`Receiver::poll`]. It writes below one
-//! directory and nowhere else, and holds one file open at a time. Dropped, it leaves nothing partial behind.
+//! directory and nowhere else, and holds one file open at a time. Dropped, it leaves nothing partial behind, unless
+//! its policy keeps that.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +14,7 @@ use super::name::{DEPTH_MAX, Escaped, Name};
 use super::outcome::{Broken, Notice, What, peer_says};
 use super::place::Place;
 use super::step::{Outgoing, Step};
-use super::writer::{Existing, Partial};
+use super::writer::{Existing, Key, Partial};
 
 /// Directories that may stand open within each other: those of the deepest name, and one that is refused for its depth.
 const NESTING_MAX: usize = DEPTH_MAX + 1;
@@ -21,7 +22,7 @@ const NESTING_MAX: usize = DEPTH_MAX + 1;
 /// One transfer, as its receiver sees it.
 pub(crate) struct Receiver {
     place: Place,
-    existing: Existing,
+    policy: Policy,
     greeted: bool,
     expected: (u64, u64),
     next_number: u64,
@@ -32,6 +33,24 @@ pub(crate) struct Receiver {
     totals: Totals,
     received: u64,
     end: Option<Totals>,
+}
+
+/// What the receiver's user wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// What is done with files that are there.
+    pub(crate) existing: Existing,
+    /// What is done with a file that is not whole when the connection ends.
+    pub(crate) unfinished: Unfinished,
+}
+
+/// What is done with a file that is not whole when the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It is removed.
+    Remove,
+    /// It is kept under a name of its own, and gone on with when it is offered again.
+    Keep,
 }
 
 /// A directory between its begin and its end.
@@ -63,8 +82,10 @@ struct Incoming {
 }
 
 enum Content {
-    /// Nothing came yet.
+    /// Nothing came yet, and nothing is there.
     Nothing,
+    /// Nothing came yet, and so many bytes were kept.
+    Kept(Key, u64),
     /// Some is written.
     Partial(Partial),
     /// It could not be written: the rest is let go.
@@ -73,10 +94,10 @@ enum Content {
 
 impl Receiver {
     /// Receives into `place`.
-    pub(crate) const fn new(place: Place, existing: Existing) -> Self {
+    pub(crate) const fn new(place: Place, policy: Policy) -> Self {
         Self {
             place,
-            existing,
+            policy,
             greeted: false,
             expected: (0, 0),
             next_number: 0,
@@ -164,7 +185,7 @@ impl Receiver {
     }
 
     fn on_file(&mut self, offer: &Offer<'_>, name: Name) -> Result<(), Broken> {
-        let allowed = match (self.place.look(&name), self.existing) {
+        let allowed = match (self.place.look(&name), self.policy.existing) {
             (Ok(None), _) => Ok(()),
             (Ok(Some(FileType::Directory)), _) => Err((Reason::Exists, "a directory of that name is there".to_owned())),
             (Ok(Some(_)), Existing::Replace) => Ok(()),
@@ -176,12 +197,26 @@ impl Receiver {
         match allowed {
             Ok(()) => {
                 let (number, meta, size) = (offer.number, offer.meta, offer.size);
-                self.pending.push_back(Pending::File(Incoming { number, name, meta, size, content: Content::Nothing }));
-                self.say(&Message::Want { number, from: 0 });
+                let (content, from) = self.kept(&name, size, meta);
+                self.received += from;
+                self.pending.push_back(Pending::File(Incoming { number, name, meta, size, content }));
+                self.say(&Message::Want { number, from });
             }
             Err((reason, text)) => self.refuse(offer.number, offer.path, reason, text),
         }
         Ok(())
+    }
+
+    /// What there is of a file already.
+    fn kept(&mut self, name: &Name, size: u64, meta: Meta) -> (Content, u64) {
+        match (self.policy.unfinished, self.place.parent(name)) {
+            (Unfinished::Keep, Ok(dir)) => {
+                let key = Key::new(name.as_bytes(), size, meta);
+                let from = key.kept(&dir, size);
+                (Content::Kept(key, from), from)
+            }
+            _ => (Content::Nothing, 0),
+        }
     }
 
     fn on_directory(&mut self, offer: &Offer<'_>, name: Result<Name, (Reason, String)>) -> Result<(), Broken> {
@@ -189,7 +224,7 @@ impl Receiver {
             return Err(Broken::Violation("directories nested too deep"));
         }
         let made = name.and_then(|name| match self.place.make(&name) {
-            Ok(new) if new || self.existing == Existing::Replace => Ok(Made::Ours(name)),
+            Ok(new) if new || self.policy.existing == Existing::Replace => Ok(Made::Ours(name)),
             Ok(_) => Ok(Made::Theirs),
             Err(error) => Err(reason_of(&error)),
         });
@@ -220,45 +255,49 @@ impl Receiver {
 
     fn on_data(&mut self, number: u64, content: &[u8]) -> Result<(), Broken> {
         let mut file = self.under_way(number)?;
-        let kept = self.place_partial(&mut file).and_then(|()| match &mut file.content {
-            Content::Partial(partial) if content.len() as u64 > file.size - partial.len() => Ok(false),
-            Content::Partial(partial) => partial.write(content).map(|()| true),
-            Content::Nothing | Content::Discarded => Ok(true),
-        });
         self.received += content.len() as u64;
-        match kept {
-            Ok(true) => (),
-            Ok(false) => return Err(Broken::Violation("more content than offered")),
-            Err(error) => {
-                let (reason, text) = reason_of(&error);
-                file.content = Content::Discarded;
-                self.refuse(number, file.name.as_bytes(), reason, text);
+        let written = match self.partial(&mut file) {
+            Ok(Some(partial)) if content.len() as u64 > file.size - partial.len() => {
+                return Err(Broken::Violation("more content than offered"));
             }
-        }
+            Ok(Some(mut partial)) => match partial.write(content) {
+                Ok(()) => Ok(Content::Partial(partial)),
+                Err(error) => {
+                    partial.discard();
+                    Err(error)
+                }
+            },
+            Ok(None) => Ok(Content::Discarded),
+            Err(error) => Err(error),
+        };
+        file.content = written.unwrap_or_else(|error| {
+            let (reason, text) = reason_of(&error);
+            self.refuse(number, file.name.as_bytes(), reason, text);
+            Content::Discarded
+        });
         self.pending.push_front(Pending::File(file));
         Ok(())
     }
 
     fn on_hash(&mut self, number: u64, hash: [u8; HASH_LEN]) -> Result<(), Broken> {
         let mut file = self.under_way(number)?;
-        let ready = self.place_partial(&mut file);
-        let placed = match (ready, file.content) {
-            (Err(error), _) => Err(reason_of(&error)),
-            (Ok(()), Content::Partial(partial)) => {
-                if partial.len() != file.size {
-                    return Err(Broken::Violation("less content than offered"));
-                }
-                if partial.matches(hash) {
-                    let (_, leaf) = file.name.split();
-                    partial.place(leaf, file.meta, self.existing).map_err(|error| reason_of(&error))
-                } else {
-                    Err((Reason::Integrity, "what arrived is not what was sent".to_owned()))
-                }
+        let placed = match self.partial(&mut file) {
+            Ok(Some(partial)) if partial.len() != file.size => {
+                return Err(Broken::Violation("less content than offered"));
             }
-            (Ok(()), Content::Nothing | Content::Discarded) => {
+            Ok(Some(partial)) if partial.matches(hash) => {
+                let (_, leaf) = file.name.split();
+                partial.place(leaf, file.meta, self.policy.existing).map_err(|error| reason_of(&error))
+            }
+            Ok(Some(partial)) => {
+                partial.discard();
+                Err((Reason::Integrity, "what arrived is not what was sent".to_owned()))
+            }
+            Ok(None) => {
                 self.settle_ends();
                 return Ok(());
             }
+            Err(error) => Err(reason_of(&error)),
         };
         match placed {
             Ok(()) => {
@@ -273,9 +312,15 @@ impl Receiver {
 
     fn on_error(&mut self, number: u64, reason: Reason, text: &str) -> Result<(), Broken> {
         let file = self.under_way(number)?;
-        // What we gave up ourselves is counted already.
-        if !matches!(file.content, Content::Discarded) {
-            self.fail(file.name.as_bytes(), reason, peer_says(text));
+        match file.content {
+            // What we gave up ourselves is counted already.
+            Content::Discarded => (),
+            content => {
+                if let Content::Partial(partial) = content {
+                    partial.discard();
+                }
+                self.fail(file.name.as_bytes(), reason, peer_says(text));
+            }
         }
         self.settle_ends();
         Ok(())
@@ -301,12 +346,14 @@ impl Receiver {
         }
     }
 
-    /// Begins the file where nothing of it is there.
-    fn place_partial(&mut self, file: &mut Incoming) -> io::Result<()> {
-        if matches!(file.content, Content::Nothing) {
-            file.content = Content::Partial(Partial::create(self.place.parent(&file.name)?)?);
+    /// Takes out what is there of the file, which is begun where that is nothing; `None` where it is let go.
+    fn partial(&mut self, file: &mut Incoming) -> io::Result<Option<Partial>> {
+        match std::mem::replace(&mut file.content, Content::Discarded) {
+            Content::Partial(partial) => Ok(Some(partial)),
+            Content::Discarded => Ok(None),
+            Content::Nothing => Partial::create(self.place.parent(&file.name)?).map(Some),
+            Content::Kept(key, from) => Partial::resume(self.place.parent(&file.name)?, &key, from).map(Some),
         }
-        Ok(())
     }
 
     /// Ends the directories that wait for nothing any more.
@@ -322,11 +369,11 @@ impl Receiver {
         if let Made::Refused = made {
             return self.say(&Message::Error { number, reason: Reason::Directory, text: "" });
         }
-        if let Made::Ours(name) = made {
-            if let Err(error) = self.place.finish(name, meta) {
-                let (reason, text) = reason_of(&error);
-                return self.refuse(number, name.as_bytes(), reason, text);
-            }
+        if let Made::Ours(name) = made
+            && let Err(error) = self.place.finish(name, meta)
+        {
+            let (reason, text) = reason_of(&error);
+            return self.refuse(number, name.as_bytes(), reason, text);
         }
         self.totals.directories += 1;
         self.say(&Message::Done { number });

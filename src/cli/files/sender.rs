@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
-use super::message::{CONTROL, DATA, HASH_LEN, Kind, Message, Meta, Offer, Reason, Totals, UNSETTLED_MAX, VERSION};
+use super::buffers::Buffers;
+use super::message::{CONTENT_LEN, CONTROL, DATA, DATA_HEADER_LEN_MAX, HASH_LEN, UNSETTLED_MAX, VERSION};
+use super::message::{Kind, Message, Meta, Offer, Reason, Totals};
 use super::name::Name;
 use super::outcome::{Broken, Notice, What, peer_says};
 use super::reader::{Chunk, ReadFailure, Reader};
 use super::step::{Outgoing, Step};
-use super::tree::{Entry, Opened, Source, Tree};
+use super::tree::{Entry, Source, Tree};
 
 /// Files that are offered, or wanted, and held open: enough for the receiver to have work while an answer travels.
 const AHEAD_MAX: usize = 128;
@@ -29,6 +31,7 @@ pub(crate) struct Sender {
     open: usize,
     /// Wanted, in the order of the wants; the first is being read.
     wanted: VecDeque<Wanted>,
+    buffers: Buffers,
     notices: VecDeque<Notice>,
     totals: Totals,
     sent: u64,
@@ -79,6 +82,7 @@ impl Sender {
             items: BTreeMap::new(),
             open: 0,
             wanted: VecDeque::new(),
+            buffers: Buffers::new(DATA_HEADER_LEN_MAX + CONTENT_LEN),
             notices: VecDeque::new(),
             totals: Totals::default(),
             sent: 0,
@@ -128,12 +132,13 @@ impl Sender {
                 return Step::Say(notice);
             }
             // Offers first: their answers travel while content does.
-            if self.items.len() < UNSETTLED_MAX && self.open < AHEAD_MAX {
-                if let Some(entry) = self.tree.next() {
-                    match self.offer(entry) {
-                        Some(outgoing) => return Step::Send(outgoing),
-                        None => continue,
-                    }
+            if self.items.len() < UNSETTLED_MAX
+                && self.open < AHEAD_MAX
+                && let Some(entry) = self.tree.next()
+            {
+                match self.offer(entry) {
+                    Some(outgoing) => return Step::Send(outgoing),
+                    None => continue,
                 }
             }
             return match self.wanted.pop_front() {
@@ -205,7 +210,7 @@ impl Sender {
             self.open -= 1;
             return Step::Send(Outgoing::new(DATA, &Message::Error { number, reason: Reason::Stopped, text: "" }));
         }
-        match wanted.reader.next(number) {
+        match wanted.reader.next(number, &self.buffers) {
             Ok(Chunk::Content { tag, body, len }) => {
                 self.sent += len;
                 self.wanted.push_front(wanted);

@@ -1,5 +1,7 @@
 //! What a half of the protocol wants done next: the only thing that it and its connection share.
 
+use bytes::Bytes;
+
 use super::message::Message;
 use super::outcome::Notice;
 
@@ -26,13 +28,13 @@ pub(crate) struct Outgoing {
     /// Its content tag.
     pub(crate) tag: u16,
     /// Its body.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 impl Outgoing {
     /// `message` on `channel`.
     pub(crate) fn new(channel: u16, message: &Message<'_>) -> Self {
         let (tag, body) = message.encode();
-        Self { channel, tag, body }
+        Self { channel, tag, body: body.into() }
     }
 }

@@ -10,10 +10,12 @@ use tempfile::TempDir;
 use super::message::{CONTENT_LEN, CONTROL, DATA, Kind, Message, Meta, Offer, Reason, Totals, UNSETTLED_MAX, VERSION};
 use super::outcome::{Broken, Notice};
 use super::place::Place;
-use super::receiver::Receiver;
+use super::receiver::{Policy, Receiver, Unfinished};
 use super::sender::Sender;
 use super::step::{Outgoing, Step};
 use super::writer::Existing;
+
+const POLICY: Policy = Policy { existing: Existing::Keep, unfinished: Unfinished::Remove };
 
 /// What a transfer of `paths` into `dir` comes to: the totals of both sides, and what each told its user.
 struct Outcome {
@@ -24,7 +26,7 @@ struct Outcome {
 
 fn transfer(paths: &[&Path], dir: &Path, existing: Existing) -> Outcome {
     let mut sender = Sender::new(owned(paths), (0, 0));
-    let mut receiver = Receiver::new(Place::open(dir).unwrap(), existing);
+    let mut receiver = Receiver::new(Place::open(dir).unwrap(), Policy { existing, ..POLICY });
     let (mut sender_says, mut receiver_says) = (Vec::new(), Vec::new());
     // Like a connection: content may be overtaken, nothing else changes places.
     let (mut control, mut data) = (VecDeque::new(), VecDeque::new());
@@ -72,8 +74,11 @@ fn owned(paths: &[&Path]) -> Vec<PathBuf> {
     paths.iter().map(|path| path.to_path_buf()).collect()
 }
 
-/// Path, permission bits, time, content (a directory has none) of everything below `dir`, sorted.
-fn listing(dir: &Path) -> Vec<(PathBuf, u32, (i64, i64), Option<Vec<u8>>)> {
+/// Path, permission bits, time, content (a directory has none).
+type Found = (PathBuf, u32, (i64, i64), Option<Vec<u8>>);
+
+/// Everything below `dir`, sorted.
+fn listing(dir: &Path) -> Vec<Found> {
     let mut all = Vec::new();
     let mut left = vec![dir.to_path_buf()];
     while let Some(path) = left.pop() {
@@ -208,7 +213,7 @@ fn a_file_that_shrinks_while_it_is_sent_fails_and_leaves_nothing() {
     let (from, to) = places();
     let (path, other) = (from.path().join("root/sub/big"), from.path().join("root/sub/deep/small"));
     let mut sender = Sender::new(vec![path.clone(), other], (0, 0));
-    let mut receiver = Receiver::new(Place::open(to.path()).unwrap(), Existing::Keep);
+    let mut receiver = Receiver::new(Place::open(to.path()).unwrap(), POLICY);
     let mut says = Vec::new();
     let mut pieces = 0;
     loop {
@@ -237,7 +242,7 @@ fn a_file_that_shrinks_while_it_is_sent_fails_and_leaves_nothing() {
 /// A receiver that has been greeted, and the directory that it writes into, inside another one.
 fn greeted() -> (TempDir, Receiver) {
     let temp = tempfile::tempdir().unwrap();
-    let mut receiver = Receiver::new(Place::open(&temp.path().join("in")).unwrap(), Existing::Keep);
+    let mut receiver = Receiver::new(Place::open(&temp.path().join("in")).unwrap(), POLICY);
     receiver.handle(CONTROL, &Message::Hello { version: VERSION, files: 0, bytes: 0 }).unwrap();
     assert_eq!(receiver.poll(), Step::Send(Outgoing::new(CONTROL, &Message::Hello { version: 1, files: 0, bytes: 0 })));
     assert_eq!(receiver.poll(), Step::Wait);
@@ -326,6 +331,62 @@ fn a_receiver_that_is_dropped_leaves_nothing_partial() {
 }
 
 #[test]
+fn what_was_kept_is_not_sent_again() {
+    let (from, to) = places();
+    let path = from.path().join("root/sub/big");
+    let policy = Policy { unfinished: Unfinished::Keep, ..POLICY };
+    let (mut says, mut pieces) = (Vec::new(), Vec::new());
+    for stop in [true, false] {
+        let mut sender = Sender::new(vec![path.clone()], (0, 0));
+        let mut receiver = Receiver::new(Place::open(to.path()).unwrap(), policy);
+        loop {
+            match sender.poll() {
+                Step::Send(outgoing) => {
+                    receive(&mut receiver, &outgoing).unwrap();
+                    answers(&mut receiver, &mut sender, &mut says);
+                    if let Ok(Message::Data { content, .. }) = Message::decode(outgoing.tag, &outgoing.body) {
+                        pieces.push(content.len());
+                        if stop {
+                            break;
+                        }
+                    }
+                }
+                Step::Finished => break,
+                Step::Again => (),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(receiver);
+        assert_eq!(to.path().join("big").exists(), !stop);
+    }
+    assert_eq!(pieces, [CONTENT_LEN, CONTENT_LEN, 1]);
+    assert_eq!(fs::read(to.path().join("big")).unwrap(), fs::read(path).unwrap());
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_was_kept_and_is_wrong_goes() {
+    let temp = tempfile::tempdir().unwrap();
+    let policy = Policy { unfinished: Unfinished::Keep, ..POLICY };
+    let begin = || {
+        let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), policy);
+        receiver.handle(CONTROL, &Message::Hello { version: VERSION, files: 0, bytes: 0 }).unwrap();
+        receiver.handle(CONTROL, &offer(0, Kind::File, 4, b"file")).unwrap();
+        receiver
+    };
+    let mut receiver = begin();
+    receiver.handle(DATA, &Message::Data { number: 0, content: b"xx" }).unwrap();
+    drop(receiver);
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+    let mut receiver = begin();
+    assert_eq!(receiver.bytes(), 2);
+    receiver.handle(DATA, &Message::Data { number: 0, content: b"34" }).unwrap();
+    receiver.handle(DATA, &Message::Hash { number: 0, hash: *blake3::hash(b"1234").as_bytes() }).unwrap();
+    assert_eq!(refused(&mut receiver), Some(Reason::Integrity));
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn violations_are_found() {
     let hash = *blake3::hash(b"12").as_bytes();
     let file = || offer(0, Kind::File, 2, b"file");
@@ -370,10 +431,10 @@ fn offers_ahead_at_the_limit() {
 fn another_version_is_told_apart_from_nonsense() {
     let hello = Message::Hello { version: 2, files: 0, bytes: 0 };
     let temp = tempfile::tempdir().unwrap();
-    let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), Existing::Keep);
+    let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), POLICY);
     assert_eq!(receiver.handle(CONTROL, &hello), Err(Broken::Version(2)));
     assert_eq!(Sender::new(Vec::new(), (0, 0)).handle(CONTROL, &hello), Err(Broken::Version(2)));
-    let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), Existing::Keep);
+    let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), POLICY);
     assert!(receiver.handle(CONTROL, &Message::Done { number: 0 }).is_err());
 }
 

@@ -2,13 +2,15 @@
 //! `spec/files.md`, section "Paths".
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{flock, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::message::{HASH_LEN, Meta};
 use super::place::set_meta;
@@ -22,14 +24,15 @@ pub(crate) enum Existing {
     Replace,
 }
 
-/// A file that is not whole yet. Dropped, it is gone.
+/// A file that is not whole yet. Dropped, it is gone, unless it can be resumed.
 pub(crate) struct Partial {
     dir: Rc<OwnedFd>,
     /// Its temporary name, until it is placed.
     temporary: Option<Vec<u8>>,
     file: File,
     len: u64,
-    hasher: blake3::Hasher,
+    hasher: Box<blake3::Hasher>,
+    kept: bool,
 }
 
 impl Partial {
@@ -40,14 +43,39 @@ impl Partial {
             let temporary = temporary_name();
             match openat(&dir, &temporary, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(fd) => {
-                    let (file, hasher) = (File::from(fd), blake3::Hasher::new());
-                    return Ok(Self { dir, temporary: Some(temporary), file, len: 0, hasher });
+                    let (file, hasher) = (File::from(fd), Box::default());
+                    return Ok(Self { dir, temporary: Some(temporary), file, len: 0, hasher, kept: false });
                 }
                 // Left behind by a killed process of the same number: the next name is another one.
                 Err(Errno::EXIST) => (),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Goes on with the file that was kept under `key`, of which `from` bytes are to be used; begins it where that is
+    /// none. Dropped, it is kept again.
+    pub(crate) fn resume(dir: Rc<OwnedFd>, key: &Key, from: u64) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = openat(&dir, key.name(), flags, Mode::RUSR | Mode::WUSR)?;
+        // Of another's file its owner could change the content when it is checked and in place.
+        if !is_ours(&fstat(&fd)?) {
+            return Err(io::Error::other("what was kept of it is not ours"));
+        }
+        flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
+        let mut file = File::from(fd);
+        let mut hasher: Box<blake3::Hasher> = Box::default();
+        let len = io::copy(&mut (&mut file).take(from), &mut *hasher)?;
+        if len < from {
+            return Err(io::Error::other("what was kept of it is gone"));
+        }
+        file.set_len(from)?;
+        Ok(Self { dir, temporary: Some(key.name()), file, len, hasher, kept: true })
+    }
+
+    /// Removes it, even if it could be resumed.
+    pub(crate) fn discard(mut self) {
+        self.kept = false;
     }
 
     /// Adds `content` to what is there.
@@ -70,6 +98,7 @@ impl Partial {
 
     /// Gives the file its mode and time, then its name `leaf`. Where that fails the file is gone.
     pub(crate) fn place(mut self, leaf: &[u8], meta: Meta, existing: Existing) -> io::Result<()> {
+        self.kept = false;
         set_meta(&self.file, meta)?;
         let Some(temporary) = self.temporary.as_deref() else { return Ok(()) };
         let moved = match existing {
@@ -84,11 +113,44 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        if let (Some(temporary), false) = (&self.temporary, self.kept) {
             // Where even this fails, the name says what it is, and nobody is left to tell.
             let _ = unlinkat(&self.dir, temporary, AtFlags::empty());
         }
     }
+}
+
+/// Names what is kept of a file: path, size and time together, so that nothing else is ever taken for a part of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Key(blake3::Hash);
+
+impl Key {
+    /// The key of the file at `path` of this size and time.
+    pub(crate) fn new(path: &[u8], size: u64, meta: Meta) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&size.to_be_bytes());
+        hasher.update(&meta.mtime_s.to_be_bytes());
+        hasher.update(&meta.mtime_ns.to_be_bytes());
+        hasher.update(path);
+        Self(hasher.finalize())
+    }
+
+    /// How many bytes are kept in `dir` under this key, if that is not more than `size`.
+    pub(crate) fn kept(&self, dir: &OwnedFd, size: u64) -> u64 {
+        match statat(dir, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_ours(&stat) => u64::try_from(stat.st_size).ok().filter(|&kept| kept <= size).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn name(&self) -> Vec<u8> {
+        format!(".udpair-{}.part", &self.0.to_hex()[..32]).into_bytes()
+    }
+}
+
+/// True for a regular file that belongs to whom we run as.
+fn is_ours(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == geteuid().as_raw()
 }
 
 /// Renames without ever replacing, in one step where the file system can.
@@ -186,6 +248,43 @@ mod tests {
         fs::create_dir(temp.path().join("dir")).unwrap();
         assert!(partial(temp.path()).place(b"dir", META, Existing::Replace).is_err());
         assert_eq!(names(temp.path()), ["dir", "file", "link"]);
+    }
+
+    #[test]
+    fn what_was_kept_is_gone_on_with() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = || Rc::new(OwnedFd::from(File::open(temp.path()).unwrap()));
+        let key = Key::new(b"a/file", 7, META);
+        assert_eq!(key.kept(&dir(), 7), 0);
+        let mut partial = Partial::resume(dir(), &key, 0).unwrap();
+        partial.write(b"contxx").unwrap();
+        assert!(Partial::resume(dir(), &key, 0).is_err(), "one at a time");
+        drop(partial);
+        assert_eq!((key.kept(&dir(), 7), key.kept(&dir(), 6), key.kept(&dir(), 5)), (6, 6, 0));
+        for other in [Key::new(b"a/file", 8, META), Key::new(b"b/file", 7, META)] {
+            assert_eq!(other.kept(&dir(), 8), 0);
+        }
+        assert!(Partial::resume(dir(), &key, 7).is_err(), "so much was never kept");
+        let mut partial = Partial::resume(dir(), &key, 4).unwrap();
+        partial.write(b"ent").unwrap();
+        assert_eq!(partial.len(), 7);
+        assert!(partial.matches(*blake3::hash(b"content").as_bytes()));
+        partial.place(b"file", META, Existing::Keep).unwrap();
+        assert_eq!(fs::read(temp.path().join("file")).unwrap(), b"content");
+        Partial::resume(dir(), &key, 0).unwrap().discard();
+        assert_eq!(names(temp.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_link_is_not_taken_for_what_was_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Rc::new(OwnedFd::from(File::open(temp.path()).unwrap()));
+        let key = Key::new(b"file", 7, META);
+        fs::write(temp.path().join("target"), "1234").unwrap();
+        symlink("target", temp.path().join(std::str::from_utf8(&key.name()).unwrap())).unwrap();
+        assert_eq!(key.kept(&dir, 7), 0);
+        assert!(Partial::resume(dir, &key, 0).is_err());
+        assert_eq!(fs::read(temp.path().join("target")).unwrap(), b"1234");
     }
 
     #[test]

@@ -62,6 +62,10 @@ pub(crate) struct RecvArgs {
     /// Replace files that are there already; otherwise they stay and the offered ones are refused.
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// When a transfer breaks off, keep what has arrived of the file under way (as .udpair-*.part beside its place)
+    /// and go on from there when the same file is offered again; otherwise it is removed.
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// How to be reached.
     #[command(flatten)]
     pub(crate) link: LinkArgs,

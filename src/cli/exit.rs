@@ -14,7 +14,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The peer does not listen, is busy, or refused.
     Refused = 3,
-    /// The peer never answered, or fell silent.
+    /// The peer never answered, fell silent, or is gone.
     Timeout = 4,
     /// The receiving disk is full.
     DiskFull = 5,
@@ -37,7 +37,7 @@ Exit codes:
     1  anything that has no code of its own
     2  wrong arguments, or --insecure-plain is missing
     3  refused: the peer does not listen, is busy, or said no
-    4  timeout: the peer never answered, or fell silent
+    4  timeout: the peer never answered, fell silent, or is gone
     5  the receiving disk is full
     6  no permission
     7  bad address: not understood, not resolved, or not to be bound

@@ -2,6 +2,7 @@
 //!
 //! Stateless. Any tag and bytes decode to a message or to a [`DecodeError`].
 
+use super::name::NAME_LEN_MAX;
 use udpair::wire::{DecodeError, Reader, put_varint};
 
 /// The version that this tool speaks.
@@ -22,7 +23,7 @@ pub(crate) const HASH_LEN: usize = 32;
 const MAGIC: [u8; 4] = *b"udpf";
 const TEXT_LEN_MAX: usize = 512;
 /// Bytes that a DATA has before its content, at most.
-const DATA_HEADER_LEN_MAX: usize = 8;
+pub(crate) const DATA_HEADER_LEN_MAX: usize = 8;
 const MODE_MASK: u16 = 0o777;
 
 const HELLO: u16 = 1;
@@ -273,12 +274,11 @@ fn shortened(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// The tag of a DATA and the front of its body, with room for the content to be read into behind it: content is not
-/// copied on its way from the file to the connection.
-pub(crate) fn start_data(number: u64) -> (u16, Vec<u8>) {
-    let mut out = Vec::with_capacity(DATA_HEADER_LEN_MAX + CONTENT_LEN);
-    put_varint(&mut out, number);
-    (DATA_TAG, out)
+/// Writes the front of a DATA into an empty buffer, for the content to be read into behind it: so content is not copied
+/// on its way from the file to the connection. Gives the content tag.
+pub(crate) fn start_data(number: u64, body: &mut Vec<u8>) -> u16 {
+    put_varint(body, number);
+    DATA_TAG
 }
 
 impl<'a> Offer<'a> {
@@ -301,7 +301,11 @@ impl<'a> Offer<'a> {
         if kind != Kind::File && size != 0 {
             return Err(DecodeError::Value("size"));
         }
-        Ok(Self { number, kind, meta, size, path: input.bytes(input.rest().len())? })
+        let path = input.bytes(input.rest().len())?;
+        if path.len() > NAME_LEN_MAX {
+            return Err(DecodeError::Value("length of path"));
+        }
+        Ok(Self { number, kind, meta, size, path })
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -410,7 +414,8 @@ mod tests {
         assert_eq!(Message::Offer(offer).encode(), (2, bytes.to_vec()));
         assert_eq!(Message::Want { number: 1, from: 2 }.encode(), (3, vec![1, 2]));
         assert_eq!(Message::Data { number: 1, content: b"c" }.encode(), (4, vec![1, b'c']));
-        assert_eq!(start_data(1), (4, vec![1]));
+        let mut body = Vec::new();
+        assert_eq!((start_data(1, &mut body), body), (4, vec![1]));
         assert_eq!(Message::Done { number: 1 }.encode(), (6, vec![1]));
         let error = Message::Error { number: 1, reason: Reason::DiskFull, text: "t" };
         assert_eq!(error.encode(), (7, vec![1, 5, b't']));
@@ -444,6 +449,13 @@ mod tests {
         assert!(!data(0) && data(1) && data(CONTENT_LEN_MAX) && !data(CONTENT_LEN_MAX + 1));
         let error = |len| Message::decode(ERROR, &[&[0, 1], vec![b'x'; len].as_slice()].concat()).is_ok();
         assert!(error(TEXT_LEN_MAX) && !error(TEXT_LEN_MAX + 1));
+        let offer = |len| {
+            let (meta, path) = (Meta { mode: 0, mtime_s: 0, mtime_ns: 0 }, vec![b'p'; len]);
+            let offer = Offer { number: 0, kind: Kind::File, meta, size: 0, path: &path };
+            let (tag, body) = Message::Offer(offer).encode();
+            Message::decode(tag, &body).is_ok()
+        };
+        assert!(offer(NAME_LEN_MAX) && !offer(NAME_LEN_MAX + 1));
         let text = "ä".repeat(TEXT_LEN_MAX);
         let (tag, body) = Message::Error { number: 0, reason: Reason::Other, text: &text }.encode();
         assert!(Message::decode(tag, &body).is_ok(), "a text that is too long is cut between characters");

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use udpair::wire::DecodeError;
+
 use super::message::{Reason, Totals};
+use super::name::Escaped;
 use crate::cli::exit::Exit;
 
 /// Something that the user should read: one line on stderr.
@@ -32,6 +35,49 @@ impl fmt::Display for Notice {
             What::Failed(_, text) => write!(f, "failed {}: {text}", self.name),
         }
     }
+}
+
+/// Why a transfer cannot go on, apart from its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The peer did what the protocol forbids.
+    #[error("the peer broke the file protocol: {0}")]
+    Violation(&'static str),
+    /// The peer's bytes are no message.
+    #[error("the peer sent what is no message: {0}")]
+    Garbled(#[from] DecodeError),
+    /// The peer speaks another version.
+    #[error("the peer speaks version {0} of the file protocol, this is version 1")]
+    Version(u16),
+}
+
+impl Broken {
+    /// The code to abort the connection with.
+    pub(crate) const fn code(self) -> u32 {
+        match self {
+            Self::Violation(_) | Self::Garbled(_) => code::VIOLATION,
+            Self::Version(_) => code::VERSION,
+        }
+    }
+}
+
+/// The codes that end a connection: `spec/files.md`, section "Ending early".
+pub(crate) mod code {
+    /// All is said.
+    pub(crate) const DONE: u32 = 0;
+    /// The user or the system stopped it.
+    pub(crate) const INTERRUPTED: u32 = 1;
+    /// The other side broke the protocol.
+    pub(crate) const VIOLATION: u32 = 2;
+    /// The version is not spoken.
+    pub(crate) const VERSION: u32 = 3;
+    /// A reason of its own.
+    pub(crate) const FAILED: u32 = 4;
+}
+
+/// What the peer says about a failure, fit for a terminal.
+pub(crate) fn peer_says(text: &str) -> String {
+    format!("the peer says: {}", Escaped(text.as_bytes()))
 }
 
 impl Reason {

@@ -1,0 +1,185 @@
+//! Runs a half of the protocol over a connection, and says in the tool's terms how connections fail.
+
+use udpair::message::{End, SendError};
+use udpair::transport::{AcceptError, BindError, Body, ConnectError, RecvError};
+use udpair::{Connection, Message as Arrived};
+
+use super::message::Message;
+use super::outcome::{Broken, code};
+use super::progress::Progress;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::step::{Outgoing, Step};
+use crate::cli::exit::{Exit, Failure};
+
+/// Sends until both sides know that all is settled.
+pub(crate) fn send(connection: &Connection, sender: &mut Sender, progress: &Progress) -> Result<(), Stop> {
+    loop {
+        match sender.poll() {
+            Step::Send(outgoing) => put(connection, outgoing)?,
+            Step::Say(notice) => progress.say(&notice),
+            Step::Again => (),
+            Step::Wait => take(connection.recv()?, |channel, message| sender.handle(channel, message))?,
+            Step::Finished => return Ok(()),
+        }
+        while let Some(arrived) = connection.try_recv()? {
+            take(arrived, |channel, message| sender.handle(channel, message))?;
+        }
+        progress.at(sender.bytes());
+    }
+}
+
+/// Receives until both sides know that all is settled.
+pub(crate) fn receive(connection: &Connection, receiver: &mut Receiver, progress: &Progress) -> Result<(), Stop> {
+    loop {
+        match receiver.poll() {
+            Step::Send(outgoing) => put(connection, outgoing)?,
+            Step::Say(notice) => progress.say(&notice),
+            Step::Again => (),
+            Step::Wait => {
+                take(connection.recv()?, |channel, message| receiver.handle(channel, message))?;
+                progress.of(receiver.expected().1);
+                progress.at(receiver.bytes());
+            }
+            Step::Finished => return Ok(()),
+        }
+    }
+}
+
+/// Why a transfer stopped before its end.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    /// The connection is no more.
+    #[error(transparent)]
+    End(#[from] End),
+    /// The peer makes no sense.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// The library does not take what we send.
+    #[error("cannot send: {0}")]
+    Send(SendError),
+}
+
+impl From<RecvError> for Stop {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Ended(end) => Self::End(end),
+            // We never give a time, so this does not come.
+            _ => Self::End(End::TimedOut),
+        }
+    }
+}
+
+impl From<SendError> for Stop {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Ended(end) => Self::End(end),
+            other => Self::Send(other),
+        }
+    }
+}
+
+impl Stop {
+    /// Ends what is left of the connection, so that the peer knows.
+    pub(crate) fn tell(self, connection: &Connection) {
+        match self {
+            Self::End(_) => (),
+            Self::Broken(broken) => connection.abort(broken.code()),
+            Self::Send(_) => connection.abort(code::FAILED),
+        }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        let exit = match stop {
+            Stop::End(end) => exit_of(end),
+            Stop::Broken(_) | Stop::Send(_) => Exit::Other,
+        };
+        let message = match stop {
+            Stop::End(End::Aborted { code: code::INTERRUPTED }) => "interrupted".to_owned(),
+            Stop::End(End::AbortedByPeer { code } | End::ClosedByPeer { code }) => {
+                format!("the peer ended the transfer: {}", said(code))
+            }
+            Stop::End(End::TimedOut) => "timeout: nothing was heard from the peer any more".to_owned(),
+            Stop::End(End::Unreachable | End::Broken) => "the peer is gone in the middle of the transfer".to_owned(),
+            Stop::End(End::RefusedByPeer { .. } | End::Refused(_)) => "the peer refused the connection".to_owned(),
+            other => other.to_string(),
+        };
+        Self::new(exit, message)
+    }
+}
+
+/// What a failed call means.
+pub(crate) fn connect_failure(error: &ConnectError) -> Failure {
+    let exit = match error {
+        ConnectError::TimedOut { .. } => Exit::Timeout,
+        ConnectError::Unreachable { .. } | ConnectError::Refused { .. } | ConnectError::RefusedByLibrary { .. } => {
+            Exit::Refused
+        }
+        ConnectError::Address { .. } => Exit::BadAddress,
+        _ => Exit::Other,
+    };
+    Failure::new(exit, with_sources(error))
+}
+
+/// What a failed bind means.
+pub(crate) fn bind_failure(error: &BindError) -> Failure {
+    let exit = match error {
+        BindError::AddressInUse { .. } | BindError::AddressNotAvailable { .. } => Exit::BadAddress,
+        BindError::PermissionDenied { .. } => Exit::Permission,
+        _ => Exit::Other,
+    };
+    Failure::new(exit, with_sources(error))
+}
+
+/// What a failed accept means.
+pub(crate) fn accept_failure(error: &AcceptError) -> Failure {
+    Failure::new(Exit::Other, with_sources(error))
+}
+
+fn exit_of(end: End) -> Exit {
+    match end {
+        End::Aborted { code: code::INTERRUPTED } => Exit::Interrupted,
+        End::TimedOut | End::ConnectTimedOut | End::Unreachable | End::Broken => Exit::Timeout,
+        End::RefusedByPeer { .. } | End::Refused(_) => Exit::Refused,
+        _ => Exit::Other,
+    }
+}
+
+/// The peer's code in words.
+fn said(said: u32) -> String {
+    match said {
+        code::DONE => "it closed the connection before the end".to_owned(),
+        code::INTERRUPTED => "it was interrupted".to_owned(),
+        code::VIOLATION => "it says that we broke the file protocol".to_owned(),
+        code::VERSION => "it speaks another version of the file protocol".to_owned(),
+        code::FAILED => "it could not go on".to_owned(),
+        other => format!("code {other}"),
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn put(connection: &Connection, outgoing: Outgoing) -> Result<(), Stop> {
+    connection.send_on(outgoing.channel, outgoing.tag, outgoing.body)?;
+    Ok(())
+}
+
+/// Hands what arrived to `handle`. No message of this protocol is so long that it would come as a stream.
+fn take(arrived: Arrived, handle: impl FnOnce(u16, &Message<'_>) -> Result<(), Broken>) -> Result<(), Stop> {
+    let Body::Whole(body) = &arrived.body else {
+        return Err(Broken::Violation("a message that is too long").into());
+    };
+    let message = Message::decode(arrived.tag, body).map_err(Broken::Garbled)?;
+    Ok(handle(arrived.channel, &message)?)
+}

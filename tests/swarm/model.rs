@@ -35,6 +35,8 @@ pub(crate) struct Half {
     closed: Option<(Timestamp, Duration)>,
     aborted: bool,
     refused: bool,
+    /// Its host lost all that it knew.
+    crashed: bool,
     end: Option<End>,
     report: Option<CloseReport>,
 }
@@ -87,6 +89,7 @@ impl Model {
             closed: None,
             aborted: false,
             refused: false,
+            crashed: false,
             end: None,
             report: None,
         });
@@ -167,6 +170,10 @@ impl Model {
 
     pub(crate) fn on_refuse(&mut self, key: u16) {
         self.half_mut(key).refused = true;
+    }
+
+    pub(crate) fn on_crash(&mut self, key: u16) {
+        self.half_mut(key).crashed = true;
     }
 
     // What the receiver saw.
@@ -285,7 +292,7 @@ impl Model {
         let half = self.half(key);
         self.halves.iter().any(|other| {
             let fits = (half.host, half.remote, half.caller) == (other.remote, other.host, !other.caller);
-            fits && (other.closed.is_some() || other.aborted || other.refused)
+            fits && (other.closed.is_some() || other.aborted || other.refused || other.crashed)
         })
     }
 

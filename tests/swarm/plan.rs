@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub partitions: Vec<Partition>,
     /// Later changes of links.
     pub changes: Vec<(Timestamp, usize, usize, LinkConfig)>,
+    /// When which host loses all that it knows, and begins anew.
+    pub crashes: Vec<(Timestamp, usize)>,
     /// From here on the network is faultless.
     pub faults_end: Timestamp,
     pub calls: Vec<Call>,
@@ -82,6 +84,7 @@ impl Plan {
             links: Vec::new(),
             partitions: Vec::new(),
             changes: Vec::new(),
+            crashes: Vec::new(),
             faults_end,
             calls: Vec::new(),
             hosts,
@@ -89,6 +92,10 @@ impl Plan {
         plan.add_links(&mut chance);
         if weather == Weather::Storm {
             plan.add_partitions(&mut chance);
+            for _ in 0..*chance.pick(&[0, 0, 0, 1, 2]) {
+                let at = Timestamp::ZERO + chance.us(0..=faults_end.as_micros());
+                plan.crashes.push((at, chance.len(0..=plan.hosts.len() - 1)));
+            }
         }
         plan.add_calls(&mut chance);
         plan

@@ -63,6 +63,7 @@ enum Event {
     Call(Call),
     Act(usize, ConnectionId),
     ReadInbox(usize),
+    Crash(usize),
 }
 
 /// Runs the world of a seed.
@@ -116,6 +117,9 @@ impl<C: Core> World<C> {
         for call in &plan.calls {
             world.schedule(call.at, Event::Call(*call));
         }
+        for (at, node) in &plan.crashes {
+            world.schedule(*at, Event::Crash(*node));
+        }
         world
     }
 
@@ -163,6 +167,7 @@ impl<C: Core> World<C> {
                     self.pump(node);
                 }
                 Event::ReadInbox(node) => self.read_inbox(node),
+                Event::Crash(node) => self.crash(node),
             }
         }
         for node in 0..self.nodes.len() {
@@ -198,6 +203,20 @@ impl<C: Core> World<C> {
         let drained = if self.chance.percent(80) { Drained::ByWaiter } else { Drained::ByKeeper };
         node.core.batch_end(drained);
         self.pump(at);
+    }
+
+    /// A host forgets everything, and goes on at the same address.
+    fn crash(&mut self, at: usize) {
+        let seed = self.chance.any();
+        let node = &mut self.nodes[at];
+        for app in node.apps.values().filter(|app| !app.over) {
+            self.model.on_crash(app.key);
+        }
+        node.core = C::new(node.plan.limits, node.plan.backlog, node.plan.inbox_bytes, seed);
+        node.timer = None;
+        node.apps.clear();
+        node.changed.clear();
+        node.calls.clear();
     }
 
     fn call(&mut self, call: Call) {

@@ -10,7 +10,7 @@ fn any() -> SocketAddr {
 }
 
 fn bind() -> Arc<dyn Transport> {
-    udpair::transport::tcp::bind(any(), Config::insecure_plain()).unwrap()
+    udpair::tcp::bind(any(), Config::insecure_plain()).unwrap()
 }
 
 #[test]

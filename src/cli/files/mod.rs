@@ -144,8 +144,8 @@ fn bind(link: &LinkArgs, addr: SocketAddr, backlog: usize) -> Result<Arc<dyn Tra
     config.connect_timeout = link.timeout.min(CONNECT_TIMEOUT_MAX);
     config.backlog = backlog;
     match link.transport {
-        TransportKind::Udp => stub(addr, config),
-        TransportKind::Tcp => stub(addr, config),
+        TransportKind::Udp => return Err(Failure::new(Exit::Other, "no UDP yet")),
+        TransportKind::Tcp => udpair::tcp::bind(addr, config),
     }
     .map_err(|error| drive::bind_failure(&error))
 }
@@ -164,7 +164,4 @@ fn report(totals: &Totals, verb: &str, peer: &dyn std::fmt::Display, clock: &dyn
     let preposition = if verb == "sent" { "to" } else { "from" };
     println!("{} {preposition} {peer}", totals.report(verb, clock.now().saturating_since(begun)));
     totals.exit()
-}
-fn stub(addr: SocketAddr, _c: Config) -> Result<Arc<dyn Transport>, udpair::transport::BindError> {
-    Err(udpair::transport::BindError::AddressInUse { addr })
 }

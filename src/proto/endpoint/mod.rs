@@ -27,7 +27,7 @@ use super::routes::Routes;
 use super::stats::ConnectionStats;
 use super::timers::Timers;
 
-/// Probes a second, of all connections together, and how many at once.
+/// Probes a second, of all connections that have long heard nothing together, and how many at once.
 const PROBES_PER_SECOND: u32 = 1_000;
 const PROBES_BURST: u32 = 100;
 /// Refusals a second, and how many at once.

@@ -20,16 +20,25 @@ impl Budget {
         Self { interval: Duration::from_secs(1) / per_second.max(1), burst, empty_at: Timestamp::ZERO }
     }
 
-    /// Takes one, or says when there will be one.
-    pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        // Before the clock has run for a whole burst there may be less than a burst.
-        self.empty_at = self.empty_at.max(now.saturating_sub(self.interval * self.burst));
-        let next = self.empty_at + self.interval;
-        if next > now {
-            return Err(next);
+    /// Takes one. False when there is none.
+    pub fn take(&mut self, now: Timestamp) -> bool {
+        let next = self.next(now);
+        if next <= now {
+            self.empty_at = next;
         }
-        self.empty_at = next;
-        Ok(())
+        next <= now
+    }
+
+    /// Takes one that may be used from the time given on. Whoever waits has its turn, however many others do.
+    pub fn book(&mut self, now: Timestamp) -> Timestamp {
+        self.empty_at = self.next(now);
+        self.empty_at
+    }
+
+    /// When there will be one.
+    fn next(&self, now: Timestamp) -> Timestamp {
+        // Before the clock has run for a whole burst there may be less than a burst.
+        self.empty_at.max(now.saturating_sub(self.interval * self.burst)) + self.interval
     }
 }
 
@@ -41,13 +50,22 @@ mod tests {
     fn a_burst_and_then_the_rate() {
         let start = Timestamp::from_nanos(5_000_000_000);
         let mut budget = Budget::new(1_000, 3);
-        assert_eq!([0; 3].map(|_| budget.take(start)), [Ok(()); 3]);
+        assert_eq!([0; 4].map(|_| budget.take(start)), [true, true, true, false]);
         let next = start + Duration::from_millis(1);
-        assert_eq!(budget.take(start), Err(next));
-        assert_eq!(budget.take(next), Ok(()));
-        assert!(budget.take(next).is_err());
+        assert!(budget.take(next));
+        assert!(!budget.take(next));
         let later = start + Duration::from_secs(9);
-        assert_eq!([0; 3].map(|_| budget.take(later)), [Ok(()); 3]);
-        assert!(budget.take(later).is_err(), "silence saves up one burst only");
+        assert_eq!([0; 4].map(|_| budget.take(later)), [true, true, true, false], "silence saves up one burst only");
+    }
+
+    #[test]
+    fn whoever_books_has_its_turn_in_order() {
+        let start = Timestamp::from_nanos(5_000_000_000);
+        let mut budget = Budget::new(1_000, 2);
+        let booked = [0; 4].map(|_| budget.book(start));
+        assert!(booked[1] <= start);
+        assert_eq!(booked[2..], [start + Duration::from_millis(1), start + Duration::from_millis(2)]);
+        assert!(!budget.take(start + Duration::from_millis(2)));
+        assert!(budget.take(start + Duration::from_millis(3)));
     }
 }

@@ -19,7 +19,8 @@ const ETHERNET: u32 = 1_472;
 const LONG_DATAGRAMS_HELD: u64 = 16;
 /// Lost probes after which a length counts as too long (RFC 8899 section 5.1.2, MAX_PROBES).
 const PROBES_MAX: u8 = 3;
-/// Losses in a row, of datagrams longer than the base, that mean that the path has come to swallow them.
+/// Losses of datagrams longer than the base, none of which was followed by one that arrived, that mean that the path
+/// has come to swallow them.
 const BLACK_HOLE_LOSSES: u32 = 6;
 /// After as long the search is tried again (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER).
 const RAISE_AFTER: Duration = Duration::from_secs(600);
@@ -70,6 +71,8 @@ pub struct MtuSearch {
     lost: u8,
     raise_at: Timestamp,
     suspicious: u32,
+    /// The newest packet longer than the base that arrived.
+    arrived: Option<u64>,
 }
 
 impl MtuSearch {
@@ -91,6 +94,7 @@ impl MtuSearch {
             lost: 0,
             raise_at: Timestamp::FAR_FUTURE,
             suspicious: 0,
+            arrived: None,
         };
         search.trying = search.above(MTU_BASE);
         search
@@ -143,16 +147,20 @@ impl MtuSearch {
         }
     }
 
-    /// Data packets arrived, the longest of them of `len` bytes.
-    pub const fn on_acked(&mut self, len: u32) {
+    /// Data packets arrived, the longest of them under `number` with `len` bytes.
+    pub fn on_acked(&mut self, number: u64, len: u32) {
         if len > MTU_BASE {
             self.suspicious = 0;
+            self.arrived = self.arrived.max(Some(number));
         }
     }
 
-    /// A data packet of `len` bytes was lost. True when the path has come to swallow long datagrams: back to the base.
-    pub fn on_lost(&mut self, len: u32) -> bool {
-        if len <= MTU_BASE || self.current == MTU_BASE {
+    /// The data packet under `number` with `len` bytes was lost. True when the path has come to swallow long datagrams:
+    /// back to the base.
+    pub fn on_lost(&mut self, number: u64, len: u32) -> bool {
+        // What a long one has followed was dropped for want of room, were it ever so many.
+        let followed = self.arrived.is_some_and(|arrived| number < arrived);
+        if len <= MTU_BASE || self.current == MTU_BASE || followed {
             return false;
         }
         self.suspicious += 1;
@@ -267,20 +275,31 @@ mod tests {
     }
 
     #[test]
-    fn six_long_datagrams_lost_in_a_row_are_a_black_hole() {
+    fn six_long_datagrams_lost_and_none_arrived_since_are_a_black_hole() {
         let mut search = search(1_472, BIG);
         run(&mut search, 1_472);
-        for _ in 0..5 {
-            assert!(!search.on_lost(1_472));
+        for number in 0..5 {
+            assert!(!search.on_lost(number, 1_472));
         }
-        search.on_acked(1_472);
-        for _ in 0..5 {
-            assert!(!search.on_lost(1_472));
-            assert!(!search.on_lost(1_200), "a short one says nothing");
-            search.on_acked(1_200);
+        search.on_acked(5, 1_472);
+        for number in 6..11 {
+            assert!(!search.on_lost(number, 1_472));
+            assert!(!search.on_lost(number, 1_200), "a short one says nothing");
+            search.on_acked(12, 1_200);
         }
-        assert!(search.on_lost(1_472));
+        assert!(search.on_lost(11, 1_472));
         assert_eq!(search.current(), MTU_BASE);
         assert_eq!(run(&mut search, 1_300), [1_372, 1_372, 1_372], "and the search begins anew");
+    }
+
+    #[test]
+    fn an_overflow_is_no_black_hole_however_much_it_swallows() {
+        let mut search = search(65_507, BIG);
+        run(&mut search, 65_507);
+        search.on_acked(1_000, 65_507);
+        for number in 0..1_000 {
+            assert!(!search.on_lost(number, 65_507));
+        }
+        assert_eq!(search.current(), 65_507);
     }
 }

@@ -35,8 +35,8 @@ pub struct Outcome<F> {
     pub growth_bytes: u64,
     /// Bytes in flight before.
     pub in_flight_before: u64,
-    /// The longest data packet among them.
-    pub acked_len_max: u32,
+    /// Number and length of the newest of the longest data packets among them.
+    pub acked_longest: Option<(u64, u32)>,
     /// Among them, packets that had carried an ECN mark.
     pub acked_marked: u64,
     /// True when the largest acknowledged number rose.
@@ -45,8 +45,8 @@ pub struct Outcome<F> {
     pub newest_sent_at: Timestamp,
     /// The largest number in an ACK frame of ours that is now known to have arrived.
     pub ack_acked: Option<u64>,
-    /// The lengths of packets found lost.
-    pub lost: Vec<u32>,
+    /// Numbers and lengths of packets found lost.
+    pub lost: Vec<(u64, u32)>,
     /// True when the window must shrink: a congestion event began.
     pub congestion: bool,
     /// True when the network was dead for long: the window starts anew.
@@ -64,7 +64,7 @@ impl<F> Default for Outcome<F> {
             acked_bytes: 0,
             growth_bytes: 0,
             in_flight_before: 0,
-            acked_len_max: 0,
+            acked_longest: None,
             acked_marked: 0,
             advanced: false,
             newest_sent_at: Timestamp::ZERO,
@@ -243,7 +243,7 @@ impl<F: Default> Recovery<F> {
                     eliciting = true;
                     lowest = lowest.min(number);
                 }
-                self.on_packet_acked(packet, out);
+                self.on_packet_acked(number, packet, out);
             }
         }
         self.ledger.trim();
@@ -317,7 +317,7 @@ impl<F: Default> Recovery<F> {
         true
     }
 
-    fn on_packet_acked(&mut self, packet: Packet<F>, out: &mut Outcome<F>) {
+    fn on_packet_acked(&mut self, number: u64, packet: Packet<F>, out: &mut Outcome<F>) {
         out.ack_acked = out.ack_acked.max(packet.ack_largest);
         out.acked_marked += u64::from(packet.marked);
         out.newest_sent_at = out.newest_sent_at.max(packet.sent_at);
@@ -325,7 +325,9 @@ impl<F: Default> Recovery<F> {
             Kind::AckOnly => return,
             Kind::MtuProbe => out.mtu_probe = Some((packet.len, true)),
             Kind::Data => {
-                out.acked_len_max = out.acked_len_max.max(packet.len);
+                if out.acked_longest.is_none_or(|(newest, len)| (len, newest) < (packet.len, number)) {
+                    out.acked_longest = Some((number, packet.len));
+                }
                 out.acked_bytes += u64::from(packet.len);
                 if self.episode.began.is_none_or(|began| packet.sent_at > began) {
                     out.growth_bytes += u64::from(packet.len);
@@ -426,7 +428,7 @@ impl<F: Default> Recovery<F> {
             }
             Kind::Data => {}
         }
-        out.lost.push(packet.len);
+        out.lost.push((number, packet.len));
         self.packets_lost += 1;
         if self.episode.began.is_none_or(|began| packet.sent_at > began) {
             self.begin_episode(now, true);

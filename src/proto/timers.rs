@@ -25,6 +25,12 @@ impl Timers {
         }
     }
 
+    /// The first deadline and whose it is.
+    #[must_use]
+    pub fn peek(&self) -> Option<(Timestamp, ConnectionId)> {
+        self.queue.first().copied()
+    }
+
     /// The first deadline.
     #[must_use]
     pub fn first(&self) -> Option<Timestamp> {

@@ -52,6 +52,18 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Passes over bytes of zero.
+    pub fn skip_zeros(&mut self) {
+        // Sixteen at a time, as far as that goes.
+        while let Some((head, tail)) = self.rest.split_first_chunk::<16>()
+            && u128::from_ne_bytes(*head) == 0
+        {
+            self.rest = tail;
+        }
+        let zeros = self.rest.iter().take_while(|byte| **byte == 0).count();
+        self.rest = &self.rest[zeros..];
+    }
+
     /// The next `len` bytes.
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let (head, tail) = self.rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
@@ -149,6 +161,22 @@ mod tests {
         assert_eq!(varint_len(value), len, "{value}");
         assert_eq!(Reader::new(&bytes).varint(), Ok(value));
         assert_eq!(Reader::new(&bytes[..len - 1]).varint(), Err(DecodeError::Truncated));
+    }
+
+    #[test]
+    fn zeros_are_passed_over_up_to_the_first_other_byte() {
+        for zeros in [0, 1, 15, 16, 17, 100] {
+            let mut bytes = vec![0; zeros];
+            assert!({
+                let mut input = Reader::new(&bytes);
+                input.skip_zeros();
+                input.is_empty()
+            });
+            bytes.extend_from_slice(&[7, 0]);
+            let mut input = Reader::new(&bytes);
+            input.skip_zeros();
+            assert_eq!(input.rest(), [7, 0], "{zeros}");
+        }
     }
 
     #[test]

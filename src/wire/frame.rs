@@ -353,7 +353,7 @@ pub struct EcnCounts {
 /// One frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// Nothing; fills a packet up to a size.
+    /// Nothing; fills a packet up to a size. Decoded, all that stand together are one.
     Padding,
     /// Nothing; asks for an acknowledgement.
     Ping,
@@ -428,7 +428,11 @@ impl<'a> Frame<'a> {
     pub fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let kind = input.u8()?;
         Ok(match kind {
-            PADDING => Self::Padding,
+            PADDING => {
+                // A run of it is one frame: a probe for the path MTU holds 64 KB of nothing else.
+                input.skip_zeros();
+                Self::Padding
+            }
             PING => Self::Ping,
             ACK | ACK_ECN => {
                 let largest = input.varint()?;

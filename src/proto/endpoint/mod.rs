@@ -27,7 +27,7 @@ use super::routes::Routes;
 use super::stats::ConnectionStats;
 use super::timers::Timers;
 
-/// Probes a second, of all connections together, and how many at once.
+/// Probes a second, of all connections that have long heard nothing together, and how many at once.
 const PROBES_PER_SECOND: u32 = 1_000;
 const PROBES_BURST: u32 = 100;
 /// Refusals a second, and how many at once.
@@ -333,7 +333,10 @@ impl Endpoint {
             if let Some(id) = self.next_changed() {
                 return Output::Changed(id);
             }
-            let Some(id) = self.ready.front().copied() else { return Output::Wait(self.timers.first()) };
+            let Some(id) = self.ready.front().copied() else {
+                self.move_late_timers(now);
+                return Output::Wait(self.timers.first());
+            };
             let Some(entry) = self.entries.get_mut(id) else {
                 self.ready.pop_front();
                 continue;
@@ -433,13 +436,39 @@ impl Endpoint {
         id
     }
 
-    /// A connection has nothing to send now: sets its timer, or forgets it.
-    fn rest(&mut self, id: ConnectionId) {
+    /// Sets a connection's timer to its deadline, unless that has moved on by less than `slack`: most packets move it a
+    /// little, and nothing comes of it.
+    fn set_timer(&mut self, id: ConnectionId, slack: Duration) {
         let Some(entry) = self.entries.get_mut(id) else { return };
-        entry.ready = false;
         let deadline = entry.connection.deadline();
+        if let (Some(old), Some(new)) = (entry.timer, deadline)
+            && old <= new
+            && new < old + slack
+        {
+            return;
+        }
         self.timers.reset(id, entry.timer, deadline);
         entry.timer = deadline;
+    }
+
+    /// Moves timers that have come but were left behind by their deadlines.
+    fn move_late_timers(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.timers.peek().filter(|(at, _)| *at <= now)
+            && self.entries.get(id).is_none_or(|entry| entry.connection.deadline().is_none_or(|at| at > now))
+        {
+            self.timers.pop(now);
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.timer = None;
+            }
+            self.set_timer(id, Duration::ZERO);
+        }
+    }
+
+    /// A connection has nothing to send now: sets its timer, or forgets it.
+    fn rest(&mut self, id: ConnectionId) {
+        self.set_timer(id, self.config.granularity);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.ready = false;
         if !entry.connection.is_over() {
             if entry.connection.owes() && !core::mem::replace(&mut entry.owing, true) {
                 self.owing.push(id);

@@ -143,7 +143,7 @@ impl Endpoint {
         match granted {
             Ok(_) => self.answer_with(from, answer, datagram_len),
             Err(reason @ (Dropped::Busy | Dropped::HalfOpenFull)) => {
-                self.refusal_budget.take(now).map_err(|_| Dropped::RefusalsLimited)?;
+                self.may_refuse(now)?;
                 Listener::refuse(hello.client_random, RefuseCode::Busy, &mut answer);
                 self.answer_with(from, answer, datagram_len)?;
                 Err(reason)
@@ -154,11 +154,15 @@ impl Endpoint {
 
     fn handle_unknown_version(&mut self, now: Timestamp, from: SocketAddr, datagram: &[u8]) -> Result<(), Dropped> {
         let hello = UnknownVersion::decode(datagram).filter(|_| self.config.backlog > 0).ok_or(Dropped::Version)?;
-        self.refusal_budget.take(now).map_err(|_| Dropped::RefusalsLimited)?;
+        self.may_refuse(now)?;
         let mut answer = Vec::new();
         hello.put_refuse(&mut answer);
         self.answer_with(from, answer, datagram.len())?;
         Err(Dropped::Version)
+    }
+
+    fn may_refuse(&mut self, now: Timestamp) -> Result<(), Dropped> {
+        if self.refusal_budget.take(now) { Ok(()) } else { Err(Dropped::RefusalsLimited) }
     }
 
     fn answer_with(&mut self, to: SocketAddr, answer: Vec<u8>, asked_len: usize) -> Result<(), Dropped> {

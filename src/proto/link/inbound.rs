@@ -107,6 +107,9 @@ impl Link {
             self.controller.on_undo();
         }
         self.apply_to_mtu(now, &outcome);
+        if self.recovery.probe_count() == 0 {
+            self.probes = 0; // it was heard of after all
+        }
         if outcome.acked_bytes > 0 {
             self.controller.on_acked(&Acked {
                 now,
@@ -125,9 +128,11 @@ impl Link {
     }
 
     fn apply_to_mtu(&mut self, now: Timestamp, outcome: &Outcome<Vec<Sent>>) {
-        self.mtu.on_acked(outcome.acked_len_max);
-        for len in &outcome.lost {
-            self.mtu.on_lost(*len);
+        if let Some((number, len)) = outcome.acked_longest {
+            self.mtu.on_acked(number, len);
+        }
+        for (number, len) in &outcome.lost {
+            self.mtu.on_lost(*number, *len);
         }
         match outcome.mtu_probe {
             Some((len, true)) if self.mtu.on_probe_acked(now, len) => {

@@ -95,6 +95,8 @@ pub struct Link {
     ping: bool,
     /// Probes to be sent, for nothing was heard.
     probes: u8,
+    /// When the endpoint's budget allows the next of them, if it was asked.
+    probe_at: Option<Timestamp>,
     /// Sending waits until then: for the pacer, or for the endpoint's budget of probes.
     wait: Timer,
     /// What messages would rather send along with something else goes alone then.
@@ -123,6 +125,7 @@ impl Link {
             ecn: EcnPath::default(),
             ping: false,
             probes: 0,
+            probe_at: None,
             wait: Timer::default(),
             lazy: Timer::default(),
             lazy_max: config.ack_delay_max,
@@ -282,7 +285,7 @@ impl Link {
         if self.stage == Stage::Live && self.put_mtu_probe(now, out) {
             return one;
         }
-        let may_probe = self.probes > 0 && self.may_probe(now, probe_budget);
+        let may_probe = self.may_probe(now, probe_budget);
         let batch = self.put_batch(now, may_probe, messages, scratch, out);
         if messages.has_lazy() {
             if self.lazy.deadline().is_none() {

@@ -16,18 +16,29 @@ const BATCH_PACKETS_MAX: usize = 64;
 const BATCH_LEN_MAX: usize = 65_507;
 /// A packet that lacks more than this to the full length ends its batch; one that lacks less is padded.
 const PADDED_MAX: usize = 64;
+/// Probe timeouts in a row for which a connection needs nobody's leave: however many others are dead, one that has
+/// heard of its peer lately repairs its losses at once.
+const PROBES_FREE: u32 = 3;
 /// Bytes of the checksum at a packet's end.
 const CRC_LEN: usize = 4;
 
 impl Link {
+    /// True when a probe that is wanted may leave now.
     pub(super) fn may_probe(&mut self, now: Timestamp, budget: &mut Budget) -> bool {
-        match budget.take(now) {
-            Ok(()) => true,
-            Err(at) => {
-                self.wait.arm_no_later(at);
-                false
-            }
+        if self.probes == 0 {
+            self.probe_at = None;
+            return false;
         }
+        if self.recovery.probe_count() <= PROBES_FREE {
+            return true;
+        }
+        let at = *self.probe_at.get_or_insert_with(|| budget.book(now));
+        if at > now {
+            self.wait.arm_no_later(at);
+            return false;
+        }
+        self.probe_at = None;
+        true
     }
 
     /// True when a packet of full length may leave after another of `pending` bytes that is not yet counted: the

@@ -41,6 +41,8 @@ pub(super) struct Outgoing {
     /// The announced length.
     pub(super) len: Option<u64>,
     pub(super) phase: Phase,
+    /// What the RESET said that went out: each repetition says the same.
+    pub(super) final_size: Option<u64>,
     /// The receiver does not want it.
     pub(super) stopped: Option<u32>,
     /// True while its id stands in the channel's queue.
@@ -78,6 +80,7 @@ impl Outgoing {
             tag,
             len,
             phase: Phase::Sending,
+            final_size: None,
             stopped: None,
             queued: false,
             pieces: VecDeque::new(),
@@ -211,8 +214,9 @@ impl Outgoing {
         }
     }
 
-    pub(super) const fn on_reset_sent(&mut self) {
+    pub(super) const fn on_reset_sent(&mut self, final_size: u64) {
         self.begun = true;
+        self.final_size = Some(final_size);
         if let Phase::Reset { code, .. } = self.phase {
             self.phase = Phase::Reset { code, owed: false };
         }

@@ -316,9 +316,10 @@ impl SendChannel {
         }
         // What was reserved for a message that goes whole is spent, however much of it was sent.
         let whole = message.len.filter(|len| message.begun() && *len <= budget.whole_max);
-        let (id, final_size) = (message.id, whole.unwrap_or(message.sent_to()));
+        let id = message.id;
+        let final_size = message.final_size.or(whole).unwrap_or(message.sent_to());
         Frame::Reset { channel: self.number, message: id, final_size, code }.put(out);
-        message.on_reset_sent();
+        message.on_reset_sent(final_size);
         self.dequeue();
         Filled::Reset { message: id }
     }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+mod credit;
+
 use super::*;
 use crate::time::Timestamp;
 use crate::wire::Frames;

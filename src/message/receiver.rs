@@ -174,6 +174,12 @@ impl Receiver {
             self.control.pop_front();
             self.put_control(control, out, sent);
         }
+        self.fill_taken(out, end - out.len(), sent);
+    }
+
+    /// Writes frames of messages taken into at most `room` bytes.
+    pub(super) fn fill_taken(&mut self, out: &mut Vec<u8>, room: usize, sent: &mut Vec<Sent>) {
+        let end = out.len() + room;
         while let Some(&number) = self.taken.first() {
             let channel = self.channels.get_mut(&number).expect("channels are never removed");
             let told = Frame::put_taken(out, end - out.len(), number, &mut channel.taken);
@@ -240,12 +246,11 @@ impl Receiver {
         self.channels.values().map(ReceiveChannel::superseded).sum()
     }
 
-    /// The connection is over: what is not ready will never be.
+    /// The connection is over: what is not ready will never be. What was taken may still be told with our CLOSE.
     pub(super) fn drop_unready(&mut self) {
         for channel in self.channels.values_mut() {
             channel.drop_unready();
         }
         self.control.clear();
-        self.taken.clear();
     }
 }

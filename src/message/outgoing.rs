@@ -47,6 +47,8 @@ pub(super) struct Outgoing {
     pub(super) stopped: Option<u32>,
     /// True while its id stands in the channel's queue.
     pub(super) queued: bool,
+    /// True while its id stands among the channel's repairs.
+    pub(super) repaired: bool,
     /// Pieces not yet acknowledged as a whole, each with its offset.
     pieces: VecDeque<(u64, Bytes)>,
     /// Bytes behind the pieces, too few yet for a piece of their own.
@@ -83,6 +85,7 @@ impl Outgoing {
             final_size: None,
             stopped: None,
             queued: false,
+            repaired: false,
             pieces: VecDeque::new(),
             tail: Vec::new(),
             written: 0,
@@ -253,7 +256,23 @@ impl Outgoing {
             freed += piece.len() as u64;
             self.pieces.pop_front();
         }
+        if arrived == self.written {
+            freed += core::mem::take(&mut self.tail).len() as u64;
+        }
         freed
+    }
+
+    /// True when something that was sent before is to be sent again.
+    pub(super) fn to_repeat(&self) -> bool {
+        match self.phase {
+            Phase::Sending => !self.lost.is_empty() || self.fin_lost,
+            Phase::Reset { owed, .. } => owed && self.final_size.is_some(),
+        }
+    }
+
+    /// True when nothing of it will be sent for the first time any more.
+    pub(super) fn is_sent(&self) -> bool {
+        self.phase != Phase::Sending || (self.finished && self.fin_sent && self.next == self.written)
     }
 
     /// True when the peer's library has all of it.

@@ -50,6 +50,11 @@ pub(super) struct SendChannel {
     messages: VecDeque<Outgoing>,
     /// Ids of those that have something to send, in the order of sending.
     sendable: VecDeque<u64>,
+    /// Ids of those that have something to repeat. It costs no credit and others may wait for it, so it goes first.
+    repairs: VecDeque<u64>,
+    /// `Ordered`: the lowest message that has not been sent whole. Those above wait for it: the receiver could do
+    /// nothing with them, and they would take up the credit that this one needs.
+    turn: u64,
     /// Arrived and not taken.
     arrived: RangeSet,
     taken: RangeSet,
@@ -70,6 +75,8 @@ impl SendChannel {
             credit,
             messages: VecDeque::new(),
             sendable: VecDeque::new(),
+            repairs: VecDeque::new(),
+            turn: 0,
             arrived: RangeSet::new(),
             taken: RangeSet::new(),
             superseded: 0,
@@ -230,6 +237,7 @@ impl SendChannel {
         let freed = message.content();
         message.reset(code);
         self.queue(id);
+        self.advance_turn();
         freed
     }
 
@@ -249,22 +257,76 @@ impl SendChannel {
         }
     }
 
-    /// Puts a message in front: others may wait for its repair. One that is in the queue has not been sent whole, so
-    /// it stands near the front already.
-    fn queue_first(&mut self, id: u64) {
+    /// Notes that something of a message is to be repeated.
+    fn queue_repair(&mut self, id: u64) {
         if let Some(message) = self.find(id)
-            && !core::mem::replace(&mut message.queued, true)
+            && !core::mem::replace(&mut message.repaired, true)
         {
-            self.sendable.push_front(id);
+            self.repairs.push_back(id);
         }
     }
 
-    /// Takes the front of the queue out.
-    fn dequeue(&mut self) {
-        if let Some(id) = self.sendable.pop_front()
-            && let Some(message) = self.find(id)
-        {
-            message.queued = false;
+    /// Moves the turn on to the next message that has not been sent whole.
+    fn advance_turn(&mut self) {
+        if self.config.delivery != Delivery::Ordered {
+            return;
+        }
+        while self.turn < self.next_id && self.index(self.turn).is_none_or(|at| self.messages[at].is_sent()) {
+            self.turn += 1;
+        }
+        let turn = self.turn;
+        if self.find(turn).is_some_and(|message| message.chunk().is_some()) {
+            self.queue(turn);
+        }
+    }
+
+    /// The next message of which something is to be repeated. Those of which nothing is any more are passed over.
+    fn next_repair(&mut self) -> Option<usize> {
+        while let Some(&id) = self.repairs.front() {
+            let at = self.index(id);
+            if let Some(at) = at.filter(|at| self.messages[*at].to_repeat()) {
+                return Some(at);
+            }
+            self.repairs.pop_front();
+            if let Some(at) = at {
+                self.messages[at].repaired = false;
+            }
+        }
+        None
+    }
+
+    /// The next message that has something to send. Those that have nothing any more are passed over.
+    fn next_sendable(&mut self) -> Option<usize> {
+        while let Some(&id) = self.sendable.front() {
+            let at = self.index(id);
+            if let Some(at) = at.filter(|at| self.may_send(*at)) {
+                // A long value is completed and repaired before the next begins, so that frames that come faster than
+                // they can be sent still arrive.
+                if self.config.delivery != Delivery::Latest || at == 0 || self.messages[at].begun() {
+                    return Some(at);
+                }
+                if self.sendable.len() == 1 {
+                    return None;
+                }
+                self.sendable.rotate_left(1);
+                continue;
+            }
+            self.sendable.pop_front();
+            if let Some(at) = at {
+                self.messages[at].queued = false;
+            }
+            self.advance_turn();
+        }
+        None
+    }
+
+    /// True when a message has something to send and its turn has come.
+    fn may_send(&self, at: usize) -> bool {
+        let message = &self.messages[at];
+        match message.phase {
+            Phase::Reset { owed, .. } => owed,
+            Phase::Sending if self.config.delivery == Delivery::Ordered && message.id > self.turn => false,
+            Phase::Sending => message.chunk().is_some(),
         }
     }
 
@@ -273,36 +335,23 @@ impl SendChannel {
     }
 
     pub(super) fn has_sendable(&self) -> bool {
-        !self.sendable.is_empty()
+        !(self.sendable.is_empty() && self.repairs.is_empty())
     }
 
     /// Writes one frame.
     pub(super) fn fill(&mut self, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
-        loop {
-            let Some(&id) = self.sendable.front() else { return Filled::Nothing };
-            let Some(at) = self.index(id) else {
-                self.dequeue();
-                continue;
-            };
-            // A long value is completed and repaired before the next begins, so that frames that come faster than
-            // they can be sent still arrive.
-            if self.config.delivery == Delivery::Latest && at > 0 && !self.messages[at].begun() {
-                if self.sendable.len() == 1 {
-                    return Filled::Nothing;
-                }
-                self.sendable.rotate_left(1);
-                continue;
-            }
-            let filled = match self.messages[at].phase {
-                Phase::Reset { code, owed: true } => self.fill_reset(at, code, out, budget),
-                Phase::Sending if self.messages[at].chunk().is_some() => self.fill_chunk(at, out, budget),
-                _ => {
-                    self.dequeue();
-                    continue;
-                }
-            };
-            return filled;
+        let next = self.next_repair().or_else(|| self.next_sendable());
+        let Some(at) = next else { return Filled::Nothing };
+        let filled = match self.messages[at].phase {
+            Phase::Reset { code, .. } => self.fill_reset(at, code, out, budget),
+            Phase::Sending => self.fill_chunk(at, out, budget),
+        };
+        if matches!(filled, Filled::Chunk { .. } | Filled::Unreliable { .. } | Filled::Reset { .. }) {
+            // What has nothing more to send leaves the queues now: they say whether the channel has.
+            self.next_repair();
+            self.next_sendable();
         }
+        filled
     }
 
     fn fill_reset(&mut self, at: usize, code: u32, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
@@ -320,7 +369,6 @@ impl SendChannel {
         let final_size = message.final_size.or(whole).unwrap_or(message.sent_to());
         Frame::Reset { channel: self.number, message: id, final_size, code }.put(out);
         message.on_reset_sent(final_size);
-        self.dequeue();
         Filled::Reset { message: id }
     }
 
@@ -374,10 +422,6 @@ impl SendChannel {
         message.on_sent(chunk.start, end, data.fin);
         let id = message.id;
         let fin = data.fin;
-        let more = message.chunk().is_some();
-        if !more {
-            self.dequeue();
-        }
         if delivery == Delivery::Unreliable {
             self.messages.remove(at);
             return Filled::Unreliable { held: end + MESSAGE_COST };
@@ -417,7 +461,7 @@ impl SendChannel {
 
     pub(super) fn on_lost(&mut self, id: u64, start: u64, end: u64, fin: bool) {
         if self.find(id).is_some_and(|message| message.on_lost(start, end, fin)) {
-            self.queue_first(id);
+            self.queue_repair(id);
         }
     }
 
@@ -436,7 +480,7 @@ impl SendChannel {
             && let Phase::Reset { code, .. } = message.phase
         {
             message.phase = Phase::Reset { code, owed: true };
-            self.queue_first(id);
+            self.queue_repair(id);
         }
     }
 
@@ -502,6 +546,7 @@ impl SendChannel {
     /// The connection is over: nothing will be sent any more. What was written stays in the report.
     pub(super) fn drop_content(&mut self) {
         self.sendable.clear();
+        self.repairs.clear();
         for message in &mut self.messages {
             message.drop_content();
         }

@@ -17,3 +17,72 @@ fn a_reset_of_a_message_never_begun_costs_the_same_when_it_is_repeated() {
     pair.run();
     assert!(pair.recv(1).is_some());
 }
+
+/// Reads a stream as far as it goes.
+fn read(pair: &mut Pair, side: usize, channel: u16, id: MessageId) -> usize {
+    let mut buf = [0; 4096];
+    let mut len = 0;
+    while let Ok(read @ 1..) = pair.sides[side].read(channel, id, &mut buf) {
+        len += read;
+    }
+    len
+}
+
+#[test]
+fn a_stream_on_an_ordered_channel_is_not_starved_by_the_messages_behind_it() {
+    let mut pair = Pair::new(limits());
+    let stream = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].write(0, stream, &[1; 100]).unwrap();
+    pair.run();
+    // More than the channel's credit; none of it can be handed over before the stream has ended.
+    for at in 0..8 {
+        pair.sides[0].send(0, 0, content(at, 9_000)).unwrap();
+    }
+    pair.run();
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().unwrap();
+    let mut got = read(&mut pair, 1, 0, arrival.id);
+    for _ in 0..100 {
+        pair.sides[0].write(0, stream, &[1; 1_000]).unwrap();
+        pair.run();
+        got += read(&mut pair, 1, 0, arrival.id);
+    }
+    assert_eq!(got, 100_100);
+    pair.sides[0].finish_message(0, stream).unwrap();
+    pair.run();
+    assert_eq!(pair.sides[1].read(0, arrival.id, &mut [0; 9]), Ok(0));
+    for at in 0..8 {
+        pair.run();
+        assert_eq!(pair.recv(1).expect("its turn").2, content(at, 9_000));
+    }
+}
+
+#[test]
+fn a_lost_chunk_is_repaired_though_another_stream_waits_for_credit() {
+    for mode in [Delivery::Ordered, Delivery::Unordered] {
+        let mut pair = Pair::new(limits());
+        pair.sides[0].configure(0, ChannelConfig::new(mode)).unwrap();
+        let [first, second] = [0; 2].map(|_| pair.sides[0].begin(0, 0, None).unwrap());
+        pair.sides[0].write(0, first, &[1; 100]).unwrap();
+        let lost = pair.packet(0).unwrap();
+        pair.sides[0].write(0, second, &[1; 90_000]).unwrap();
+        pair.run();
+        pair.sides[0].write(0, first, &[1; 10]).unwrap();
+        lost.sent.iter().for_each(|sent| pair.sides[0].on_lost(sent));
+        pair.run();
+        let seen: Vec<MessageId> =
+            core::iter::from_fn(|| pair.sides[1].recv(Select::Any).unwrap()).map(|arrival| arrival.id).collect();
+        assert!(seen.contains(&first), "{mode:?}: the repair never goes");
+    }
+}
+
+#[test]
+fn a_queue_shorter_than_a_piece_does_not_stop_a_stream() {
+    let mut pair = Pair::new(Limits { send_queue: 1_000, ..limits() });
+    let id = pair.sides[0].begin(0, 0, None).unwrap();
+    let mut written = 0;
+    while written < 10_000 {
+        let more = pair.sides[0].write(0, id, &[7; 700]);
+        written += more.unwrap_or_else(|error| panic!("{error} after {written}"));
+        pair.run();
+    }
+}

@@ -43,8 +43,6 @@ pub(super) struct Outgoing {
     pub(super) phase: Phase,
     /// What the RESET said that went out: each repetition says the same.
     pub(super) final_size: Option<u64>,
-    /// The receiver does not want it.
-    pub(super) stopped: Option<u32>,
     /// True while its id stands in the channel's queue.
     pub(super) queued: bool,
     /// True while its id stands among the channel's repairs.
@@ -83,7 +81,6 @@ impl Outgoing {
             len,
             phase: Phase::Sending,
             final_size: None,
-            stopped: None,
             queued: false,
             repaired: false,
             pieces: VecDeque::new(),

@@ -1,6 +1,6 @@
 //! The sending side of one channel: its messages, what of them goes next, and what became of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -55,6 +55,8 @@ pub(super) struct SendChannel {
     /// `Ordered`: the lowest message that has not been sent whole. Those above wait for it: the receiver could do
     /// nothing with them, and they would take up the credit that this one needs.
     turn: u64,
+    /// Messages that the receiver does not want, and why, until their writers have heard of it.
+    stopped: BTreeMap<u64, u32>,
     /// Arrived and not taken.
     arrived: RangeSet,
     taken: RangeSet,
@@ -77,6 +79,7 @@ impl SendChannel {
             sendable: VecDeque::new(),
             repairs: VecDeque::new(),
             turn: 0,
+            stopped: BTreeMap::new(),
             arrived: RangeSet::new(),
             taken: RangeSet::new(),
             superseded: 0,
@@ -170,15 +173,18 @@ impl SendChannel {
         self.index(id).map(|at| &mut self.messages[at])
     }
 
+    /// The message that a writer means.
+    fn writing(&mut self, id: u64) -> Result<&mut Outgoing, WriteError> {
+        if let Some(code) = self.stopped.get(&id) {
+            return Err(WriteError::Stopped { code: *code });
+        }
+        let message = self.find(id).filter(|message| !message.finished() && message.phase == Phase::Sending);
+        message.ok_or(WriteError::Unknown)
+    }
+
     /// Appends to a streamed message as much as `room` allows, and says how much.
     pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64) -> Result<usize, WriteError> {
-        let message = self.find(id).ok_or(WriteError::Unknown)?;
-        if let Some(code) = message.stopped {
-            return Err(WriteError::Stopped { code });
-        }
-        if message.finished() || message.phase != Phase::Sending {
-            return Err(WriteError::Unknown);
-        }
+        let message = self.writing(id)?;
         if let Some(len) = message.len
             && message.written() + bytes.len() as u64 > len
         {
@@ -196,13 +202,7 @@ impl SendChannel {
     }
 
     pub(super) fn finish(&mut self, id: u64) -> Result<(), WriteError> {
-        let message = self.find(id).ok_or(WriteError::Unknown)?;
-        if let Some(code) = message.stopped {
-            return Err(WriteError::Stopped { code });
-        }
-        if message.finished() || message.phase != Phase::Sending {
-            return Err(WriteError::Unknown);
-        }
+        let message = self.writing(id)?;
         if let Some(len) = message.len
             && message.written() != len
         {
@@ -217,12 +217,17 @@ impl SendChannel {
     pub(super) fn write_ends(&self, id: u64) -> bool {
         self.index(id).is_none_or(|at| {
             let message = &self.messages[at];
-            message.stopped.is_some() || message.finished() || message.phase != Phase::Sending
+            message.finished() || message.phase != Phase::Sending
         })
     }
 
     /// Gives a message up. Returns how many held bytes that set free.
     pub(super) fn reset(&mut self, id: u64, code: u32) -> u64 {
+        self.stopped.remove(&id);
+        self.give_up(id, code)
+    }
+
+    fn give_up(&mut self, id: u64, code: u32) -> u64 {
         let Some(at) = self.index(id) else { return 0 };
         let message = &mut self.messages[at];
         if message.phase != Phase::Sending {
@@ -243,9 +248,10 @@ impl SendChannel {
 
     /// The receiver does not want a message. Returns how many held bytes that set free.
     pub(super) fn handle_stop(&mut self, id: u64, code: u32) -> u64 {
-        let Some(message) = self.find(id) else { return 0 };
-        message.stopped = Some(code);
-        self.reset(id, code)
+        if self.writing(id).is_ok() {
+            self.stopped.insert(id, code);
+        }
+        self.give_up(id, code)
     }
 
     /// Puts a message at the end of the queue, if it is not in it.
@@ -493,7 +499,9 @@ impl SendChannel {
         // What is taken has arrived, whether or not the acknowledgement was heard.
         let mut at = self.messages.partition_point(|message| message.id < ids.start);
         while self.messages.get(at).is_some_and(|message| message.id < ids.end) {
-            if self.messages[at].phase == Phase::Sending && self.messages[at].begun() {
+            // One whose length was announced can be taken before its writer has said that it is finished.
+            let message = &self.messages[at];
+            if message.phase == Phase::Sending && message.begun() && message.finished() {
                 freed += self.messages[at].held();
                 self.messages.remove(at);
             } else {
@@ -547,6 +555,7 @@ impl SendChannel {
     pub(super) fn drop_content(&mut self) {
         self.sendable.clear();
         self.repairs.clear();
+        self.stopped.clear();
         for message in &mut self.messages {
             message.drop_content();
         }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 mod close;
 mod credit;
+mod streams;
 
 use super::*;
 use crate::time::Timestamp;
@@ -236,7 +237,9 @@ fn a_reader_that_stops_frees_the_channel_and_tells_the_writer() {
     pair.sides[1].stop(0, arrival.id, 3);
     pair.run();
     assert!(pair.sides[0].stream_writable(0, id));
-    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Unknown));
+    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Stopped { code: 3 }));
+    pair.sides[0].reset(0, id, 0);
+    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Unknown), "once the writer is gone");
     assert_eq!(pair.sides[1].stats().held, 0);
     pair.sides[0].send(0, 0, content(1, 39_000)).unwrap();
     pair.run();

@@ -367,13 +367,13 @@ impl ReceiveChannel {
             self.forget_reset(id, shared);
             return false;
         };
-        let complete = assembly.complete();
+        let (complete, taken) = (assembly.complete(), assembly.taken);
         let unread = assembly.discard();
         self.release(shared, unread);
         if complete {
             self.forget(id, shared);
         }
-        !complete
+        !taken // or the sender would wait for it to be taken
     }
 
     fn forget_reset(&mut self, id: u64, shared: &mut Shared) {

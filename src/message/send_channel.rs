@@ -248,6 +248,9 @@ impl SendChannel {
 
     /// The receiver does not want a message. Returns how many held bytes that set free.
     pub(super) fn handle_stop(&mut self, id: u64, code: u32) -> u64 {
+        if self.arrived.remove(id..id + 1) > 0 {
+            return 0; // it will not be taken, and nothing else is to be done about it
+        }
         if self.writing(id).is_ok() {
             self.stopped.insert(id, code);
         }

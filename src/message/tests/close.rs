@@ -72,3 +72,31 @@ fn more_receipts_than_fit_beside_the_close_go_before_it() {
     pair.sides[0].close(Timestamp::ZERO, 0, LINGER);
     assert!(pair.sides[0].close_report().unwrap().all_taken());
 }
+
+#[test]
+fn a_stream_that_was_stopped_does_not_make_a_close_linger_wherever_its_bytes_were() {
+    for arrived_first in [true, false] {
+        let mut pair = Pair::new(limits());
+        pair.sides[0].send(0, 0, content(0, 50_000)).unwrap();
+        let first = pair.packet(0).unwrap();
+        pair.deliver(&first);
+        let arrival = pair.sides[1].recv(Select::Any).unwrap().unwrap();
+        if !arrived_first {
+            pair.sides[1].stop(0, arrival.id, 0);
+        }
+        let mut flights = vec![first];
+        while let Some(flight) = pair.packet(0) {
+            pair.deliver(&flight);
+            flights.push(flight);
+        }
+        // The sender hears that all has arrived before it hears of the refusal.
+        flights.iter().flat_map(|flight| &flight.sent).for_each(|sent| pair.sides[0].on_acked(sent));
+        if arrived_first {
+            pair.sides[1].stop(0, arrival.id, 0);
+        }
+        pair.run();
+        pair.sides[0].close(Timestamp::ZERO, 0, LINGER);
+        let report = pair.sides[0].close_report().expect("nothing to wait for");
+        assert_eq!((report.channels[0].taken, report.channels[0].arrived_unread), (0, 0), "{report:?}");
+    }
+}

@@ -105,18 +105,18 @@ impl SendChannel {
     }
 
     /// The longest message that the channel's mode carries, in bytes.
-    const fn len_max(&self, whole_max: u64) -> u64 {
+    const fn len_max(&self, value_max: u64) -> u64 {
         match self.config.delivery {
             Delivery::Ordered | Delivery::Unordered => u64::MAX,
-            Delivery::Latest => whole_max,
+            Delivery::Latest => value_max,
             Delivery::Unreliable => UNRELIABLE_LEN_MAX as u64,
         }
     }
 
     /// Queues a message. Returns its id and how many held bytes it set free by superseding others.
-    pub(super) fn send(&mut self, tag: u16, body: Bytes, whole_max: u64) -> Result<(MessageId, u64), SendError> {
+    pub(super) fn send(&mut self, tag: u16, body: Bytes, value_max: u64) -> Result<(MessageId, u64), SendError> {
         let len = body.len() as u64;
-        let max = self.len_max(whole_max);
+        let max = self.len_max(value_max);
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }

@@ -14,6 +14,7 @@ mod end;
 mod error;
 mod messages;
 mod outgoing;
+mod receipts;
 mod receive_channel;
 mod receiver;
 mod send_channel;

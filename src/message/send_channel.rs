@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::credit::SendCredit;
 use super::error::{SendError, WriteError};
 use super::outgoing::{Outgoing, Phase};
+use super::receipts::Receipts;
 use super::{ChannelConfig, Delivery, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX};
 use crate::wire::{Data, Frame, MessageStart, RangeSet};
 
@@ -59,7 +60,7 @@ pub(super) struct SendChannel {
     stopped: BTreeMap<u64, u32>,
     /// Arrived and not taken.
     arrived: RangeSet,
-    taken: RangeSet,
+    receipts: Receipts,
     /// Values that nobody needs any more because a newer one was sent.
     superseded: u64,
     /// True while the channel stands in one of the sender's queues.
@@ -81,7 +82,7 @@ impl SendChannel {
             turn: 0,
             stopped: BTreeMap::new(),
             arrived: RangeSet::new(),
-            taken: RangeSet::new(),
+            receipts: Receipts::default(),
             superseded: 0,
             queued: false,
         }
@@ -249,6 +250,7 @@ impl SendChannel {
     /// The receiver does not want a message. Returns how many held bytes that set free.
     pub(super) fn handle_stop(&mut self, id: u64, code: u32) -> u64 {
         if self.arrived.remove(id..id + 1) > 0 {
+            self.receipts.on_given_up(id);
             return 0; // it will not be taken, and nothing else is to be done about it
         }
         if self.writing(id).is_ok() {
@@ -458,12 +460,12 @@ impl SendChannel {
     fn note_arrival(&mut self, id: u64) {
         if self.config.delivery == Delivery::Latest {
             // Of values only the newest will ever be taken.
-            if self.arrived.last().is_some_and(|last| last.end > id) || self.taken.last().is_some_and(|t| t.end > id) {
+            if self.arrived.last().is_some_and(|last| last.end > id) || self.receipts.is_over_from(id) {
                 return;
             }
             self.arrived.clear();
         }
-        if !self.taken.contains(id) {
+        if !self.receipts.is_over(id) {
             self.arrived.insert_one(id);
         }
     }
@@ -478,6 +480,7 @@ impl SendChannel {
     pub(super) fn on_reset_acked(&mut self, id: u64) -> u64 {
         match self.index(id) {
             Some(at) if matches!(self.messages[at].phase, Phase::Reset { .. }) => {
+                self.receipts.on_given_up(id);
                 self.messages.remove(at).map_or(0, |message| message.held())
             }
             _ => 0,
@@ -514,10 +517,11 @@ impl SendChannel {
         if self.config.delivery == Delivery::Latest {
             // Older values will not be taken any more.
             self.arrived.remove(0..ids.end);
+            self.receipts.on_value_taken(ids);
         } else {
             self.arrived.remove(ids.clone());
+            self.receipts.on_taken(ids);
         }
-        self.taken.insert(ids);
         Some(freed)
     }
 
@@ -546,7 +550,7 @@ impl SendChannel {
         let first_missing = missing.next();
         super::ChannelReport {
             channel: self.number,
-            taken: self.taken.len(),
+            taken: self.receipts.taken(),
             arrived_unread: self.arrived.len(),
             not_arrived: u64::from(first_missing.is_some()) + missing.count() as u64,
             first_unread: self.arrived.first().map(|range| MessageId(range.start)),

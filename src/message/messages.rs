@@ -366,7 +366,8 @@ impl Messages {
 
     // ---- the carrier's side ----
 
-    /// True when [`fill`](Self::fill) has something that should go now.
+    /// True when [`fill`](Self::fill) may have something that should go now. Where credit turns out to lack it gives
+    /// nothing, and this is false from then on.
     #[must_use]
     pub fn wants_fill(&self) -> bool {
         if self.ended().is_some() {
@@ -387,8 +388,8 @@ impl Messages {
         self.hurry = self.has_lazy();
     }
 
-    /// Appends frames, at most `room` bytes, and pushes on `sent` what must be acknowledged. A fresh packet of 1,170
-    /// bytes always takes at least one frame.
+    /// Appends frames, at most `room` bytes, and pushes on `sent` what must be acknowledged. Whatever may go by the
+    /// peer's credit finds room in a fresh packet of 1,170 bytes.
     pub fn fill(&mut self, out: &mut Vec<u8>, room: usize, sent: &mut Vec<Sent>) {
         let end = out.len() + room;
         if self.closing.as_ref().is_some_and(Closing::owes_frame) {

@@ -34,11 +34,15 @@ pub use crate::wire::{Delivery, UNRELIABLE_LEN_MAX};
 /// what bounds messages without content.
 pub const MESSAGE_COST: u64 = 64;
 
-/// Chunks out of order that a receiver keeps apart on one connection, all messages together.
+/// Chunks out of order that a receiver keeps apart on one connection, all messages together, and runs of messages
+/// settled out of order, all channels together.
 pub const GAPS_MAX: usize = 65_536;
 
 /// Values of an [`Delivery::Unreliable`] channel that are kept for a reader that does not come: the newest.
 pub const UNRELIABLE_UNREAD_MAX: usize = 256;
+
+/// What such values may take up, all channels of a connection together, in bytes.
+pub const UNRELIABLE_UNREAD_LEN_MAX: usize = 4 << 20;
 
 /// A message's number on its channel, in one direction, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -99,3 +99,45 @@ fn a_late_reader_of_a_latest_channel_gets_the_newest_of_the_longest_values() {
     }
     assert_eq!(pair.recv(1), Some((0, 19, content(19, max).to_vec())));
 }
+
+#[test]
+fn messages_given_up_out_of_order_are_bounded_though_their_credit_comes_back_at_once() {
+    let mut side = Messages::new(limits());
+    side.establish(&crate::wire::Params::default());
+    let mut reset = |message| {
+        let told = side.handle(&crate::wire::Frame::Reset { channel: 3, message, final_size: 0, code: 0 });
+        side.fill(&mut Vec::new(), 1_000, &mut Vec::new()); // credit is given anew
+        told
+    };
+    for nth in 0..GAPS_MAX as u64 {
+        assert_eq!(reset(1 + 2 * nth), Ok(Heard::default()), "{nth}");
+    }
+    assert_eq!(reset(0), Ok(Heard::default()), "what closes a gap is welcome");
+    assert_eq!(reset(1 + 2 * GAPS_MAX as u64), Ok(Heard::default()));
+    assert_eq!(reset(3 + 2 * GAPS_MAX as u64), Err(Violation::Gaps));
+}
+
+#[test]
+fn unread_unreliable_messages_are_bounded_over_all_channels() {
+    let mut side = Messages::new(limits());
+    side.establish(&crate::wire::Params::default());
+    let payload = [7; 1_000];
+    let mut send = |channel, message| {
+        let start = Some(crate::wire::MessageStart { delivery: Delivery::Unreliable, tag: 0, len: Some(1_000) });
+        let data = crate::wire::Data { channel, message, offset: 0, start, fin: true, payload: &payload };
+        side.handle(&crate::wire::Frame::Data(data)).unwrap();
+    };
+    for channel in 0..100 {
+        (0..256).for_each(|message| send(channel, message));
+    }
+    send(0, 256);
+    let held: Vec<_> = core::iter::from_fn(|| side.recv(Select::Any).unwrap()).collect();
+    assert!((3_500..4_200).contains(&held.len()), "{} of 1,000 bytes each", held.len());
+    assert_eq!(held[0].id, MessageId(1), "a channel's own oldest makes room");
+    assert_eq!(side.stats().superseded_unread, 25_601 - held.len() as u64);
+    // What was taken makes room for others.
+    let start = Some(crate::wire::MessageStart { delivery: Delivery::Unreliable, tag: 0, len: Some(1_000) });
+    let data = crate::wire::Data { channel: 99, message: 300, offset: 0, start, fin: true, payload: &payload };
+    side.handle(&crate::wire::Frame::Data(data)).unwrap();
+    assert!(side.recv(Select::Any).unwrap().is_some());
+}

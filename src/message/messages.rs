@@ -102,6 +102,8 @@ pub struct Messages {
     sender: Sender,
     receiver: Receiver,
     closing: Option<Closing>,
+    /// Receipts that went with our CLOSE: they go with it again.
+    with_close: Vec<Sent>,
     hurry: bool,
     sent: u64,
     received: u64,
@@ -118,6 +120,7 @@ impl Messages {
             sender: Sender::new(limits.send_queue),
             receiver: Receiver::new(&limits),
             closing: None,
+            with_close: Vec::new(),
             hurry: false,
             sent: 0,
             received: 0,
@@ -363,7 +366,8 @@ impl Messages {
 
     // ---- the carrier's side ----
 
-    /// True when [`fill`](Self::fill) has something that should go now.
+    /// True when [`fill`](Self::fill) may have something that should go now. Where credit turns out to lack it gives
+    /// nothing, and this is false from then on.
     #[must_use]
     pub fn wants_fill(&self) -> bool {
         if self.ended().is_some() {
@@ -384,16 +388,12 @@ impl Messages {
         self.hurry = self.has_lazy();
     }
 
-    /// Appends frames, at most `room` bytes, and pushes on `sent` what must be acknowledged. A fresh packet of 1,170
-    /// bytes always takes at least one frame.
+    /// Appends frames, at most `room` bytes, and pushes on `sent` what must be acknowledged. Whatever may go by the
+    /// peer's credit finds room in a fresh packet of 1,170 bytes.
     pub fn fill(&mut self, out: &mut Vec<u8>, room: usize, sent: &mut Vec<Sent>) {
         let end = out.len() + room;
-        if let Some(closing) = self.closing.as_mut().filter(|closing| closing.owes_frame()) {
-            if room >= CLOSE_LEN_MAX {
-                Frame::Close { kind: closing.kind, code: closing.code }.put(out);
-                closing.on_sent();
-                sent.push(Sent::Close);
-            }
+        if self.closing.as_ref().is_some_and(Closing::owes_frame) {
+            self.fill_close(out, room, sent);
             return;
         }
         if self.state == State::Opening || self.ended().is_some() {
@@ -402,6 +402,19 @@ impl Messages {
         self.receiver.fill(out, room, sent);
         self.hurry &= self.receiver.has_taken();
         self.sender.fill(out, end - out.len(), sent);
+    }
+
+    /// Writes CLOSE, and before it what our application took: whoever hears the end looks at nothing behind it.
+    fn fill_close(&mut self, out: &mut Vec<u8>, room: usize, sent: &mut Vec<Sent>) {
+        let Some(room) = room.checked_sub(CLOSE_LEN_MAX) else { return };
+        let from = sent.len();
+        self.receiver.fill_taken(out, room, sent);
+        self.with_close.extend_from_slice(&sent[from..]);
+        if let Some(closing) = self.closing.as_mut().filter(|_| !self.receiver.has_taken()) {
+            Frame::Close { kind: closing.kind, code: closing.code }.put(out);
+            closing.on_sent();
+            sent.push(Sent::Close);
+        }
     }
 
     /// The peer's library has it.
@@ -418,14 +431,19 @@ impl Messages {
 
     /// It must go again, as far as it still matters.
     pub fn on_lost(&mut self, sent: &Sent) {
-        if matches!(sent, Sent::Close) {
-            if let Some(closing) = &mut self.closing {
-                closing.on_lost();
-            }
-        } else if self.ended().is_none() {
+        if self.ended().is_none() {
             self.sender.on_lost(sent);
             self.receiver.on_lost(sent);
+            return;
         }
+        // Behind the end only CLOSE goes again, and the receipts that belong before it.
+        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.is_over()) else { return };
+        match sent {
+            Sent::Taken { .. } => self.receiver.on_lost(sent),
+            Sent::Close => self.with_close.drain(..).for_each(|sent| self.receiver.on_lost(&sent)),
+            _ => return,
+        }
+        closing.on_lost();
     }
 
     /// Takes a frame in. PADDING, PING, ACK and RECEIVED are the carrier's and mean nothing here.

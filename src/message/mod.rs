@@ -14,6 +14,7 @@ mod end;
 mod error;
 mod messages;
 mod outgoing;
+mod receipts;
 mod receive_channel;
 mod receiver;
 mod send_channel;
@@ -36,11 +37,15 @@ pub const MESSAGE_COST: u64 = 64;
 /// The least that [`Limits::send_queue`] can be, in bytes.
 const SEND_QUEUE_MIN: u64 = 4 * 1024;
 
-/// Chunks out of order that a receiver keeps apart on one connection, all messages together.
+/// Chunks out of order that a receiver keeps apart on one connection, all messages together, and runs of messages
+/// settled out of order, all channels together.
 pub const GAPS_MAX: usize = 65_536;
 
 /// Values of an [`Delivery::Unreliable`] channel that are kept for a reader that does not come: the newest.
 pub const UNRELIABLE_UNREAD_MAX: usize = 256;
+
+/// What such values may take up, all channels of a connection together, in bytes.
+pub const UNRELIABLE_UNREAD_LEN_MAX: usize = 4 << 20;
 
 /// A message's number on its channel, in one direction, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

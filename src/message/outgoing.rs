@@ -86,12 +86,12 @@ pub(super) struct Outgoing {
     /// The announced length.
     pub(super) len: Option<u64>,
     pub(super) phase: Phase,
-    /// The receiver does not want it.
-    pub(super) stopped: Option<u32>,
-    /// Its writer was told that.
-    pub(super) writer_knows: bool,
+    /// What the RESET said that went out: each repetition says the same.
+    pub(super) final_size: Option<u64>,
     /// True while its id stands in the channel's queue.
     pub(super) queued: bool,
+    /// True while its id stands among the channel's repairs.
+    pub(super) repaired: bool,
     /// Pieces not yet acknowledged as a whole.
     pieces: Pieces,
     /// Bytes behind the pieces, too few yet for a piece of their own.
@@ -103,8 +103,6 @@ pub(super) struct Outgoing {
     /// Never sent from here on.
     next: u64,
     begun: bool,
-    /// What its RESET says that it has cost, once it was said: a repetition says the same.
-    pub(super) final_size: Option<u64>,
     fin_sent: bool,
     fin_lost: bool,
     fin_acked: bool,
@@ -127,16 +125,15 @@ impl Outgoing {
             tag,
             len,
             phase: Phase::Sending,
-            stopped: None,
-            writer_knows: false,
+            final_size: None,
             queued: false,
+            repaired: false,
             pieces: Pieces { front: None, rest: VecDeque::new() },
             tail: Vec::new(),
             written: 0,
             finished: false,
             next: 0,
             begun: false,
-            final_size: None,
             fin_sent: false,
             fin_lost: false,
             fin_acked: false,
@@ -266,8 +263,9 @@ impl Outgoing {
         }
     }
 
-    pub(super) const fn on_reset_sent(&mut self) {
+    pub(super) const fn on_reset_sent(&mut self, final_size: u64) {
         self.begun = true;
+        self.final_size = Some(final_size);
         if let Phase::Reset { code, .. } = self.phase {
             self.phase = Phase::Reset { code, owed: false };
         }
@@ -301,11 +299,24 @@ impl Outgoing {
             freed += len;
         }
         // Bytes too few for a piece must not hold the queue full when they have arrived: no more could be written.
-        if arrived == self.written && self.pieces.front.is_none() {
-            freed += self.tail.len() as u64;
-            self.tail.clear();
+        if arrived == self.written {
+            freed += core::mem::take(&mut self.tail).len() as u64;
         }
         freed
+    }
+
+    /// True when something that was sent before is to be sent again.
+    pub(super) fn to_repeat(&self) -> bool {
+        match self.phase {
+            Phase::Sending => !self.lost.is_empty() || self.fin_lost,
+            Phase::Reset { owed, .. } => owed && self.final_size.is_some(),
+            Phase::Gone => false,
+        }
+    }
+
+    /// True when nothing of it will be sent for the first time any more.
+    pub(super) fn is_sent(&self) -> bool {
+        self.phase != Phase::Sending || (self.finished && self.fin_sent && self.next == self.written)
     }
 
     /// True when the peer's library has all of it.

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::assembly::Assembly;
 use super::credit::ReceiveCredit;
-use super::{Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation};
+use super::{
+    Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation,
+};
 use crate::wire::{Data, MessageStart, RangeSet};
 
 /// What is ready for the application.
@@ -19,6 +21,17 @@ pub(super) struct Ready {
     cost: u64,
 }
 
+impl Ready {
+    /// What it takes up in memory, in bytes.
+    fn held(&self) -> usize {
+        let content = match &self.body {
+            ReadyBody::Whole(bytes) => bytes.len(),
+            ReadyBody::Stream { .. } => 0,
+        };
+        content + size_of::<Self>()
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum ReadyBody {
     Whole(Bytes),
@@ -29,8 +42,10 @@ pub(super) enum ReadyBody {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) credit: ReceiveCredit,
-    /// Pieces that stand apart, in all messages together.
+    /// Pieces that stand apart in all messages together, and runs of settled messages that do in all channels.
     pub(super) gaps: usize,
+    /// What unreliable messages take up that nobody has taken, of all channels together, in bytes.
+    pub(super) unreliable: usize,
     pub(super) message_len_max: u64,
     /// Memory set apart for announced messages, in bytes: no more than the credit that they need, or their
     /// announcements could take any amount.
@@ -89,6 +104,11 @@ impl ReceiveChannel {
         self.ready.len()
     }
 
+    /// How many runs of settled messages stand apart.
+    pub(super) fn settled_apart(&self) -> usize {
+        self.done.range_count()
+    }
+
     pub(super) const fn superseded(&self) -> u64 {
         self.superseded
     }
@@ -137,7 +157,7 @@ impl ReceiveChannel {
             match start.delivery {
                 Delivery::Unreliable if !one_datagram => return Err(Violation::Contradiction),
                 Delivery::Unreliable => {
-                    self.receive_unreliable(data, start);
+                    self.receive_unreliable(data, start, shared);
                     return Ok(true);
                 }
                 Delivery::Latest if one_datagram => {
@@ -171,12 +191,17 @@ impl ReceiveChannel {
         }
     }
 
-    fn receive_unreliable(&mut self, data: &Data<'_>, start: MessageStart) {
-        if self.ready.len() == UNRELIABLE_UNREAD_MAX {
-            self.ready.pop_front();
+    /// Makes room by dropping the channel's oldest; where it has none, the message itself is dropped.
+    fn receive_unreliable(&mut self, data: &Data<'_>, start: MessageStart, shared: &mut Shared) {
+        let newer = ready_whole(data, start, 0);
+        let len = newer.held();
+        while self.ready.len() == UNRELIABLE_UNREAD_MAX || shared.unreliable + len > UNRELIABLE_UNREAD_LEN_MAX {
             self.superseded += 1;
+            let Some(older) = self.ready.pop_front() else { return };
+            shared.unreliable -= older.held();
         }
-        self.ready.push_back(ready_whole(data, start, 0));
+        shared.unreliable += len;
+        self.ready.push_back(newer);
     }
 
     /// A newer value takes the place of the one that nobody took.
@@ -232,9 +257,6 @@ impl ReceiveChannel {
         shared.reserve(assembly, data);
         assembly.insert(data);
         shared.gaps = shared.gaps + assembly.gaps() - gaps;
-        if shared.gaps > super::GAPS_MAX {
-            return Err(Violation::Gaps);
-        }
         let complete = assembly.complete();
         if assembly.discarded() {
             self.release(shared, cost);
@@ -346,7 +368,9 @@ impl ReceiveChannel {
     pub(super) fn take(&mut self, shared: &mut Shared) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
         self.release(shared, ready.cost);
-        if matches!(ready.body, ReadyBody::Whole(_)) && self.delivery != Some(Delivery::Unreliable) {
+        if self.delivery == Some(Delivery::Unreliable) {
+            shared.unreliable -= ready.held();
+        } else if matches!(ready.body, ReadyBody::Whole(_)) {
             self.taken.insert_one(ready.id);
         }
         Some(ready)
@@ -418,7 +442,8 @@ mod tests {
     #[test]
     fn memory_is_set_apart_for_announced_messages_only_as_far_as_credit_covers_them() {
         let credit = ReceiveCredit::new(1 << 20);
-        let mut shared = Shared { credit, gaps: 0, message_len_max: 1 << 20, reserved: 0, reserved_max: 5_000 };
+        let mut shared =
+            Shared { credit, gaps: 0, unreliable: 0, message_len_max: 1 << 20, reserved: 0, reserved_max: 5_000 };
         let mut channel = ReceiveChannel::new(1 << 20, false);
         let start = |len| MessageStart { delivery: Delivery::Unordered, tag: 0, len: Some(len) };
         let chunk =

@@ -9,7 +9,7 @@ use super::credit::ReceiveCredit;
 use super::error::ReadError;
 use super::messages::Sent;
 use super::receive_channel::{ReadyBody, ReceiveChannel, Shared};
-use super::{Limits, MessageId, Select, Violation};
+use super::{GAPS_MAX, Limits, MessageId, Select, Violation};
 use crate::wire::{Data, Frame};
 
 /// Channels from here on belong to the library: their messages are never given to whoever asks for any.
@@ -70,6 +70,7 @@ impl Receiver {
             shared: Shared {
                 credit: ReceiveCredit::new(limits.credit_connection),
                 gaps: 0,
+                unreliable: 0,
                 message_len_max: limits.message_len_max,
                 reserved: 0,
                 reserved_max: limits.credit_connection,
@@ -86,8 +87,9 @@ impl Receiver {
         let window = self.channel_window;
         let new = || ReceiveChannel::new(window, number >= LIBRARY_CHANNELS);
         let channel = self.channels.entry(number).or_insert_with(new);
-        let ready = channel.ready_len();
+        let (ready, apart) = (channel.ready_len(), channel.settled_apart());
         let result = change(channel, &mut self.shared);
+        self.shared.gaps = self.shared.gaps + channel.settled_apart() - apart;
         if !channel.private {
             self.order.extend(core::iter::repeat_n(number, channel.ready_len().saturating_sub(ready)));
         }
@@ -104,11 +106,18 @@ impl Receiver {
     }
 
     pub(super) fn handle_data(&mut self, data: &Data<'_>) -> Result<bool, Violation> {
-        self.change(data.channel, |channel, shared| channel.handle_data(data, shared))
+        let ended = self.change(data.channel, |channel, shared| channel.handle_data(data, shared))?;
+        self.check_gaps()?;
+        Ok(ended)
     }
 
     pub(super) fn handle_reset(&mut self, number: u16, id: u64, size: u64, code: u32) -> Result<(), Violation> {
-        self.change(number, |channel, shared| channel.handle_reset(id, size, code, shared))
+        self.change(number, |channel, shared| channel.handle_reset(id, size, code, shared))?;
+        self.check_gaps()
+    }
+
+    const fn check_gaps(&self) -> Result<(), Violation> {
+        if self.shared.gaps > GAPS_MAX { Err(Violation::Gaps) } else { Ok(()) }
     }
 
     /// Hands over the next message that `select` means.
@@ -176,6 +185,12 @@ impl Receiver {
             self.control.pop_front();
             self.put_control(control, out, sent);
         }
+        self.fill_taken(out, end - out.len(), sent);
+    }
+
+    /// Writes frames of messages taken into at most `room` bytes.
+    pub(super) fn fill_taken(&mut self, out: &mut Vec<u8>, room: usize, sent: &mut Vec<Sent>) {
+        let end = out.len() + room;
         while let Some(&number) = self.taken.first() {
             let channel = self.channels.get_mut(&number).expect("channels are never removed");
             let told = Frame::put_taken(out, end - out.len(), number, &mut channel.taken);
@@ -242,12 +257,11 @@ impl Receiver {
         self.channels.values().map(ReceiveChannel::superseded).sum()
     }
 
-    /// The connection is over: what is not ready will never be.
+    /// The connection is over: what is not ready will never be. What was taken may still be told with our CLOSE.
     pub(super) fn drop_unready(&mut self) {
         for channel in self.channels.values_mut() {
             channel.drop_unready();
         }
         self.control.clear();
-        self.taken.clear();
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::credit::SendCredit;
 use super::error::{SendError, WriteError};
 use super::outgoing::{Outgoing, Phase};
+use super::receipts::Receipts;
 use super::{ChannelConfig, Delivery, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX};
 use crate::wire::{Data, Frame, MessageStart, RangeSet};
 
@@ -54,12 +55,16 @@ pub(super) struct SendChannel {
     gone: usize,
     /// Ids of those that have something to send, in the order of sending.
     sendable: VecDeque<u64>,
+    /// Ids of those that have something to repeat. It costs no credit and others may wait for it, so it goes first.
+    repairs: VecDeque<u64>,
+    /// `Ordered`: the lowest message that has not been sent whole. Those above wait for it: the receiver could do
+    /// nothing with them, and they would take up the credit that this one needs.
+    turn: u64,
+    /// Messages that the receiver does not want, and why, until their writers have heard of it.
+    stopped: BTreeMap<u64, u32>,
     /// Arrived and not taken.
     arrived: RangeSet,
-    taken: RangeSet,
-    /// Streams given up because the receiver does not want them, with its reason, whose writers have not heard of it.
-    /// No more than there are writers: each is told once, or gives its stream up.
-    unwanted: BTreeMap<u64, u32>,
+    receipts: Receipts,
     /// Values that nobody needs any more because a newer one was sent.
     superseded: u64,
     /// True while the channel stands in one of the sender's queues.
@@ -78,9 +83,11 @@ impl SendChannel {
             messages: VecDeque::new(),
             gone: 0,
             sendable: VecDeque::new(),
+            repairs: VecDeque::new(),
+            turn: 0,
+            stopped: BTreeMap::new(),
             arrived: RangeSet::new(),
-            taken: RangeSet::new(),
-            unwanted: BTreeMap::new(),
+            receipts: Receipts::default(),
             superseded: 0,
             queued: false,
         }
@@ -104,18 +111,18 @@ impl SendChannel {
     }
 
     /// The longest message that the channel's mode carries, in bytes.
-    const fn len_max(&self, whole_max: u64) -> u64 {
+    const fn len_max(&self, value_max: u64) -> u64 {
         match self.config.delivery {
             Delivery::Ordered | Delivery::Unordered => u64::MAX,
-            Delivery::Latest => whole_max,
+            Delivery::Latest => value_max,
             Delivery::Unreliable => UNRELIABLE_LEN_MAX as u64,
         }
     }
 
     /// Queues a message. Returns its id and how many held bytes it set free by superseding others.
-    pub(super) fn send(&mut self, tag: u16, body: Bytes, whole_max: u64) -> Result<(MessageId, u64), SendError> {
+    pub(super) fn send(&mut self, tag: u16, body: Bytes, value_max: u64) -> Result<(MessageId, u64), SendError> {
         let len = body.len() as u64;
-        let max = self.len_max(whole_max);
+        let max = self.len_max(value_max);
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }
@@ -203,9 +210,18 @@ impl SendChannel {
         self.index(id).map(|at| &mut self.messages[at])
     }
 
+    /// The message that a writer means.
+    fn writing(&mut self, id: u64) -> Result<&mut Outgoing, WriteError> {
+        if let Some(code) = self.stopped.get(&id) {
+            return Err(WriteError::Stopped { code: *code });
+        }
+        let message = self.find(id).filter(|message| !message.finished() && message.phase == Phase::Sending);
+        message.ok_or(WriteError::Unknown)
+    }
+
     /// Appends to a streamed message as much as `room` allows, and says how much.
     pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64) -> Result<usize, WriteError> {
-        let message = self.being_written(id)?;
+        let message = self.writing(id)?;
         if let Some(len) = message.len
             && message.written() + bytes.len() as u64 > len
         {
@@ -223,7 +239,7 @@ impl SendChannel {
     }
 
     pub(super) fn finish(&mut self, id: u64) -> Result<(), WriteError> {
-        let message = self.being_written(id)?;
+        let message = self.writing(id)?;
         if let Some(len) = message.len
             && message.written() != len
         {
@@ -234,37 +250,24 @@ impl SendChannel {
         Ok(())
     }
 
-    /// The stream `id`, to which its writer may add.
-    fn being_written(&mut self, id: u64) -> Result<&mut Outgoing, WriteError> {
-        if let Some(code) = self.unwanted.remove(&id) {
-            return Err(WriteError::Stopped { code });
-        }
-        let message = self.find(id).filter(|message| !message.finished()).ok_or(WriteError::Unknown)?;
-        match message.stopped {
-            Some(code) => {
-                message.writer_knows = true;
-                Err(WriteError::Stopped { code })
-            }
-            None if message.phase == Phase::Sending => Ok(message),
-            None => Err(WriteError::Unknown),
-        }
-    }
-
     /// True when a write could say something other than `WouldBlock` even where there is no room.
     pub(super) fn write_ends(&self, id: u64) -> bool {
         self.index(id).is_none_or(|at| {
             let message = &self.messages[at];
-            message.stopped.is_some() || message.finished() || message.phase != Phase::Sending
+            message.finished() || message.phase != Phase::Sending
         })
     }
 
     /// Gives a message up. Returns how many held bytes that set free.
     pub(super) fn reset(&mut self, id: u64, code: u32) -> u64 {
-        self.unwanted.remove(&id);
+        self.stopped.remove(&id);
+        self.give_up(id, code)
+    }
+
+    fn give_up(&mut self, id: u64, code: u32) -> u64 {
         let Some(at) = self.index(id) else { return 0 };
         let message = &mut self.messages[at];
         if message.phase != Phase::Sending {
-            message.writer_knows = true;
             return 0;
         }
         // What the receiver has not heard of and does not count needs no RESET.
@@ -276,15 +279,20 @@ impl SendChannel {
         let freed = message.content();
         message.reset(code);
         self.queue(id);
+        self.advance_turn();
         freed
     }
 
     /// The receiver does not want a message. Returns how many held bytes that set free.
     pub(super) fn handle_stop(&mut self, id: u64, code: u32) -> u64 {
-        self.arrived.remove(id..id.saturating_add(1));
-        let Some(message) = self.find(id).filter(|message| message.phase == Phase::Sending) else { return 0 };
-        message.stopped = Some(code);
-        self.reset(id, code)
+        if self.arrived.remove(id..id + 1) > 0 {
+            self.receipts.on_given_up(id);
+            return 0; // it will not be taken, and nothing else is to be done about it
+        }
+        if self.writing(id).is_ok() {
+            self.stopped.insert(id, code);
+        }
+        self.give_up(id, code)
     }
 
     /// Puts a message at the end of the queue, if it is not in it.
@@ -296,22 +304,77 @@ impl SendChannel {
         }
     }
 
-    /// Puts a message in front: others may wait for its repair. One that is in the queue has not been sent whole, so
-    /// it stands near the front already.
-    fn queue_first(&mut self, id: u64) {
+    /// Notes that something of a message is to be repeated.
+    fn queue_repair(&mut self, id: u64) {
         if let Some(message) = self.find(id)
-            && !core::mem::replace(&mut message.queued, true)
+            && !core::mem::replace(&mut message.repaired, true)
         {
-            self.sendable.push_front(id);
+            self.repairs.push_back(id);
         }
     }
 
-    /// Takes the front of the queue out.
-    fn dequeue(&mut self) {
-        if let Some(id) = self.sendable.pop_front()
-            && let Some(message) = self.find(id)
-        {
-            message.queued = false;
+    /// Moves the turn on to the next message that has not been sent whole.
+    fn advance_turn(&mut self) {
+        if self.config.delivery != Delivery::Ordered {
+            return;
+        }
+        while self.turn < self.next_id && self.index(self.turn).is_none_or(|at| self.messages[at].is_sent()) {
+            self.turn += 1;
+        }
+        let turn = self.turn;
+        if self.find(turn).is_some_and(|message| message.chunk().is_some()) {
+            self.queue(turn);
+        }
+    }
+
+    /// The next message of which something is to be repeated. Those of which nothing is any more are passed over.
+    fn next_repair(&mut self) -> Option<usize> {
+        while let Some(&id) = self.repairs.front() {
+            let at = self.index(id);
+            if let Some(at) = at.filter(|at| self.messages[*at].to_repeat()) {
+                return Some(at);
+            }
+            self.repairs.pop_front();
+            if let Some(at) = at {
+                self.messages[at].repaired = false;
+            }
+        }
+        None
+    }
+
+    /// The next message that has something to send. Those that have nothing any more are passed over.
+    fn next_sendable(&mut self) -> Option<usize> {
+        while let Some(&id) = self.sendable.front() {
+            let at = self.index(id);
+            if let Some(at) = at.filter(|at| self.may_send(*at)) {
+                // A long value is completed and repaired before the next begins, so that frames that come faster than
+                // they can be sent still arrive.
+                if self.config.delivery != Delivery::Latest || at == 0 || self.messages[at].begun() {
+                    return Some(at);
+                }
+                if self.sendable.len() == 1 {
+                    return None;
+                }
+                self.sendable.rotate_left(1);
+                continue;
+            }
+            self.sendable.pop_front();
+            if let Some(at) = at {
+                self.messages[at].queued = false;
+            }
+            self.advance_turn();
+        }
+        None
+    }
+
+    /// True when a message has something to send and its turn has come.
+    fn may_send(&self, at: usize) -> bool {
+        let message = &self.messages[at];
+        match message.phase {
+            Phase::Gone => false,
+            Phase::Reset { owed, .. } => owed,
+            Phase::Sending if self.config.delivery == Delivery::Ordered && message.id > self.turn => false,
+            Phase::Sending => message.chunk().is_some(),
         }
     }
 
@@ -320,36 +383,24 @@ impl SendChannel {
     }
 
     pub(super) fn has_sendable(&self) -> bool {
-        !self.sendable.is_empty()
+        !(self.sendable.is_empty() && self.repairs.is_empty())
     }
 
     /// Writes one frame.
     pub(super) fn fill(&mut self, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
-        loop {
-            let Some(&id) = self.sendable.front() else { return Filled::Nothing };
-            let Some(at) = self.index(id) else {
-                self.dequeue();
-                continue;
-            };
-            // A long value is completed and repaired before the next begins, so that frames that come faster than
-            // they can be sent still arrive.
-            if self.config.delivery == Delivery::Latest && at > 0 && !self.messages[at].begun() {
-                if self.sendable.len() == 1 {
-                    return Filled::Nothing;
-                }
-                self.sendable.rotate_left(1);
-                continue;
-            }
-            let filled = match self.messages[at].phase {
-                Phase::Reset { code, owed: true } => self.fill_reset(at, code, out, budget),
-                Phase::Sending if self.messages[at].chunk().is_some() => self.fill_chunk(at, out, budget),
-                _ => {
-                    self.dequeue();
-                    continue;
-                }
-            };
-            return filled;
+        let next = self.next_repair().or_else(|| self.next_sendable());
+        let Some(at) = next else { return Filled::Nothing };
+        let filled = match self.messages[at].phase {
+            Phase::Reset { code, .. } => self.fill_reset(at, code, out, budget),
+            Phase::Sending => self.fill_chunk(at, out, budget),
+            Phase::Gone => unreachable!("an index is never of one that is gone"),
+        };
+        if matches!(filled, Filled::Chunk { .. } | Filled::Unreliable { .. } | Filled::Reset { .. }) {
+            // What has nothing more to send leaves the queues now: they say whether the channel has.
+            self.next_repair();
+            self.next_sendable();
         }
+        filled
     }
 
     fn fill_reset(&mut self, at: usize, code: u32, out: &mut Vec<u8>, budget: &mut Budget<'_>) -> Filled {
@@ -363,12 +414,10 @@ impl SendChannel {
         }
         // What was reserved for a message that goes whole is spent, however much of it was sent.
         let whole = message.len.filter(|len| message.begun() && *len <= budget.whole_max);
-        let size = whole.unwrap_or(message.sent_to());
-        let final_size = *message.final_size.get_or_insert(size);
         let id = message.id;
+        let final_size = message.final_size.or(whole).unwrap_or(message.sent_to());
         Frame::Reset { channel: self.number, message: id, final_size, code }.put(out);
-        message.on_reset_sent();
-        self.dequeue();
+        message.on_reset_sent(final_size);
         Filled::Reset { message: id }
     }
 
@@ -422,10 +471,6 @@ impl SendChannel {
         message.on_sent(chunk.start, end, data.fin);
         let id = message.id;
         let fin = data.fin;
-        let more = message.chunk().is_some();
-        if !more {
-            self.dequeue();
-        }
         if delivery == Delivery::Unreliable {
             self.remove(at);
             return Filled::Unreliable { held: end + MESSAGE_COST };
@@ -452,19 +497,19 @@ impl SendChannel {
     fn note_arrival(&mut self, id: u64) {
         if self.config.delivery == Delivery::Latest {
             // Of values only the newest will ever be taken.
-            if self.arrived.last().is_some_and(|last| last.end > id) || self.taken.last().is_some_and(|t| t.end > id) {
+            if self.arrived.last().is_some_and(|last| last.end > id) || self.receipts.is_over_from(id) {
                 return;
             }
             self.arrived.clear();
         }
-        if !self.taken.contains(id) {
+        if !self.receipts.is_over(id) {
             self.arrived.insert_one(id);
         }
     }
 
     pub(super) fn on_lost(&mut self, id: u64, start: u64, end: u64, fin: bool) {
         if self.find(id).is_some_and(|message| message.on_lost(start, end, fin)) {
-            self.queue_first(id);
+            self.queue_repair(id);
         }
     }
 
@@ -472,10 +517,7 @@ impl SendChannel {
     pub(super) fn on_reset_acked(&mut self, id: u64) -> u64 {
         let at = self.index(id).filter(|at| matches!(self.messages[*at].phase, Phase::Reset { .. }));
         let Some(at) = at else { return 0 };
-        let message = &self.messages[at];
-        if let Some(code) = message.stopped.filter(|_| !message.finished() && !message.writer_knows) {
-            self.unwanted.insert(id, code);
-        }
+        self.receipts.on_given_up(id);
         self.remove(at)
     }
 
@@ -484,7 +526,7 @@ impl SendChannel {
             && let Phase::Reset { code, .. } = message.phase
         {
             message.phase = Phase::Reset { code, owed: true };
-            self.queue_first(id);
+            self.queue_repair(id);
         }
     }
 
@@ -497,7 +539,9 @@ impl SendChannel {
         // What is taken has arrived, whether or not the acknowledgement was heard.
         let mut at = self.messages.partition_point(|message| message.id < ids.start);
         while self.messages.get(at).is_some_and(|message| message.id < ids.end) {
-            if self.messages[at].phase == Phase::Sending && self.messages[at].begun() {
+            // One whose length was announced can be taken before its writer has said that it is finished.
+            let message = &self.messages[at];
+            if message.phase == Phase::Sending && message.begun() && message.finished() {
                 freed += self.forget(at);
             }
             at += 1;
@@ -506,10 +550,11 @@ impl SendChannel {
         if self.config.delivery == Delivery::Latest {
             // Older values will not be taken any more.
             self.arrived.remove(0..ids.end);
+            self.receipts.on_value_taken(ids);
         } else {
             self.arrived.remove(ids.clone());
+            self.receipts.on_taken(ids);
         }
-        self.taken.insert(ids);
         Some(freed)
     }
 
@@ -544,7 +589,7 @@ impl SendChannel {
         let unread = self.arrived.last().filter(|range| range.end > missed_from).and(self.arrived.first());
         super::ChannelReport {
             channel: self.number,
-            taken: self.taken.len(),
+            taken: self.receipts.taken(),
             arrived_unread: if unread.is_some() { self.arrived.len() } else { 0 },
             not_arrived: u64::from(first_missing.is_some()) + missing.count() as u64,
             first_unread: unread.map(|range| MessageId(range.start)),
@@ -555,6 +600,8 @@ impl SendChannel {
     /// The connection is over: nothing will be sent any more. What was written stays in the report.
     pub(super) fn drop_content(&mut self) {
         self.sendable.clear();
+        self.repairs.clear();
+        self.stopped.clear();
         for message in &mut self.messages {
             message.drop_content();
         }

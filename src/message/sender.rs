@@ -8,7 +8,7 @@ use super::credit::SendCredit;
 use super::error::{ConfigureError, SendError, WriteError};
 use super::messages::Sent;
 use super::send_channel::{Budget, Filled, SendChannel};
-use super::{ChannelConfig, ChannelReport, MESSAGE_COST, MessageId, Violation};
+use super::{ChannelConfig, ChannelReport, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX, Violation};
 use crate::wire::{Params, RangeList};
 
 /// Bytes that a channel sends before the next of its priority has its turn.
@@ -27,6 +27,9 @@ pub(super) struct Sender {
     credit: SendCredit,
     channel_credit: u64,
     whole_max: u64,
+    /// The longest value of a `Latest` channel: two of them fit into the channel's credit, so that the newest can
+    /// replace one that nobody takes.
+    value_max: u64,
     /// Bytes held for sending.
     queued: u64,
     queue_max: u64,
@@ -42,6 +45,7 @@ impl Sender {
             credit: SendCredit::default(),
             channel_credit: 0,
             whole_max: 0,
+            value_max: 0,
             queued: 0,
             queue_max,
         }
@@ -52,6 +56,10 @@ impl Sender {
         self.credit.raise(peer.credit_connection);
         self.channel_credit = peer.credit_channel;
         self.whole_max = peer.message_len_max;
+        // An eighth of the credit may be held back: see `credit`.
+        self.value_max = self.whole_max.min((peer.credit_channel / 16 * 7).saturating_sub(MESSAGE_COST));
+        let short = UNRELIABLE_LEN_MAX as u64; // takes no credit
+        self.value_max = self.value_max.max(short);
         for channel in self.channels.values_mut() {
             channel.raise_credit(peer.credit_channel);
         }
@@ -78,8 +86,8 @@ impl Sender {
             return Err(SendError::WouldBlock);
         }
         let cost = body.len() as u64 + MESSAGE_COST;
-        let whole_max = self.whole_max;
-        let (id, freed) = self.channel(number).send(tag, body, whole_max)?;
+        let value_max = self.value_max;
+        let (id, freed) = self.channel(number).send(tag, body, value_max)?;
         self.queued = (self.queued + cost).saturating_sub(freed);
         self.take_turn(number);
         Ok(id)

@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+mod close;
+mod credit;
+mod streams;
+
 use super::*;
 use crate::time::Timestamp;
 use crate::wire::Frames;
@@ -234,7 +238,8 @@ fn a_reader_that_stops_frees_the_channel_and_tells_the_writer() {
     pair.run();
     assert!(pair.sides[0].stream_writable(0, id));
     assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Stopped { code: 3 }));
-    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Unknown), "it is told once");
+    pair.sides[0].reset(0, id, 0);
+    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Unknown), "once the writer is gone");
     assert_eq!(pair.sides[1].stats().held, 0);
     pair.sides[0].send(0, 0, content(1, 39_000)).unwrap();
     pair.run();

@@ -1,0 +1,143 @@
+//! What credit must never do: drift apart, run dry for good, or fail to bound what a peer makes us hold.
+
+use super::*;
+
+#[test]
+fn a_reset_of_a_message_never_begun_costs_the_same_when_it_is_repeated() {
+    let mut pair = Pair::new(limits());
+    let id = pair.sides[0].begin(0, 0, Some(30_000)).unwrap();
+    pair.sides[0].reset(0, id, 7);
+    let lost = pair.packet(0).unwrap();
+    lost.sent.iter().for_each(|sent| pair.sides[0].on_lost(sent));
+    pair.run();
+    // Were the two sides of different minds about the credit, one of them would find it exceeded.
+    for at in 0..3 {
+        pair.sides[0].send(0, 0, content(at, 30_000)).unwrap();
+    }
+    pair.run();
+    assert!(pair.recv(1).is_some());
+}
+
+/// Reads a stream as far as it goes.
+fn read(pair: &mut Pair, side: usize, channel: u16, id: MessageId) -> usize {
+    let mut buf = [0; 4096];
+    let mut len = 0;
+    while let Ok(read @ 1..) = pair.sides[side].read(channel, id, &mut buf) {
+        len += read;
+    }
+    len
+}
+
+#[test]
+fn a_stream_on_an_ordered_channel_is_not_starved_by_the_messages_behind_it() {
+    let mut pair = Pair::new(limits());
+    let stream = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].write(0, stream, &[1; 100]).unwrap();
+    pair.run();
+    // More than the channel's credit; none of it can be handed over before the stream has ended.
+    for at in 0..8 {
+        pair.sides[0].send(0, 0, content(at, 9_000)).unwrap();
+    }
+    pair.run();
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().unwrap();
+    let mut got = read(&mut pair, 1, 0, arrival.id);
+    for _ in 0..100 {
+        pair.sides[0].write(0, stream, &[1; 1_000]).unwrap();
+        pair.run();
+        got += read(&mut pair, 1, 0, arrival.id);
+    }
+    assert_eq!(got, 100_100);
+    pair.sides[0].finish_message(0, stream).unwrap();
+    pair.run();
+    assert_eq!(pair.sides[1].read(0, arrival.id, &mut [0; 9]), Ok(0));
+    for at in 0..8 {
+        pair.run();
+        assert_eq!(pair.recv(1).expect("its turn").2, content(at, 9_000));
+    }
+}
+
+#[test]
+fn a_lost_chunk_is_repaired_though_another_stream_waits_for_credit() {
+    for mode in [Delivery::Ordered, Delivery::Unordered] {
+        let mut pair = Pair::new(limits());
+        pair.sides[0].configure(0, ChannelConfig::new(mode)).unwrap();
+        let [first, second] = [0; 2].map(|_| pair.sides[0].begin(0, 0, None).unwrap());
+        pair.sides[0].write(0, first, &[1; 100]).unwrap();
+        let lost = pair.packet(0).unwrap();
+        pair.sides[0].write(0, second, &[1; 90_000]).unwrap();
+        pair.run();
+        pair.sides[0].write(0, first, &[1; 10]).unwrap();
+        lost.sent.iter().for_each(|sent| pair.sides[0].on_lost(sent));
+        pair.run();
+        let seen: Vec<MessageId> =
+            core::iter::from_fn(|| pair.sides[1].recv(Select::Any).unwrap()).map(|arrival| arrival.id).collect();
+        assert!(seen.contains(&first), "{mode:?}: the repair never goes");
+    }
+}
+
+#[test]
+fn a_queue_shorter_than_a_piece_does_not_stop_a_stream() {
+    let mut pair = Pair::new(Limits { send_queue: 1_000, ..limits() });
+    let id = pair.sides[0].begin(0, 0, None).unwrap();
+    let mut written = 0;
+    while written < 10_000 {
+        let more = pair.sides[0].write(0, id, &[7; 700]);
+        written += more.unwrap_or_else(|error| panic!("{error} after {written}"));
+        pair.run();
+    }
+}
+
+#[test]
+fn a_late_reader_of_a_latest_channel_gets_the_newest_of_the_longest_values() {
+    let mut pair = Pair::new(limits());
+    pair.sides[0].configure(0, ChannelConfig::new(Delivery::Latest)).unwrap();
+    let max = 60_000 / 16 * 7 - 64;
+    assert_eq!(pair.sides[0].send(0, 0, content(9, max + 1)), Err(SendError::TooLarge { len: 26_187, max: 26_186 }));
+    for at in 0..20 {
+        pair.sides[0].send(0, 0, content(at, max)).unwrap();
+        pair.run();
+    }
+    assert_eq!(pair.recv(1), Some((0, 19, content(19, max).to_vec())));
+}
+
+#[test]
+fn messages_given_up_out_of_order_are_bounded_though_their_credit_comes_back_at_once() {
+    let mut side = Messages::new(limits());
+    side.establish(&crate::wire::Params::default());
+    let mut reset = |message| {
+        let told = side.handle(&crate::wire::Frame::Reset { channel: 3, message, final_size: 0, code: 0 });
+        side.fill(&mut Vec::new(), 1_000, &mut Vec::new()); // credit is given anew
+        told
+    };
+    for nth in 0..GAPS_MAX as u64 {
+        assert_eq!(reset(1 + 2 * nth), Ok(Heard::default()), "{nth}");
+    }
+    assert_eq!(reset(0), Ok(Heard::default()), "what closes a gap is welcome");
+    assert_eq!(reset(1 + 2 * GAPS_MAX as u64), Ok(Heard::default()));
+    assert_eq!(reset(3 + 2 * GAPS_MAX as u64), Err(Violation::Gaps));
+}
+
+#[test]
+fn unread_unreliable_messages_are_bounded_over_all_channels() {
+    let mut side = Messages::new(limits());
+    side.establish(&crate::wire::Params::default());
+    let payload = [7; 1_000];
+    let mut send = |channel, message| {
+        let start = Some(crate::wire::MessageStart { delivery: Delivery::Unreliable, tag: 0, len: Some(1_000) });
+        let data = crate::wire::Data { channel, message, offset: 0, start, fin: true, payload: &payload };
+        side.handle(&crate::wire::Frame::Data(data)).unwrap();
+    };
+    for channel in 0..100 {
+        (0..256).for_each(|message| send(channel, message));
+    }
+    send(0, 256);
+    let held: Vec<_> = core::iter::from_fn(|| side.recv(Select::Any).unwrap()).collect();
+    assert!((3_500..4_200).contains(&held.len()), "{} of 1,000 bytes each", held.len());
+    assert_eq!(held[0].id, MessageId(1), "a channel's own oldest makes room");
+    assert_eq!(side.stats().superseded_unread, 25_601 - held.len() as u64);
+    // What was taken makes room for others.
+    let start = Some(crate::wire::MessageStart { delivery: Delivery::Unreliable, tag: 0, len: Some(1_000) });
+    let data = crate::wire::Data { channel: 99, message: 300, offset: 0, start, fin: true, payload: &payload };
+    side.handle(&crate::wire::Frame::Data(data)).unwrap();
+    assert!(side.recv(Select::Any).unwrap().is_some());
+}

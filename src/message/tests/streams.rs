@@ -1,0 +1,34 @@
+//! Messages written and read piece by piece, and what each end learns of the other.
+
+use super::*;
+
+#[test]
+fn a_message_of_announced_length_may_be_taken_before_its_writer_says_that_it_is_finished() {
+    let mut pair = Pair::new(limits());
+    let id = pair.sides[0].begin(0, 0, Some(5_000)).unwrap();
+    pair.sides[0].write(0, id, &content(0, 5_000)).unwrap();
+    pair.run();
+    assert_eq!(pair.recv(1).map(|(_, _, body)| body.len()), Some(5_000));
+    pair.run();
+    assert_eq!(pair.sides[0].write(0, id, b"x"), Err(WriteError::Length { len: 5_000 }));
+    assert_eq!(pair.sides[0].finish_message(0, id), Ok(()));
+    pair.run();
+    assert!(pair.sides[0].flushed());
+    assert_eq!(pair.sides[0].stats().queued, 0);
+}
+
+#[test]
+fn a_writer_that_comes_late_still_learns_that_its_message_was_stopped() {
+    let mut pair = Pair::new(limits());
+    let id = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].write(0, id, &content(0, 5_000)).unwrap();
+    pair.run();
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().unwrap();
+    pair.sides[1].stop(0, arrival.id, 3);
+    pair.run();
+    assert!(pair.sides[0].flushed(), "the message itself is over");
+    for _ in 0..2 {
+        assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Stopped { code: 3 }));
+        assert_eq!(pair.sides[0].finish_message(0, id), Err(WriteError::Stopped { code: 3 }));
+    }
+}

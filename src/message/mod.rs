@@ -8,6 +8,7 @@
 //! a peer can make us hold, [`close`] ends it all with a report.
 
 mod assembly;
+mod budget;
 mod close;
 mod credit;
 mod end;

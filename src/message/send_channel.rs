@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::budget::{Budget, Filled};
 use super::credit::SendCredit;
 use super::error::{SendError, WriteError};
 use super::outgoing::{Outgoing, Phase};
@@ -15,33 +16,10 @@ use crate::wire::{Data, Frame, MessageStart, RangeSet};
 const CHUNK_LEN_MIN: usize = 256;
 /// Places of messages that are there no more which may be left between others, if these are fewer.
 const GONE_MAX: usize = 64;
+/// Bytes of the stream whose turn it is on an `Ordered` channel that are taken though the send queue is full.
+const STREAM_HELD_MIN: u64 = 64 * 1024;
 /// Room that a RESET frame takes at the most.
 const RESET_LEN_MAX: usize = 1 + 4 + 8 + 8 + 8;
-
-/// What the connection lends to a channel while it writes a frame.
-pub(super) struct Budget<'a> {
-    pub(super) room: usize,
-    pub(super) credit: &'a mut SendCredit,
-    /// Up to this length the receiver wants a message whole.
-    pub(super) whole_max: u64,
-}
-
-/// What came of an attempt to write a frame.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Filled {
-    /// A chunk went out, and its acknowledgement is waited for.
-    Chunk { message: u64, start: u64, end: u64, fin: bool },
-    /// A message went out that nobody will hear of again; what it held is free.
-    Unreliable { held: u64 },
-    /// A RESET went out.
-    Reset { message: u64 },
-    /// Not in this packet.
-    NoRoom,
-    /// Not before the peer raises the channel's credit, or something else changes.
-    Nothing,
-    /// Not before the peer raises the connection's credit.
-    NoConnectionCredit,
-}
 
 #[derive(Debug)]
 pub(super) struct SendChannel {
@@ -219,8 +197,18 @@ impl SendChannel {
         message.ok_or(WriteError::Unknown)
     }
 
+    /// How much more of a message may be held whatever else the send queue holds: those behind it in order can only
+    /// leave the queue when it has ended.
+    fn room_in_turn(&self, message: &Outgoing) -> u64 {
+        let sent = |id| self.index(id).is_none_or(|at| self.messages[at].is_sent());
+        let in_turn = self.config.delivery == Delivery::Ordered && (self.turn..message.id).all(sent);
+        if in_turn { STREAM_HELD_MIN.saturating_sub(message.content()) } else { 0 }
+    }
+
     /// Appends to a streamed message as much as `room` allows, and says how much.
     pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64) -> Result<usize, WriteError> {
+        let in_turn = |at: usize| self.room_in_turn(&self.messages[at]);
+        let room = if room < bytes.len() as u64 { self.index(id).map_or(room, in_turn).max(room) } else { room };
         let message = self.writing(id)?;
         if let Some(len) = message.len
             && message.written() + bytes.len() as u64 > len
@@ -254,7 +242,7 @@ impl SendChannel {
     pub(super) fn write_ends(&self, id: u64) -> bool {
         self.index(id).is_none_or(|at| {
             let message = &self.messages[at];
-            message.finished() || message.phase != Phase::Sending
+            message.finished() || message.phase != Phase::Sending || self.room_in_turn(message) > STREAM_HELD_MIN / 2
         })
     }
 
@@ -409,7 +397,7 @@ impl SendChannel {
             return Filled::NoRoom;
         }
         let cost = if message.begun() { 0 } else { MESSAGE_COST };
-        if let Some(no) = spend(&mut self.credit, budget.credit, cost, cost) {
+        if let Some(no) = budget.spend(&mut self.credit, cost, cost) {
             return no;
         }
         // What was reserved for a message that goes whole is spent, however much of it was sent.
@@ -459,7 +447,7 @@ impl SendChannel {
                     (least, first + may)
                 }
             };
-            if let Some(no) = spend(&mut self.credit, budget.credit, need, cost) {
+            if let Some(no) = budget.spend(&mut self.credit, need, cost) {
                 return no;
             }
         }
@@ -617,17 +605,4 @@ fn is_one_datagram(delivery: Delivery, message: &Outgoing) -> bool {
 /// Such values replace each other at the receiver, which therefore grants no credit for them.
 fn takes_no_credit(delivery: Delivery, one_datagram: bool) -> bool {
     one_datagram && matches!(delivery, Delivery::Latest | Delivery::Unreliable)
-}
-
-/// Spends `cost` of both credits where both have `need`; otherwise says which one lacks.
-fn spend(channel: &mut SendCredit, connection: &mut SendCredit, need: u64, cost: u64) -> Option<Filled> {
-    if channel.available() < need {
-        return Some(Filled::Nothing);
-    }
-    if connection.available() < need {
-        return Some(Filled::NoConnectionCredit);
-    }
-    channel.spend(cost);
-    connection.spend(cost);
-    None
 }

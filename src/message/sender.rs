@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use super::budget::{Budget, Filled};
 use super::credit::SendCredit;
 use super::error::{ConfigureError, SendError, WriteError};
 use super::messages::Sent;
-use super::send_channel::{Budget, Filled, SendChannel};
+use super::send_channel::SendChannel;
 use super::{ChannelConfig, ChannelReport, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX, Violation};
 use crate::wire::{Params, RangeList};
 

@@ -32,3 +32,31 @@ fn a_writer_that_comes_late_still_learns_that_its_message_was_stopped() {
         assert_eq!(pair.sides[0].finish_message(0, id), Err(WriteError::Stopped { code: 3 }));
     }
 }
+
+#[test]
+fn a_stream_whose_turn_it_is_can_be_written_though_those_behind_it_fill_the_queue() {
+    let mut pair = Pair::new(limits());
+    let id = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].write(0, id, &content(0, 10)).unwrap();
+    while pair.sides[0].send(0, 0, content(1, 9_000)).is_ok() {}
+    let behind = pair.sides[0].begin(0, 0, None);
+    assert_eq!(behind, Err(SendError::WouldBlock));
+    pair.run();
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().unwrap();
+    let mut read = 0;
+    for _ in 0..100 {
+        assert!(pair.sides[0].stream_writable(0, id));
+        pair.sides[0].write(0, id, &content(0, 3_000)).unwrap();
+        pair.run();
+        while let Ok(len @ 1..) = pair.sides[1].read(0, arrival.id, &mut [0; 5_000]) {
+            read += len;
+        }
+    }
+    assert_eq!(read, 300_010);
+    let long = pair.sides[0].write(0, id, &content(0, 200_000)).unwrap();
+    assert_eq!(long, STREAM_HELD, "and no more than that");
+    assert!(!pair.sides[0].stream_writable(0, id));
+}
+
+/// What a stream whose turn it is may hold though the queue is full.
+const STREAM_HELD: usize = 64 * 1024;

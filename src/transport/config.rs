@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::message::Limits;
+use crate::proto::ControllerKind;
 
 /// How a transport behaves. Start from [`Config::insecure_plain`] and change fields.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Config {
     /// How many connections may be established and not yet accepted; whoever comes then is refused as busy. 0: the
     /// transport does not listen. Default 128.
     pub backlog: usize,
+    /// What decides how much may be under way on the UDP back end (TCP has the system's). Default NewReno.
+    pub controller: ControllerKind,
     /// How long a waiting thread looks at the socket again and again before it sleeps. This takes the kernel's wake
     /// (about 25 µs) out of every answer that comes within that time and costs a whole core meanwhile. `None`: it sleeps
     /// at once. Default `None`.
@@ -40,6 +43,7 @@ impl Config {
             idle_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             backlog: 128,
+            controller: ControllerKind::default(),
             busy_poll: None,
             send_buffer: 4 << 20,
             receive_buffer: 4 << 20,

@@ -32,12 +32,6 @@ pub enum BindError {
         /// The address that was asked for.
         addr: SocketAddr,
     },
-    /// A value of the configuration cannot be.
-    #[error("configuration: {what}")]
-    Config {
-        /// Which one, and why not.
-        what: &'static str,
-    },
     /// Anything else that a system call answered.
     #[error("cannot bind {addr}")]
     Io {
@@ -231,7 +225,6 @@ into_io! {
         BindError::AddressInUse { .. } => ErrorKind::AddrInUse,
         BindError::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
         BindError::PermissionDenied { .. } => ErrorKind::PermissionDenied,
-        BindError::Config { .. } => ErrorKind::InvalidInput,
         BindError::Io { source, .. } => source.kind(),
     };
     ConnectError => |error| match error {

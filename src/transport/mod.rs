@@ -30,6 +30,7 @@ mod reader;
 mod spawn;
 mod stats;
 pub mod tcp;
+pub mod udp;
 mod writer;
 
 pub use config::Config;
@@ -42,6 +43,8 @@ pub use reader::MessageReader;
 pub use spawn::{JoinHandle, Joiner, Panicked};
 pub use stats::{Stats, TransportStats};
 pub use writer::MessageWriter;
+
+pub use crate::proto::ControllerKind;
 
 /// How long a connection whose last handle was dropped waits, in the background, until the peer's application has
 /// taken what was sent. Also the linger of [`Connection::close`].

@@ -62,6 +62,8 @@ pub struct TransportStats {
     pub datagrams_sent: Option<u64>,
     /// Datagrams that were received and dropped, by name of the reason; only those that occurred.
     pub drops: Vec<(&'static str, u64)>,
+    /// Datagrams that the system did not take for sending, for good: too long for the interface, no route, a firewall.
+    pub refused_by_system: Option<u64>,
     /// Datagrams that the kernel dropped because the socket's receive buffer was full.
     pub kernel_drops: Option<u64>,
     /// Whether the kernel cuts one long buffer into datagrams (GSO).

@@ -57,10 +57,11 @@ pub(crate) trait Core: Send + 'static {
     /// The address of a connection's peer.
     fn remote(&self, id: ConnectionId) -> Option<SocketAddr>;
 
-    /// Nobody holds the connection any more: it is to be forgotten when it is over.
-    fn release(&mut self, id: ConnectionId);
+    /// Nobody holds the connection any more: it is being closed, and is to be forgotten when it is over.
+    fn release(&mut self, now: Timestamp, id: ConnectionId);
 
-    /// True when no connection is left and nothing waits to be sent.
+    /// True when every connection was released and is closed as far as the peer's application can tell, and nothing
+    /// waits to be sent: the sockets may go. Asked only once the transport's last handle is gone.
     fn is_idle(&self) -> bool;
 
     /// The application is about to wait: what is owed to peers and was held back is due.

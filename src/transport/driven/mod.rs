@@ -45,8 +45,8 @@ use self::shared::Shared;
 use self::state::{State, Work};
 use self::task::Place;
 use super::{
-    AcceptError, Answer, ConnectError, Interest, Joiner, LINGER, Ready, Stats, Transport, TransportStats, WaitError,
-    WaitSlot, clock,
+    AcceptError, Answer, ConnectError, Interest, Joiner, Ready, Stats, Transport, TransportStats, WaitError, WaitSlot,
+    clock,
 };
 use crate::message::{
     Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Messages, ReadError, Select,
@@ -211,7 +211,7 @@ impl<I: Io> Transport for Driven<I> {
         if !state.core.listens() {
             return Err(AcceptError::NotListening);
         }
-        Ok(state.next_incoming())
+        Ok(state.next_incoming(clock::now()))
     }
 
     fn answer(&self, conn: ConnectionId, answer: Answer) {
@@ -219,7 +219,7 @@ impl<I: Io> Transport for Driven<I> {
             state.core.answer(now, conn, answer);
             match answer {
                 Answer::Accept => state.hold(conn, wakers),
-                Answer::Refuse(_) => state.core.release(conn),
+                Answer::Refuse(_) => state.core.release(now, conn),
             }
         });
     }
@@ -262,9 +262,8 @@ impl<I: Io> Transport for Driven<I> {
     fn recv(&self, conn: ConnectionId, select: Select) -> Result<Option<Arrival>, End> {
         self.act(|state, _, wakers| {
             let arrival = state.core.messages_mut(conn).ok_or(FORGOTTEN)?.recv(select)?;
-            if arrival.is_some() {
-                state.on_taken(conn, select, wakers);
-            } else if select != Select::Any {
+            state.on_recv(conn, select, arrival.is_some(), wakers);
+            if arrival.is_none() && select != Select::Any {
                 state.want(Interest::Readable(conn, select));
             }
             Ok(arrival)
@@ -295,12 +294,8 @@ impl<I: Io> Transport for Driven<I> {
     }
 
     fn release(&self, conn: ConnectionId) {
-        self.act(|state, now, wakers| {
-            if let Some(messages) = state.core.messages_mut(conn) {
-                messages.close(now, 0, LINGER);
-                state.touch(conn, wakers);
-            }
-            state.let_go(conn);
+        self.act(|state, now, _| {
+            state.let_go(now, conn);
         });
     }
 

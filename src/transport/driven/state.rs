@@ -10,7 +10,7 @@ use super::waiters::{Shared, Waiters};
 use crate::message::{Select, State as Life};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
-use crate::transport::{Answer, Interest, Ready, WaitError};
+use crate::transport::{Answer, Interest, LINGER, Ready, WaitError};
 
 /// How many refused verbs of a connection are remembered one by one, for [`Interest::AnyConnection`]; with more, any
 /// change counts as news.
@@ -37,6 +37,10 @@ struct Held {
     wanted: Vec<Interest>,
     /// More than can be remembered.
     wants_anything: bool,
+    /// It was given out as having a message, and nobody has asked for that yet.
+    told_readable: bool,
+    /// It was given out as ended.
+    told_ended: bool,
 }
 
 /// See the module.
@@ -111,7 +115,7 @@ impl<C: Core> State<C> {
                 Event::Incoming if self.orphaned => {
                     while let Some(id) = self.core.incoming() {
                         self.core.answer(now, id, Answer::Refuse(0));
-                        self.core.release(id);
+                        self.core.release(now, id);
                         refused = true;
                     }
                 }
@@ -185,12 +189,15 @@ impl<C: Core> State<C> {
         self.news_of(id, None, wakers);
     }
 
-    /// Nobody holds the connection any more.
-    pub(super) fn let_go(&mut self, id: ConnectionId) {
+    /// Nobody holds the connection any more: what was sent has the usual time to be taken.
+    pub(super) fn let_go(&mut self, now: Timestamp, id: ConnectionId) {
+        if let Some(messages) = self.core.messages_mut(id) {
+            messages.close(now, 0, LINGER);
+        }
         if let Some(place) = self.held.remove(&id).and_then(|held| held.place) {
             self.news.remove(&place);
         }
-        self.core.release(id);
+        self.core.release(now, id);
     }
 
     /// A verb was refused: when it is possible, that is news.
@@ -207,15 +214,18 @@ impl<C: Core> State<C> {
         }
     }
 
-    /// A message was taken: what it left is news again.
-    pub(super) fn on_taken(&mut self, id: ConnectionId, select: Select, wakers: &mut Vec<Waker>) {
-        if self.core.messages(id).is_some_and(|messages| messages.readable(select)) {
+    /// A message was asked for; where one was had, what it left is news again.
+    pub(super) fn on_recv(&mut self, id: ConnectionId, select: Select, had: bool, wakers: &mut Vec<Waker>) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.told_readable = false;
+        }
+        if had && self.core.messages(id).is_some_and(|messages| messages.readable(select)) {
             self.queue(id, None, wakers);
         }
     }
 
     /// The next connection to be answered; those that ended meanwhile are passed over.
-    pub(super) fn next_incoming(&mut self) -> Option<ConnectionId> {
+    pub(super) fn next_incoming(&mut self, now: Timestamp) -> Option<ConnectionId> {
         while let Some(id) = self.incoming.pop_front() {
             if self
                 .core
@@ -224,7 +234,7 @@ impl<C: Core> State<C> {
             {
                 return Some(id);
             }
-            self.core.release(id);
+            self.core.release(now, id);
         }
         None
     }
@@ -234,8 +244,13 @@ impl<C: Core> State<C> {
         self.orphaned = true;
         for id in core::mem::take(&mut self.incoming) {
             self.core.answer(now, id, Answer::Refuse(0));
-            self.core.release(id);
+            self.core.release(now, id);
         }
+        while let Some(id) = self.held.keys().next().copied() {
+            self.let_go(now, id);
+        }
+        // Nobody will wait again: what is owed to peers goes now.
+        self.core.handle_wait(now);
     }
 
     /// The transport's own descriptors failed, or its keeper.
@@ -257,9 +272,15 @@ impl<C: Core> State<C> {
 
     fn has_news(&self, id: ConnectionId) -> bool {
         let Some(held) = self.held.get(&id) else { return false };
+        let ended = self.has_ended(id);
         held.wants_anything
-            || holds(&self.core, &Interest::Readable(id, Select::Any))
+            || (ended && !held.told_ended)
+            || (!ended && !held.told_readable && holds(&self.core, &Interest::Readable(id, Select::Any)))
             || held.wanted.iter().any(|interest| holds(&self.core, interest))
+    }
+
+    fn has_ended(&self, id: ConnectionId) -> bool {
+        self.core.messages(id).is_none_or(|messages| messages.ended().is_some())
     }
 
     fn queue(&mut self, id: ConnectionId, me: Option<WaiterKey>, wakers: &mut Vec<Waker>) {
@@ -273,13 +294,15 @@ impl<C: Core> State<C> {
     /// The first connection in the queue that still has something new.
     fn take_news(&mut self) -> Option<ConnectionId> {
         while let Some((_, id)) = self.news.pop_first() {
-            let news = self.has_news(id);
+            let (news, ended) = (self.has_news(id), self.has_ended(id));
             if let Some(held) = self.held.get_mut(&id) {
                 held.place = None;
                 if news {
                     let core = &self.core;
                     held.wanted.retain(|interest| !holds(core, interest));
                     held.wants_anything = false;
+                    held.told_readable = holds(core, &Interest::Readable(id, Select::Any));
+                    held.told_ended = ended;
                     return Some(id);
                 }
             }

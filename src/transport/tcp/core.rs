@@ -296,7 +296,7 @@ impl Core for TcpCore {
         self.entries.get(id).map(|entry| entry.remote)
     }
 
-    fn release(&mut self, id: ConnectionId) {
+    fn release(&mut self, _now: Timestamp, id: ConnectionId) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         self.unanswered -= usize::from(entry.holder == Holder::Unanswered);
         entry.holder = Holder::Released;

@@ -1,0 +1,213 @@
+//! `proto`'s endpoint as the core of a driven transport: addresses as the socket has them, and an outbox.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::outbox::Outbox;
+use crate::message::Messages;
+use crate::proto::{self, Drained, Ecn, Endpoint, Output, PathLimits};
+use crate::slots::ConnectionId;
+use crate::time::Timestamp;
+use crate::transport::driven::{Core, Drainer, Event, Polled};
+use crate::transport::{Answer, ConnectError, Stats, TransportStats};
+
+/// Of how many peers it is remembered which of our addresses they call.
+const CALLED_MAX: usize = 16_384;
+
+/// So many released connections are not worth looking for forgotten ones among them.
+const RELEASED_FEW: usize = 16;
+
+/// What a call needs to know that the core cannot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// The transport's address, for errors.
+    pub(super) local: SocketAddr,
+    pub(super) path: PathLimits,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct UdpCore {
+    endpoint: Endpoint,
+    outbox: Outbox,
+    listens: bool,
+    /// The socket is an IPv6 one that takes IPv4 peers too, under mapped addresses.
+    dual: bool,
+    /// Which of this machine's addresses each peer calls, where the socket is bound to all of them: what is sent back
+    /// must come from there.
+    called: BTreeMap<SocketAddr, IpAddr>,
+    /// Connections that nobody holds any more; some of them are forgotten by now.
+    released: Vec<ConnectionId>,
+}
+
+impl UdpCore {
+    pub(super) fn new(config: proto::Config, seed: [u8; 32], dual: bool, listens: bool) -> Self {
+        Self {
+            endpoint: Endpoint::new(config, seed),
+            outbox: Outbox::default(),
+            listens,
+            dual,
+            called: BTreeMap::new(),
+            released: Vec::new(),
+        }
+    }
+
+    /// A datagram came from `from` to the address `to` of ours, where that is not the only one.
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Timestamp,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        ecn: Option<Ecn>,
+        datagram: &[u8],
+    ) {
+        if let Some(to) = to
+            && self.called.get(&from) != Some(&to)
+        {
+            if self.called.len() >= CALLED_MAX {
+                self.called.pop_first();
+            }
+            self.called.insert(from, to);
+        }
+        self.endpoint.handle_datagram(now, from, ecn, datagram);
+    }
+
+    pub(super) fn handle_batch_end(&mut self, by: Drainer) {
+        self.endpoint.handle_batch_end(match by {
+            Drainer::Caller => Drained::ByWaiter,
+            Drainer::Keeper => Drained::ByKeeper,
+        });
+    }
+
+    pub(super) fn handle_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
+        self.endpoint.handle_unreachable(now, remote);
+    }
+
+    /// Exchanges the outbox for an empty one; false where there is nothing in it.
+    pub(super) fn take(&mut self, empty: &mut Outbox) -> bool {
+        debug_assert!(empty.is_empty());
+        if self.outbox.is_empty() {
+            return false;
+        }
+        std::mem::swap(&mut self.outbox, empty);
+        true
+    }
+}
+
+impl Core for UdpCore {
+    type Call = Call;
+
+    fn connect(&mut self, now: Timestamp, remote: SocketAddr, call: Call) -> Result<ConnectionId, ConnectError> {
+        let on_wire = if self.dual { mapped(remote) } else { remote };
+        self.endpoint.connect(now, on_wire, call.path).map_err(|error| match error {
+            proto::ConnectError::TooMany { .. } => ConnectError::TooMany,
+            proto::ConnectError::Address(_) => ConnectError::Address { remote, local: call.local },
+        })
+    }
+
+    fn listens(&self) -> bool {
+        self.listens
+    }
+
+    fn incoming(&mut self) -> Option<ConnectionId> {
+        self.endpoint.incoming()
+    }
+
+    fn answer(&mut self, now: Timestamp, id: ConnectionId, answer: Answer) {
+        self.endpoint.answer(
+            now,
+            id,
+            match answer {
+                Answer::Accept => proto::Answer::Accept,
+                Answer::Refuse(code) => proto::Answer::Refuse(code),
+            },
+        );
+    }
+
+    fn messages(&self, id: ConnectionId) -> Option<&Messages> {
+        self.endpoint.messages(id)
+    }
+
+    fn messages_mut(&mut self, id: ConnectionId) -> Option<&mut Messages> {
+        self.endpoint.messages_mut(id)
+    }
+
+    fn remote(&self, id: ConnectionId) -> Option<SocketAddr> {
+        self.endpoint.remote(id).map(|remote| SocketAddr::new(remote.ip().to_canonical(), remote.port()))
+    }
+
+    fn release(&mut self, now: Timestamp, id: ConnectionId) {
+        self.endpoint.release(now, id);
+        if self.released.len() >= 2 * self.endpoint.len() + RELEASED_FEW {
+            let endpoint = &self.endpoint;
+            self.released.retain(|id| endpoint.messages(*id).is_some());
+        }
+        self.released.push(id);
+    }
+
+    /// A connection that is closed on both sides counts for nothing, though the endpoint keeps it for a while, to
+    /// answer a peer whose last acknowledgement was lost; a process that ends does not answer either.
+    fn is_idle(&self) -> bool {
+        let (mut known, mut quiet) = (0, true);
+        for messages in self.released.iter().filter_map(|id| self.endpoint.messages(*id)) {
+            known += 1;
+            quiet &= messages.closed();
+        }
+        quiet && known == self.endpoint.len() && self.outbox.is_empty() && !self.endpoint.has_output()
+    }
+
+    fn handle_wait(&mut self, _now: Timestamp) {
+        self.endpoint.handle_wait();
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    fn poll(&mut self, now: Timestamp, events: &mut Vec<Event>) -> Polled {
+        while !self.outbox.is_full() {
+            match self.endpoint.poll_output(now, self.outbox.buffer()) {
+                Output::Transmit(transmit) => {
+                    let from = self.called.get(&transmit.to).copied();
+                    self.outbox.commit(&transmit, from);
+                }
+                Output::Changed(id) => events.push(Event::Changed(id)),
+                Output::Incoming => events.push(Event::Incoming),
+                Output::Wait(deadline) => {
+                    return Polled { deadline, transmit: !self.outbox.is_empty(), more: false };
+                }
+            }
+        }
+        Polled { deadline: self.endpoint.deadline(), transmit: true, more: self.endpoint.has_output() }
+    }
+
+    fn stats(&self, id: ConnectionId, stats: &mut Stats) {
+        let Some(link) = self.endpoint.stats(id).and_then(|known| known.link) else { return };
+        stats.rtt = link.rtt;
+        stats.rtt_min = link.rtt_min;
+        stats.rtt_variation = link.rtt.map(|_| link.rtt_variance);
+        stats.packets_sent = Some(link.packets_sent);
+        stats.packets_received = Some(link.packets_received);
+        stats.packets_lost = Some(link.packets_lost);
+        stats.retransmits = Some(link.packets_lost);
+        stats.window = Some(link.window);
+        stats.in_flight = Some(link.in_flight);
+        stats.path_mtu = Some(u64::from(link.mtu));
+        stats.controller = Some(link.controller.to_owned());
+    }
+
+    fn transport_stats(&self, stats: &mut TransportStats) {
+        let counters = self.endpoint.counters();
+        stats.datagrams_received = Some(counters.datagrams_received);
+        stats.datagrams_sent = Some(counters.datagrams_sent);
+        stats.drops.extend(counters.iter_dropped().filter(|(_, count)| *count > 0));
+    }
+}
+
+/// `addr` as an IPv6 socket names it.
+fn mapped(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V4(v4) => SocketAddr::new(IpAddr::V6(v4.ip().to_ipv6_mapped()), v4.port()),
+        SocketAddr::V6(_) => addr,
+    }
+}

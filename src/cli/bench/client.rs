@@ -8,7 +8,7 @@ use super::control::{Order, Ready, VERSION};
 use super::error::Error;
 use super::json::{self, Record};
 use super::plan::Plan;
-use super::{raw_tcp, raw_udp, report, workload};
+use super::{library, raw_tcp, raw_udp, report, workload};
 use crate::cli::args::resolve;
 use crate::cli::exit::{Exit, Failure};
 
@@ -57,7 +57,8 @@ pub(crate) fn measure(plan: &Plan, to: SocketAddr) -> Result<Ran, Error> {
             (workload::run(plan, &mut link)?, server)
         }
         Transport::Udp | Transport::Tcp => {
-            return Err(Error::Usage(format!("{} is not in this build yet", plan.transport)));
+            let (mut link, server) = library::Client::connect(to, order)?;
+            (workload::run(plan, &mut link)?, server)
         }
     };
     Ok(Ran { record, server })

@@ -16,6 +16,7 @@ mod environment;
 mod error;
 mod json;
 mod latency;
+mod library;
 mod link;
 mod local;
 mod plan;

@@ -7,6 +7,7 @@ use std::thread;
 use super::args::{ServeArgs, Transport};
 use super::control::{Order, Outcome};
 use super::error::Error;
+use super::library::LibraryServer;
 use super::raw_serve::RawServer;
 use crate::cli::args::resolve;
 use crate::cli::exit::{Exit, Failure};
@@ -28,7 +29,11 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
             }
         }
         Transport::Udp | Transport::Tcp => {
-            Err(Failure::new(Exit::Other, format!("{} is not in this build yet", args.transport)))
+            let server = LibraryServer::bind(listen, args.transport)?;
+            announce(server.local_addr())?;
+            loop {
+                server.serve_one(&log)?;
+            }
         }
     }
 }

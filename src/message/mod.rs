@@ -33,6 +33,9 @@ pub use crate::wire::{Delivery, UNRELIABLE_LEN_MAX};
 /// what bounds messages without content.
 pub const MESSAGE_COST: u64 = 64;
 
+/// The least that [`Limits::send_queue`] can be, in bytes.
+const SEND_QUEUE_MIN: u64 = 4 * 1024;
+
 /// Chunks out of order that a receiver keeps apart on one connection, all messages together.
 pub const GAPS_MAX: usize = 65_536;
 
@@ -54,7 +57,7 @@ pub struct Limits {
     /// The same for each channel. Default 20 MiB, at most `credit_connection`.
     pub credit_channel: u64,
     /// What may be queued for sending and not yet have arrived, all channels together; a send beyond it would block.
-    /// Default 16 MiB. One message may go over it, whatever its length.
+    /// Default 16 MiB, at least 4 KiB. One message may go over it, whatever its length.
     pub send_queue: u64,
 }
 
@@ -72,7 +75,7 @@ impl Limits {
         let credit_channel = self.credit_channel.clamp(4 * 1024, credit_connection);
         // A quarter is left over: an eighth may be held back (see `credit`), and the message's own cost.
         let message_len_max = self.message_len_max.min(credit_channel / 4 * 3 - MESSAGE_COST);
-        Self { message_len_max, credit_connection, credit_channel, send_queue: self.send_queue.max(1) }
+        Self { message_len_max, credit_connection, credit_channel, send_queue: self.send_queue.max(SEND_QUEUE_MIN) }
     }
 }
 

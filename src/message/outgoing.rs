@@ -43,6 +43,8 @@ pub(super) struct Outgoing {
     pub(super) phase: Phase,
     /// The receiver does not want it.
     pub(super) stopped: Option<u32>,
+    /// Its writer was told that.
+    pub(super) writer_knows: bool,
     /// True while its id stands in the channel's queue.
     pub(super) queued: bool,
     /// Pieces not yet acknowledged as a whole, each with its offset.
@@ -56,6 +58,8 @@ pub(super) struct Outgoing {
     /// Never sent from here on.
     next: u64,
     begun: bool,
+    /// What its RESET says that it has cost, once it was said: a repetition says the same.
+    pub(super) final_size: Option<u64>,
     fin_sent: bool,
     fin_lost: bool,
     fin_acked: bool,
@@ -79,6 +83,7 @@ impl Outgoing {
             len,
             phase: Phase::Sending,
             stopped: None,
+            writer_knows: false,
             queued: false,
             pieces: VecDeque::new(),
             tail: Vec::new(),
@@ -86,6 +91,7 @@ impl Outgoing {
             finished: false,
             next: 0,
             begun: false,
+            final_size: None,
             fin_sent: false,
             fin_lost: false,
             fin_acked: false,
@@ -248,6 +254,11 @@ impl Outgoing {
             }
             freed += piece.len() as u64;
             self.pieces.pop_front();
+        }
+        // Bytes too few for a piece must not hold the queue full when they have arrived: no more could be written.
+        if arrived == self.written && self.pieces.is_empty() {
+            freed += self.tail.len() as u64;
+            self.tail.clear();
         }
         freed
     }

@@ -367,13 +367,14 @@ impl ReceiveChannel {
             self.forget_reset(id, shared);
             return false;
         };
-        let complete = assembly.complete();
+        let (complete, taken) = (assembly.complete(), assembly.taken);
         let unread = assembly.discard();
         self.release(shared, unread);
         if complete {
             self.forget(id, shared);
         }
-        !complete
+        // Where all has arrived nothing more will come, but the sender waits to hear that it was taken.
+        !taken
     }
 
     fn forget_reset(&mut self, id: u64, shared: &mut Shared) {

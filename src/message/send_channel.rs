@@ -1,6 +1,6 @@
 //! The sending side of one channel: its messages, what of them goes next, and what became of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -53,6 +53,9 @@ pub(super) struct SendChannel {
     /// Arrived and not taken.
     arrived: RangeSet,
     taken: RangeSet,
+    /// Streams given up because the receiver does not want them, with its reason, whose writers have not heard of it.
+    /// No more than there are writers: each is told once, or gives its stream up.
+    unwanted: BTreeMap<u64, u32>,
     /// Values that nobody needs any more because a newer one was sent.
     superseded: u64,
     /// True while the channel stands in one of the sender's queues.
@@ -72,6 +75,7 @@ impl SendChannel {
             sendable: VecDeque::new(),
             arrived: RangeSet::new(),
             taken: RangeSet::new(),
+            unwanted: BTreeMap::new(),
             superseded: 0,
             queued: false,
         }
@@ -165,13 +169,7 @@ impl SendChannel {
 
     /// Appends to a streamed message as much as `room` allows, and says how much.
     pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64) -> Result<usize, WriteError> {
-        let message = self.find(id).ok_or(WriteError::Unknown)?;
-        if let Some(code) = message.stopped {
-            return Err(WriteError::Stopped { code });
-        }
-        if message.finished() || message.phase != Phase::Sending {
-            return Err(WriteError::Unknown);
-        }
+        let message = self.being_written(id)?;
         if let Some(len) = message.len
             && message.written() + bytes.len() as u64 > len
         {
@@ -189,13 +187,7 @@ impl SendChannel {
     }
 
     pub(super) fn finish(&mut self, id: u64) -> Result<(), WriteError> {
-        let message = self.find(id).ok_or(WriteError::Unknown)?;
-        if let Some(code) = message.stopped {
-            return Err(WriteError::Stopped { code });
-        }
-        if message.finished() || message.phase != Phase::Sending {
-            return Err(WriteError::Unknown);
-        }
+        let message = self.being_written(id)?;
         if let Some(len) = message.len
             && message.written() != len
         {
@@ -204,6 +196,22 @@ impl SendChannel {
         message.finish();
         self.queue(id);
         Ok(())
+    }
+
+    /// The stream `id`, to which its writer may add.
+    fn being_written(&mut self, id: u64) -> Result<&mut Outgoing, WriteError> {
+        if let Some(code) = self.unwanted.remove(&id) {
+            return Err(WriteError::Stopped { code });
+        }
+        let message = self.find(id).filter(|message| !message.finished()).ok_or(WriteError::Unknown)?;
+        match message.stopped {
+            Some(code) => {
+                message.writer_knows = true;
+                Err(WriteError::Stopped { code })
+            }
+            None if message.phase == Phase::Sending => Ok(message),
+            None => Err(WriteError::Unknown),
+        }
     }
 
     /// True when a write could say something other than `WouldBlock` even where there is no room.
@@ -216,9 +224,11 @@ impl SendChannel {
 
     /// Gives a message up. Returns how many held bytes that set free.
     pub(super) fn reset(&mut self, id: u64, code: u32) -> u64 {
+        self.unwanted.remove(&id);
         let Some(at) = self.index(id) else { return 0 };
         let message = &mut self.messages[at];
         if message.phase != Phase::Sending {
+            message.writer_knows = true;
             return 0;
         }
         // What the receiver has not heard of and does not count needs no RESET.
@@ -235,7 +245,8 @@ impl SendChannel {
 
     /// The receiver does not want a message. Returns how many held bytes that set free.
     pub(super) fn handle_stop(&mut self, id: u64, code: u32) -> u64 {
-        let Some(message) = self.find(id) else { return 0 };
+        self.arrived.remove(id..id.saturating_add(1));
+        let Some(message) = self.find(id).filter(|message| message.phase == Phase::Sending) else { return 0 };
         message.stopped = Some(code);
         self.reset(id, code)
     }
@@ -316,7 +327,9 @@ impl SendChannel {
         }
         // What was reserved for a message that goes whole is spent, however much of it was sent.
         let whole = message.len.filter(|len| message.begun() && *len <= budget.whole_max);
-        let (id, final_size) = (message.id, whole.unwrap_or(message.sent_to()));
+        let size = whole.unwrap_or(message.sent_to());
+        let final_size = *message.final_size.get_or_insert(size);
+        let id = message.id;
         Frame::Reset { channel: self.number, message: id, final_size, code }.put(out);
         message.on_reset_sent();
         self.dequeue();
@@ -422,12 +435,12 @@ impl SendChannel {
 
     /// Returns how many held bytes that set free.
     pub(super) fn on_reset_acked(&mut self, id: u64) -> u64 {
-        match self.index(id) {
-            Some(at) if matches!(self.messages[at].phase, Phase::Reset { .. }) => {
-                self.messages.remove(at).map_or(0, |message| message.held())
-            }
-            _ => 0,
+        let at = self.index(id).filter(|at| matches!(self.messages[*at].phase, Phase::Reset { .. }));
+        let Some(message) = at.and_then(|at| self.messages.remove(at)) else { return 0 };
+        if let Some(code) = message.stopped.filter(|_| !message.finished() && !message.writer_knows) {
+            self.unwanted.insert(id, code);
         }
+        message.held()
     }
 
     pub(super) fn on_reset_lost(&mut self, id: u64) {
@@ -481,19 +494,25 @@ impl SendChannel {
 
     /// What became of the channel's messages.
     pub(super) fn report(&self) -> super::ChannelReport {
-        let reliable = self.config.delivery != Delivery::Unreliable;
+        // Of values only the newest is missed, of unreliable messages none.
+        let missed_from = match self.config.delivery {
+            Delivery::Ordered | Delivery::Unordered => 0,
+            Delivery::Latest => self.next_id.saturating_sub(1),
+            Delivery::Unreliable => u64::MAX,
+        };
         let mut missing = self
             .messages
             .iter()
-            .filter(|message| reliable && message.phase == Phase::Sending)
+            .filter(|message| message.id >= missed_from && message.phase == Phase::Sending)
             .map(|message| MessageId(message.id));
         let first_missing = missing.next();
+        let unread = self.arrived.last().filter(|range| range.end > missed_from).and(self.arrived.first());
         super::ChannelReport {
             channel: self.number,
             taken: self.taken.len(),
-            arrived_unread: self.arrived.len(),
+            arrived_unread: if unread.is_some() { self.arrived.len() } else { 0 },
             not_arrived: u64::from(first_missing.is_some()) + missing.count() as u64,
-            first_unread: self.arrived.first().map(|range| MessageId(range.start)),
+            first_unread: unread.map(|range| MessageId(range.start)),
             first_missing,
         }
     }

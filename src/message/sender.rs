@@ -86,7 +86,8 @@ impl Sender {
     }
 
     pub(super) fn begin(&mut self, number: u16, tag: u16, len: Option<u64>) -> Result<MessageId, SendError> {
-        if self.is_full() {
+        // What is begun can go on: it never takes the last room itself, so that not all streams wait for each other.
+        if self.queued + MESSAGE_COST >= self.queue_max {
             return Err(SendError::WouldBlock);
         }
         let id = self.channel(number).begin(tag, len)?;

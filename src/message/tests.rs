@@ -233,11 +233,76 @@ fn a_reader_that_stops_frees_the_channel_and_tells_the_writer() {
     pair.sides[1].stop(0, arrival.id, 3);
     pair.run();
     assert!(pair.sides[0].stream_writable(0, id));
-    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Unknown));
+    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Stopped { code: 3 }));
+    assert_eq!(pair.sides[0].write(0, id, b"more"), Err(WriteError::Unknown), "it is told once");
     assert_eq!(pair.sides[1].stats().held, 0);
     pair.sides[0].send(0, 0, content(1, 39_000)).unwrap();
     pair.run();
     assert_eq!(pair.recv(1), Some((0, 1, content(1, 39_000).to_vec())));
+}
+
+#[test]
+fn a_close_does_not_wait_for_a_message_that_arrived_whole_and_was_then_stopped() {
+    let mut pair = Pair::new(limits());
+    let id = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].write(0, id, b"all of it, in two chunks").unwrap();
+    pair.run();
+    pair.sides[0].finish_message(0, id).unwrap();
+    pair.run();
+    assert!(pair.sides[0].flushed());
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().unwrap();
+    pair.sides[1].stop(0, arrival.id, 3);
+    pair.sides[0].close(Timestamp::ZERO, 0, Duration::from_secs(5));
+    pair.run();
+    assert!(pair.sides[0].closed());
+    assert_eq!(pair.sides[0].close_report().unwrap().channels[0].taken, 0);
+}
+
+#[test]
+fn a_stream_shorter_than_a_piece_goes_on_when_its_beginning_has_arrived() {
+    let mut pair = Pair::new(Limits { send_queue: 4_096, ..limits() });
+    let id = pair.sides[0].begin(0, 0, None).unwrap();
+    for _ in 0..10 {
+        assert!(pair.sides[0].write(0, id, &content(0, 10_000)).unwrap() > 0);
+        pair.run();
+        let arrival = pair.sides[1].recv(Select::Any).unwrap().map_or(id, |arrival| arrival.id);
+        assert!(pair.sides[1].read(0, arrival, &mut [0; 10_000]).unwrap() > 0);
+        pair.run();
+    }
+}
+
+#[test]
+fn streams_that_were_begun_leave_room_to_write_one() {
+    let mut pair = Pair::new(Limits { send_queue: 4_096, ..limits() });
+    let begun: Vec<_> = core::iter::from_fn(|| pair.sides[0].begin(0, 0, None).ok()).collect();
+    assert!(begun.len() > 60);
+    assert!(pair.sides[0].write(0, begun[0], b"some").unwrap() > 0);
+}
+
+#[test]
+fn a_reset_that_is_repeated_says_the_same_as_before() {
+    let mut pair = Pair::new(limits());
+    let id = pair.sides[0].begin(0, 0, Some(1_000)).unwrap();
+    pair.sides[0].reset(0, id, 1);
+    let first = pair.packet(0).unwrap();
+    first.sent.iter().for_each(|sent| pair.sides[0].on_lost(sent));
+    let second = pair.packet(0).unwrap();
+    assert_eq!(first.bytes, second.bytes);
+}
+
+#[test]
+fn of_a_latest_channel_the_report_misses_the_newest_only() {
+    let mut pair = Pair::new(limits());
+    pair.sides[0].configure(0, ChannelConfig::new(Delivery::Latest)).unwrap();
+    pair.sides[0].send(0, 0, content(0, 10)).unwrap();
+    pair.run();
+    pair.sides[0].send(0, 0, content(1, 3_000)).unwrap();
+    assert!(pair.packet(0).is_some(), "a long value begins, and is not superseded then");
+    let newest = pair.sides[0].send(0, 0, content(2, 10)).unwrap();
+    pair.sides[0].abort(0);
+    let report = &pair.sides[0].close_report().unwrap().channels[0];
+    assert_eq!((report.arrived_unread, report.first_unread), (0, None));
+    assert_eq!((report.not_arrived, report.first_missing), (1, Some(newest)));
 }
 
 #[test]

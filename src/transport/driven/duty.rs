@@ -77,11 +77,8 @@ pub(super) struct Duty<P> {
     version: u64,
     /// What the timer is set to; `None` also between a fire and the keeper's next plan.
     armed: Option<Timestamp>,
-<<<<<<< HEAD
     /// The timer has fired and was not set since: whoever polls it does not sleep.
     shows_fire: bool,
-=======
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
     keeper_on_socket: bool,
     /// The kernel refused to take more.
     blocked: bool,
@@ -100,10 +97,7 @@ impl<P: Clone> Duty<P> {
             deadline: None,
             version: 0,
             armed: None,
-<<<<<<< HEAD
             shows_fire: false,
-=======
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
             keeper_on_socket: false,
             blocked: false,
             stopping: false,
@@ -118,11 +112,7 @@ impl<P: Clone> Duty<P> {
             self.parked.push_back((key, waker));
             return Wake::Nobody;
         }
-<<<<<<< HEAD
         self.leader = Some((key, waker));
-=======
-        self.lead(key, waker);
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
         if self.keeper_on_socket { Wake::Keeper } else { Wake::Nobody }
     }
 
@@ -145,23 +135,12 @@ impl<P: Clone> Duty<P> {
         self.left_at = now;
         self.leader = None;
         if let Some((key, waker)) = self.parked.pop_front() {
-<<<<<<< HEAD
             self.leader = Some((key, waker.clone()));
             self.lead_changes += 1;
             return (Wake::Thread(waker), Timer::Keep);
         }
         let timer = self.arm_no_later(Some(now + self.lease));
         (if self.blocked { Wake::Keeper } else { Wake::Nobody }, timer)
-=======
-            self.lead(key, waker.clone());
-            return (Wake::Thread(waker), Timer::Keep);
-        }
-        let timer = self.arm_no_later(Some(now + self.lease));
-        if !self.blocked {
-            return (Wake::Nobody, timer);
-        }
-        (Wake::Keeper, timer)
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
     }
 
     /// The core's next deadline, as of `version` of its state; one that was overtaken by a newer state is ignored, so
@@ -200,15 +179,9 @@ impl<P: Clone> Duty<P> {
     /// What the keeper, awake, does next. It must do it, and plan again after each time that it wakes.
     pub(super) fn plan(&mut self, now: Timestamp) -> (Plan, Timer) {
         self.keeper_on_socket = false;
-<<<<<<< HEAD
         if self.armed.is_some_and(|armed| armed <= now) {
             self.armed = None;
             self.shows_fire = true;
-=======
-        let fired = self.armed.is_some_and(|armed| armed <= now);
-        if fired {
-            self.armed = None;
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
         }
         if self.stopping {
             return (Plan::Stop, Timer::Keep);
@@ -227,7 +200,6 @@ impl<P: Clone> Duty<P> {
                 wake_at = earliest(wake_at, Some(takeover));
             }
         }
-<<<<<<< HEAD
         let timer = self.arm_no_later(wake_at);
         if self.shows_fire {
             // Nothing to wake for, but the keeper would not sleep.
@@ -238,17 +210,6 @@ impl<P: Clone> Duty<P> {
     }
 
     /// How often a leader that left handed the lead to another thread.
-=======
-        let timer = match self.arm_no_later(wake_at) {
-            // The timer still shows its fire, and the keeper would not sleep.
-            Timer::Keep if fired => Timer::Set(self.armed),
-            timer => timer,
-        };
-        (plan, timer)
-    }
-
-    /// How often a thread took the lead that somebody else had before it.
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
     pub(super) const fn lead_changes(&self) -> u64 {
         self.lead_changes
     }
@@ -257,23 +218,13 @@ impl<P: Clone> Duty<P> {
         self.leader.as_ref().is_some_and(|(leader, _)| *leader == key)
     }
 
-<<<<<<< HEAD
-=======
-    fn lead(&mut self, key: WaiterKey, waker: P) {
-        self.leader = Some((key, waker));
-    }
-
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
     fn arm_no_later(&mut self, at: Option<Timestamp>) -> Timer {
         let Some(at) = at else { return Timer::Keep };
         if self.armed.is_some_and(|armed| armed <= at) {
             return Timer::Keep;
         }
         self.armed = Some(at);
-<<<<<<< HEAD
         self.shows_fire = false;
-=======
->>>>>>> 8b8459b (wip: suites and examples waiting for the back ends)
         Timer::Set(self.armed)
     }
 }

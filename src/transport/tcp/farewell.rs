@@ -91,6 +91,11 @@ impl Farewell {
         matches!(self.stage, Stage::Open)
     }
 
+    /// The peer's stream has ended.
+    pub(super) const fn peer_has_shut(&self) -> bool {
+        self.peer_shut
+    }
+
     pub(super) const fn is_gone(&self) -> bool {
         matches!(self.stage, Stage::Gone)
     }

@@ -148,6 +148,11 @@ impl Link {
         self.stats
     }
 
+    /// True when there is something to do once all output is written.
+    pub(super) const fn is_ending(&self) -> bool {
+        !self.farewell.is_open()
+    }
+
     /// The socket is of no use any more, and may be dropped with what waits to be written.
     pub(super) const fn is_gone(&self) -> bool {
         self.farewell.is_gone()
@@ -238,6 +243,13 @@ impl Link {
         }
     }
 
+    /// Nothing can be written any more, and what there is to read ends in an error or has ended.
+    pub(super) fn handle_unwritable(&mut self) {
+        if self.farewell.peer_has_shut() {
+            self.fail(End::Broken);
+        }
+    }
+
     /// The stream cannot be used any more, or was never there: the connection is over, if it is not yet.
     pub(super) fn fail(&mut self, end: End) {
         self.messages.end(end);
@@ -258,20 +270,26 @@ impl Link {
         self.owed.ends_message() || self.messages.has_lazy()
     }
 
+    /// Where the connection has ended, by a verb of the application's perhaps, its farewell begins.
+    pub(super) fn handle_end(&mut self, now: Timestamp) {
+        if self.messages.ended().is_none() || self.is_gone() {
+        } else if self.handshake.is_over() {
+            self.farewell.begin(now);
+        } else {
+            // There is nobody yet to take leave of.
+            self.fail(End::Broken);
+        }
+    }
+
     /// Appends records to `out`, which holds what waits to be written, until it holds [`OUTPUT_MAX`] bytes or nothing
     /// is left to say. `sent` is empty before and after.
     pub(super) fn poll_output(&mut self, now: Timestamp, out: &mut Vec<u8>, sent: &mut Vec<Sent>) {
         let before = out.len();
+        self.handle_end(now);
         if self.is_gone() {
             return;
         }
         out.append(&mut self.opening);
-        if self.messages.ended().is_some() {
-            if !self.handshake.is_over() {
-                return self.fail(End::Broken);
-            }
-            self.farewell.begin(now);
-        }
         if self.handshake.is_over() {
             while self.farewell.is_open() && out.len() < OUTPUT_MAX && self.put_record(now, out, sent) {}
         }

@@ -25,6 +25,10 @@ struct Kernel {
     untils: Vec<Option<Timestamp>>,
     /// Datagrams that the socket still takes before it is full.
     room: usize,
+    /// It refused one since there was room last.
+    refused: bool,
+    /// Datagrams that it took.
+    sent: usize,
     over: bool,
 }
 
@@ -41,6 +45,8 @@ struct Core {
     version: u64,
     /// Datagrams that wait to be transmitted.
     outbox: usize,
+    /// Acknowledgements owed, which go when a thread waits.
+    owed: usize,
 }
 
 /// See the module. Waiters are numbered from 0; a waiter's key is its number and its parker too.
@@ -64,6 +70,8 @@ impl Model {
                 signals: vec![false; waiters],
                 untils: vec![None; waiters],
                 room,
+                refused: false,
+                sent: 0,
                 over: false,
             }),
             changed: Condvar::new(),
@@ -77,6 +85,7 @@ impl Model {
                 fired: 0,
                 version: 0,
                 outbox: 0,
+                owed: 0,
             }),
         }
     }
@@ -86,13 +95,13 @@ impl Model {
         self.kernel(|kernel| kernel.socket.push_back(waiter as WaiterKey));
     }
 
-    /// A verb that sends a datagram and sets a deadline.
-    pub(super) fn send(&self, delay_us: u64) {
+    /// A verb that sends a datagram, and sets a deadline where `delay_us` says so.
+    pub(super) fn send(&self, delay_us: Option<u64>) {
         let now = self.now();
         let (version, deadline) = {
             let mut core = self.core.lock().unwrap();
-            let at = Timestamp::from_nanos(now.as_nanos() + delay_us * 1_000);
-            core.deadline = earliest(core.deadline, Some(at));
+            let at = delay_us.map(|delay_us| Timestamp::from_nanos(now.as_nanos() + delay_us * 1_000));
+            core.deadline = earliest(core.deadline, at);
             core.version += 1;
             core.outbox += 1;
             (core.version, core.deadline)
@@ -120,6 +129,11 @@ impl Model {
     /// A task sleeps until its waker was called.
     pub(super) fn sleep_task(&self, waiter: usize) {
         self.sleep(|kernel| core::mem::take(&mut kernel.signals[waiter]).then_some(()));
+    }
+
+    /// Blocks until the socket has taken `count` datagrams, as a peer that answers would.
+    pub(super) fn until_sent(&self, count: usize) {
+        self.sleep(|kernel| (kernel.sent >= count).then_some(()));
     }
 
     /// Blocks until everything delivered has been handled, everything sent has gone, and no deadline is left.
@@ -156,8 +170,8 @@ impl Model {
                 }
                 let next = kernel.untils.iter().copied().fold(kernel.alarm, earliest);
                 let next = next.filter(|next| *next > kernel.now);
-                if kernel.room == 0 {
-                    kernel.room = 1;
+                if std::mem::take(&mut kernel.refused) {
+                    kernel.room += 1;
                 } else {
                     kernel.now = next?;
                 }
@@ -252,6 +266,7 @@ impl Ground for Model {
         let (told, version, deadline) = {
             let mut core = self.core.lock().unwrap();
             core.handled += 1;
+            core.owed += 1;
             core.version += 1;
             let index = usize::try_from(waiter).unwrap();
             core.inbox[index] += 1;
@@ -289,6 +304,8 @@ impl Ground for Model {
             let n = core.outbox.min(kernel.room);
             core.outbox -= n;
             kernel.room -= n;
+            kernel.sent += n;
+            kernel.refused |= core.outbox > 0;
             core.outbox > 0
         };
         self.changed.notify_all();
@@ -297,11 +314,16 @@ impl Ground for Model {
         }
     }
 
-    fn look(&self, key: WaiterKey, _leads: bool) -> Option<Result<Ready, WaitError>> {
+    fn look(&self, key: WaiterKey, leads: bool) -> Option<Result<Ready, WaitError>> {
         let index = usize::try_from(key).unwrap();
         let mut core = self.core.lock().unwrap();
         if core.inbox[index] == 0 {
             core.waiting[index] = true;
+            if leads {
+                core.outbox += std::mem::take(&mut core.owed);
+                drop(core);
+                self.transmit(Some(key));
+            }
             return None;
         }
         core.inbox[index] -= 1;

@@ -103,12 +103,12 @@ fn every_deadline_fires_whoever_is_inside() {
         vec![
             spawn(model, |model| {
                 wait_for(model, 0, 1);
-                model.send(100);
+                model.send(Some(100));
             }),
             spawn(model, |model| {
-                model.send(5_000);
+                model.send(Some(5_000));
                 model.settle();
-                model.send(300);
+                model.send(Some(300));
                 model.deliver(0);
             }),
         ]
@@ -136,12 +136,27 @@ fn what_the_kernel_refused_goes_when_there_is_room() {
     check(1, 0, 1, |model| {
         vec![
             spawn(model, |model| {
-                model.send(200);
+                model.send(Some(200));
                 wait_for(model, 0, 1);
-                model.send(200);
+                model.send(Some(200));
             }),
             spawn(model, |model| {
-                model.send(900);
+                model.send(Some(900));
+                model.deliver(0);
+            }),
+        ]
+    });
+}
+
+#[test]
+fn what_the_kernel_refused_goes_without_any_timer() {
+    check(1, 0, 2, |model| {
+        vec![
+            spawn(model, |model| wait_for(model, 0, 2)),
+            spawn(model, |model| {
+                model.deliver(0);
+                // The acknowledgement of the first goes out when its receiver waits again; the second answers it.
+                model.until_sent(1);
                 model.deliver(0);
             }),
         ]
@@ -155,7 +170,7 @@ fn a_deadline_that_has_come_fires_once() {
             let model = Arc::new(Model::new(0, 1));
             let keeper = spawn(&model, |model| keeper::keep(model).unwrap());
             let clock = spawn(&model, |model| model.run_clock(0));
-            model.send(700);
+            model.send(Some(700));
             model.until_settled(0);
             assert_eq!(model.fired(), 1);
             model.end();

@@ -1,0 +1,355 @@
+//! All connections of one transport, without a socket: behind the endpoint lock.
+
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use rand::rngs::ChaCha20Rng;
+use rand::{Rng, SeedableRng};
+
+use super::counters::{Counters, Lost};
+use super::entry::{Entry, Holder};
+use super::handshake::Identity;
+use super::link::{Link, LinkConfig};
+use super::outbox::{Brought, Done, Job, Spare};
+use super::strangers::Strangers;
+use super::stream::Stream;
+use crate::message::{End, Messages, Sent};
+use crate::proto::timers::Timers;
+use crate::slots::{ConnectionId, Slots};
+use crate::time::{Timer, Timestamp, earliest};
+use crate::transport::driven::{Core, Event, Polled};
+use crate::transport::{Answer, Config, ConnectError, Stats, TransportStats};
+use crate::wire::{ConnectionCid, RANDOM_LEN, RefuseCode};
+
+/// Connections of one transport; as over UDP.
+const CONNECTIONS_MAX: usize = 16_384;
+/// How long nobody is accepted when the system is short of descriptors or memory.
+const SHORT_FOR: core::time::Duration = core::time::Duration::from_millis(100);
+
+/// See the module.
+pub(super) struct TcpCore {
+    config: LinkConfig,
+    backlog: usize,
+    controller: Option<String>,
+    rng: ChaCha20Rng,
+    entries: Slots<Entry>,
+    by_key: BTreeMap<u64, ConnectionId>,
+    /// How many have something to do as soon as what is being written is written.
+    waited_for: usize,
+    /// To be looked at by the next poll.
+    ready: VecDeque<ConnectionId>,
+    /// Owe something that goes when the application waits.
+    owing: Vec<ConnectionId>,
+    timers: Timers,
+    strangers: Strangers,
+    /// Came in, and [`Core::incoming`] has not given them yet.
+    incoming: VecDeque<ConnectionId>,
+    unanswered: usize,
+    /// Runs while the system is short of descriptors or memory.
+    short: Timer,
+    /// Callers are being accepted.
+    accepts: bool,
+    /// What the sockets are to do.
+    outbox: VecDeque<Job>,
+    sent: Vec<Sent>,
+    spare: Spare,
+    counters: Counters,
+}
+
+impl TcpCore {
+    /// No connections yet. `seed` must come from the system's generator.
+    pub(super) fn new(config: &Config, seed: [u8; 32], controller: Option<String>) -> Self {
+        Self {
+            config: LinkConfig {
+                limits: config.limits,
+                idle_timeout: config.idle_timeout,
+                connect_timeout: config.connect_timeout,
+            },
+            backlog: config.backlog,
+            controller,
+            rng: ChaCha20Rng::from_seed(seed),
+            entries: Slots::default(),
+            by_key: BTreeMap::new(),
+            waited_for: 0,
+            ready: VecDeque::new(),
+            owing: Vec::new(),
+            timers: Timers::default(),
+            strangers: Strangers::default(),
+            incoming: VecDeque::new(),
+            unanswered: 0,
+            short: Timer::never(),
+            accepts: config.backlog > 0,
+            outbox: VecDeque::new(),
+            sent: Vec::new(),
+            spare: Spare::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes in what a socket has brought; `buffer` holds its bytes.
+    pub(super) fn handle(&mut self, now: Timestamp, brought: Brought, buffer: &[u8]) {
+        let key = match brought {
+            Brought::Caller { stream, remote } => return self.handle_caller(now, stream, remote),
+            Brought::Short => return self.short.arm(now + SHORT_FOR),
+            Brought::Bytes { key, .. } | Brought::End { key } | Brought::Failed { key, .. } | Brought::Room { key } => {
+                key
+            }
+        };
+        let Some(&id) = self.by_key.get(&key) else { return };
+        self.change(id, |entry| {
+            match brought {
+                Brought::Bytes { range, .. } => entry.link.handle_bytes(now, &buffer[range]),
+                Brought::End { .. } => entry.link.handle_end_of_stream(),
+                Brought::Failed { kind, .. } => entry.link.fail(end_of(kind)),
+                _ => entry.on_room(),
+            }
+            entry.news = true;
+        });
+    }
+
+    /// Does something to a connection; the next poll looks at it.
+    fn change<T>(&mut self, id: ConnectionId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entries.get_mut(id)?;
+        let waited_for = entry.is_waited_for();
+        let result = change(entry);
+        self.waited_for = self.waited_for + usize::from(entry.is_waited_for()) - usize::from(waited_for);
+        if !core::mem::replace(&mut entry.ready, true) {
+            self.ready.push_back(id);
+        }
+        Some(result)
+    }
+
+    fn handle_caller(&mut self, now: Timestamp, stream: Arc<Stream>, remote: SocketAddr) {
+        if self.entries.len() >= CONNECTIONS_MAX {
+            self.counters.count(Lost::TooMany);
+            return self.outbox.push_back(Job::Drop { stream });
+        }
+        if let Some(old) = self.strangers.evict(now) {
+            self.counters.count(Lost::Evicted);
+            self.change(old, |entry| {
+                entry.holder = Holder::Refused;
+                entry.link.fail(End::ConnectTimedOut);
+            });
+        }
+        let key = stream.key;
+        let entry = Entry::accepted(now, Link::listen(now, self.config), stream, remote);
+        let id = self.entries.insert(entry);
+        self.by_key.insert(key, id);
+        self.strangers.insert(now, id);
+        self.look_at(id);
+    }
+
+    /// Takes in what came of a job.
+    pub(super) fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Written { id, chunk } => {
+                self.spare.put(chunk.bytes);
+                let job = self.change(id, Entry::on_written).flatten();
+                self.outbox.extend(job);
+            }
+            Done::Stuck { id, chunk } => {
+                self.change(id, |entry| entry.on_stuck(chunk));
+            }
+            Done::Failed { id, kind } => {
+                self.change(id, |entry| entry.on_unwritable(kind));
+            }
+        }
+    }
+
+    /// Moves what the sockets are to do to `jobs`, which is empty. False where there is nothing.
+    pub(super) fn take_jobs(&mut self, jobs: &mut VecDeque<Job>) -> bool {
+        core::mem::swap(&mut self.outbox, jobs);
+        !jobs.is_empty()
+    }
+
+    fn look_at(&mut self, id: ConnectionId) {
+        self.change(id, |_| ());
+    }
+
+    /// Works off what has happened to one connection.
+    fn poll_entry(&mut self, id: ConnectionId, now: Timestamp, events: &mut Vec<Event>) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let waited_for = entry.is_waited_for();
+        entry.ready = false;
+        if let (Holder::Stranger(since), true) = (entry.holder, entry.link.asks()) {
+            self.strangers.remove(since, id);
+            if self.unanswered < self.backlog {
+                entry.link.grant(now, ConnectionCid(self.rng.next_u64()));
+                entry.holder = Holder::Unanswered;
+                self.unanswered += 1;
+                self.incoming.push_back(id);
+                events.push(Event::Incoming);
+            } else {
+                self.counters.count(Lost::Busy);
+                entry.link.refuse(now, RefuseCode::Busy);
+                entry.holder = Holder::Refused;
+            }
+        }
+        let job = entry.poll(id, now, &mut self.sent, &mut self.spare);
+        self.outbox.extend(job);
+        if core::mem::take(&mut entry.news) && entry.is_known() {
+            events.push(Event::Changed(id));
+        }
+        if !entry.owing && entry.link.owes_at_wait() {
+            entry.owing = true;
+            self.owing.push(id);
+        }
+        let timer = entry.link.deadline();
+        // One that moves away stays where it is and comes once in vain: cheaper than a move for each record.
+        if timer.is_none() || entry.timer.is_none_or(|old| timer < Some(old)) {
+            self.timers.reset(id, entry.timer, timer);
+            entry.timer = timer;
+        }
+        self.waited_for = self.waited_for + usize::from(entry.is_waited_for()) - usize::from(waited_for);
+        if entry.link.is_gone() {
+            self.drop_stream(id);
+        }
+    }
+
+    /// The link needs its socket no more; a connection that nobody holds is forgotten.
+    fn drop_stream(&mut self, id: ConnectionId) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if let Some(stream) = entry.stream.take() {
+            self.by_key.remove(&stream.key);
+            self.outbox.push_back(Job::Drop { stream });
+        }
+        match entry.holder {
+            Holder::Unanswered | Holder::Application => return,
+            Holder::Stranger(since) => {
+                self.strangers.remove(since, id);
+                self.counters.count(Lost::Stranger);
+            }
+            Holder::Refused | Holder::Released => {}
+        }
+        self.waited_for -= usize::from(entry.is_waited_for());
+        self.entries.remove(id);
+    }
+
+    /// Tells the sockets when callers may come again, or may not.
+    fn mind_callers(&mut self, now: Timestamp) {
+        let closed = self.short.deadline().is_some() || self.strangers.closed_until(now).is_some();
+        let accepts = self.backlog > 0 && !closed;
+        if accepts != self.accepts {
+            self.accepts = accepts;
+            self.outbox.push_back(Job::Accept { on: accepts });
+        }
+    }
+}
+
+/// What an error of a socket means for its connection.
+const fn end_of(kind: ErrorKind) -> End {
+    match kind {
+        ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => End::Unreachable,
+        _ => End::Broken,
+    }
+}
+
+impl Core for TcpCore {
+    type Call = Stream;
+
+    fn connect(&mut self, now: Timestamp, remote: SocketAddr, call: Stream) -> Result<ConnectionId, ConnectError> {
+        if self.entries.len() >= CONNECTIONS_MAX {
+            return Err(ConnectError::TooMany);
+        }
+        let mut random = [0; RANDOM_LEN];
+        self.rng.fill_bytes(&mut random);
+        let identity = Identity { random, cid: ConnectionCid(self.rng.next_u64()) };
+        let stream = Arc::new(call);
+        let link = Link::call(now, self.config, identity);
+        let id = self.entries.insert(Entry::calling(link, Arc::clone(&stream), remote));
+        self.by_key.insert(stream.key, id);
+        self.outbox.push_back(Job::Watch { id, stream });
+        self.look_at(id);
+        Ok(id)
+    }
+
+    fn listens(&self) -> bool {
+        self.backlog > 0
+    }
+
+    fn incoming(&mut self) -> Option<ConnectionId> {
+        self.incoming.pop_front()
+    }
+
+    fn answer(&mut self, _now: Timestamp, id: ConnectionId, answer: Answer) {
+        let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.holder == Holder::Unanswered) else { return };
+        self.unanswered -= 1;
+        entry.holder = Holder::Application;
+        if let Answer::Refuse(code) = answer {
+            entry.link.messages_mut().refuse(code);
+        }
+        self.look_at(id);
+    }
+
+    fn messages(&self, id: ConnectionId) -> Option<&Messages> {
+        self.entries.get(id).map(|entry| entry.link.messages())
+    }
+
+    fn messages_mut(&mut self, id: ConnectionId) -> Option<&mut Messages> {
+        self.look_at(id);
+        self.entries.get_mut(id).map(|entry| entry.link.messages_mut())
+    }
+
+    fn remote(&self, id: ConnectionId) -> Option<SocketAddr> {
+        self.entries.get(id).map(|entry| entry.remote)
+    }
+
+    fn release(&mut self, id: ConnectionId) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        self.unanswered -= usize::from(entry.holder == Holder::Unanswered);
+        entry.holder = Holder::Released;
+        self.look_at(id);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.entries.iter().all(|(_, entry)| !entry.is_known())
+    }
+
+    fn handle_wait(&mut self, _now: Timestamp) {
+        for id in core::mem::take(&mut self.owing) {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.owing = false;
+                entry.link.handle_wait();
+                self.look_at(id);
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(id) = self.timers.pop(now) {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.timer = None;
+                entry.news = true;
+                entry.link.handle_timeout(now);
+                self.look_at(id);
+            }
+        }
+        self.short.fire(now);
+    }
+
+    fn poll(&mut self, now: Timestamp, events: &mut Vec<Event>) -> Polled {
+        while let Some(id) = self.ready.pop_front() {
+            self.poll_entry(id, now, events);
+        }
+        self.mind_callers(now);
+        let strangers = if self.accepts { None } else { self.strangers.closed_until(now) };
+        let deadline = earliest(earliest(self.timers.first(), self.short.deadline()), strangers);
+        Polled { deadline, transmit: !self.outbox.is_empty(), more: self.waited_for > 0 }
+    }
+
+    fn stats(&self, id: ConnectionId, stats: &mut Stats) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let counts = entry.link.stats();
+        stats.bytes_sent = Some(counts.bytes_sent);
+        stats.bytes_received = Some(counts.bytes_received);
+        stats.packets_sent = Some(counts.records_sent);
+        stats.packets_received = Some(counts.records_received);
+        stats.controller.clone_from(&self.controller);
+    }
+
+    fn transport_stats(&self, stats: &mut TransportStats) {
+        stats.drops = self.counters.named();
+    }
+}

@@ -1,0 +1,33 @@
+//! What became of callers who got no connection.
+
+/// Why there was none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lost {
+    /// The stream ended, was garbled, or said nothing for the connect timeout.
+    Stranger,
+    /// It had said nothing yet, and others came.
+    Evicted,
+    /// Too many connections wait to be accepted by the application.
+    Busy,
+    /// There are too many connections.
+    TooMany,
+}
+
+const NAMES: [&str; 4] = ["stranger", "evicted", "busy", "too_many"];
+
+/// Counts since the transport was bound.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counters {
+    counts: [u64; NAMES.len()],
+}
+
+impl Counters {
+    pub(super) const fn count(&mut self, lost: Lost) {
+        self.counts[lost as usize] += 1;
+    }
+
+    /// Those that occurred.
+    pub(super) fn named(&self) -> Vec<(&'static str, u64)> {
+        NAMES.into_iter().zip(self.counts).filter(|(_, count)| *count > 0).collect()
+    }
+}

@@ -1,0 +1,319 @@
+//! The sockets of one transport: a listener and its streams, polled through one epoll descriptor.
+
+use core::mem::MaybeUninit;
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
+
+use super::core::TcpCore;
+use super::outbox::{Brought, Done, Job};
+use super::stream::{Options, Stream};
+use crate::time::Timestamp;
+use crate::transport::driven::{Drainer, Io, Received, Transmitted};
+use crate::transport::{ConnectError, TransportStats};
+
+/// What is read in one batch, all streams together.
+const BATCH_LEN: usize = 512 * 1024;
+/// A stream is not read where less of the batch is left.
+const READ_LEN_MIN: usize = 16 * 1024;
+/// Streams that are looked at in one batch.
+const EVENTS_MAX: usize = 128;
+/// Callers that are accepted in one batch.
+const CALLERS_MAX: usize = 64;
+/// The listener's key; streams have others.
+const LISTENER: u64 = 0;
+
+/// See the module.
+pub(super) struct TcpIo {
+    epoll: OwnedFd,
+    /// `None` where nobody is to call.
+    listener: Option<TcpListener>,
+    local: SocketAddr,
+    options: Options,
+    streams: Mutex<BTreeMap<u64, Arc<Stream>>>,
+    next_key: AtomicU64,
+    transmit_calls: AtomicU64,
+    buffers: (Option<usize>, Option<usize>),
+}
+
+/// The receive token.
+pub(super) struct Rx {
+    buffer: Vec<u8>,
+    brought: Vec<Brought>,
+}
+
+/// The transmit token.
+#[derive(Default)]
+pub(super) struct Tx {
+    jobs: VecDeque<Job>,
+    done: Vec<Done>,
+}
+
+impl Rx {
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; BATCH_LEN], brought: Vec::new() }
+    }
+}
+
+impl TcpIo {
+    /// Polls `listener`, where there is one. `buffers` is what the system gave of those asked for: to send, to receive.
+    pub(super) fn new(
+        listener: Option<TcpListener>,
+        local: SocketAddr,
+        options: Options,
+        buffers: (Option<usize>, Option<usize>),
+    ) -> io::Result<Self> {
+        let io = Self {
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            listener,
+            local,
+            options,
+            streams: Mutex::default(),
+            next_key: AtomicU64::new(LISTENER + 1),
+            transmit_calls: AtomicU64::new(0),
+            buffers,
+        };
+        if let Some(listener) = &io.listener {
+            epoll::add(&io.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        }
+        Ok(io)
+    }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Stream>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self) -> u64 {
+        self.next_key.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn accept(&self, brought: &mut Vec<Brought>) {
+        let Some(listener) = &self.listener else { return };
+        for _ in 0..CALLERS_MAX {
+            match self.accept_one(listener) {
+                Ok((stream, remote)) => brought.push(Brought::Caller { stream, remote }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if is_short(&error) => return brought.push(Brought::Short),
+                // A caller that is gone again, or whose socket cannot be used.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn accept_one(&self, listener: &TcpListener) -> io::Result<(Arc<Stream>, SocketAddr)> {
+        let (socket, remote) = listener.accept()?;
+        let stream = Arc::new(Stream::accepted(socket, self.key(), &self.options)?);
+        // First into the table: whoever finds it ready looks there.
+        self.streams().insert(stream.key, Arc::clone(&stream));
+        if let Err(error) = stream.watch_input(&self.epoll, true) {
+            self.streams().remove(&stream.key);
+            return Err(error);
+        }
+        Ok((stream, remote))
+    }
+
+    /// Looks at one stream. True where it may have more.
+    fn look(&self, stream: &Stream, flags: EventFlags, rx: &mut Filling<'_>) -> bool {
+        let key = stream.key;
+        let told = EventFlags::OUT | EventFlags::ERR | EventFlags::HUP;
+        if stream.is_connecting() {
+            let connected = stream.connected().and_then(|()| {
+                stream.watch_output(&self.epoll, false)?;
+                stream.watch_input(&self.epoll, true)
+            });
+            rx.brought.push(match connected {
+                Ok(()) => Brought::Room { key },
+                Err(error) => self.failed(stream, &error),
+            });
+            return false;
+        }
+        let input = stream.watches_input();
+        if flags.contains(EventFlags::OUT) || (!input && flags.intersects(told)) {
+            rx.brought.push(match stream.watch_output(&self.epoll, false) {
+                Ok(()) => Brought::Room { key },
+                Err(error) => self.failed(stream, &error),
+            });
+        }
+        input
+            && flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::ERR | EventFlags::HUP)
+            && self.read(stream, flags, rx)
+    }
+
+    /// Reads until nothing is left. True where the batch was full before.
+    fn read(&self, stream: &Stream, flags: EventFlags, rx: &mut Filling<'_>) -> bool {
+        let ends = flags.intersects(EventFlags::RDHUP | EventFlags::ERR | EventFlags::HUP);
+        loop {
+            let room = &mut rx.buffer[rx.filled..];
+            if room.len() < READ_LEN_MIN {
+                return true;
+            }
+            match (&stream.socket).read(room) {
+                Ok(0) => {
+                    let _ = stream.watch_input(&self.epoll, false);
+                    rx.brought.push(Brought::End { key: stream.key });
+                    return false;
+                }
+                Ok(len) => {
+                    let full = len == room.len();
+                    rx.brought.push(Brought::Bytes { key: stream.key, range: rx.filled..rx.filled + len });
+                    rx.filled += len;
+                    if !full && !ends {
+                        return false;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let failed = self.failed(stream, &error);
+                    rx.brought.push(failed);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn failed(&self, stream: &Stream, error: &io::Error) -> Brought {
+        stream.unwatch(&self.epoll);
+        Brought::Failed { key: stream.key, kind: error.kind() }
+    }
+
+    fn run(&self, job: Job) -> Option<Done> {
+        match job {
+            Job::Watch { id, stream } => {
+                self.streams().insert(stream.key, Arc::clone(&stream));
+                let watched = stream.watch_output(&self.epoll, true);
+                return watched.err().map(|error| Done::Failed { id, kind: error.kind() });
+            }
+            Job::Write { id, stream, mut chunk } => {
+                self.transmit_calls.fetch_add(1, Ordering::Relaxed);
+                let error = loop {
+                    match (&stream.socket).write(chunk.rest()) {
+                        Ok(len) => {
+                            chunk.written += len;
+                            if chunk.rest().is_empty() {
+                                return Some(Done::Written { id, chunk });
+                            }
+                            break None;
+                        }
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => break None,
+                        Err(error) => break Some(error),
+                    }
+                };
+                // The kernel took what it had room for; it tells when it has more.
+                return Some(match error.or_else(|| stream.watch_output(&self.epoll, true).err()) {
+                    None => Done::Stuck { id, chunk },
+                    Some(error) => Done::Failed { id, kind: error.kind() },
+                });
+            }
+            Job::Shut { stream } => {
+                // Fails where the peer has gone already.
+                let _ = stream.socket.shutdown(std::net::Shutdown::Write);
+            }
+            Job::Drop { stream } => {
+                stream.unwatch(&self.epoll);
+                self.streams().remove(&stream.key);
+            }
+            Job::Accept { on } => {
+                if let Some(listener) = &self.listener {
+                    let flags = if on { EventFlags::IN } else { EventFlags::empty() };
+                    // It was added when the transport was bound, so this cannot fail.
+                    let _ = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The receive token while it is being filled.
+struct Filling<'a> {
+    buffer: &'a mut [u8],
+    filled: usize,
+    brought: &'a mut Vec<Brought>,
+}
+
+/// The system has no descriptor, or no memory, for another socket.
+fn is_short(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+impl Io for TcpIo {
+    type Core = TcpCore;
+    type Rx = Rx;
+    type Tx = Tx;
+
+    fn source(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn call(&self, remote: SocketAddr) -> Result<Stream, ConnectError> {
+        Stream::connect(self.local, remote, self.key(), &self.options)
+    }
+
+    fn receive(&self, rx: &mut Rx) -> Received {
+        rx.brought.clear();
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let Ok((events, _)) = epoll::wait(&self.epoll, &mut events[..], Some(&now)) else {
+            // Interrupted; nothing else can happen. What is ready stays so.
+            return Received::Nothing;
+        };
+        if events.is_empty() {
+            return Received::Nothing;
+        }
+        let mut more = events.len() == EVENTS_MAX;
+        let mut filling = Filling { buffer: &mut rx.buffer, filled: 0, brought: &mut rx.brought };
+        for event in events {
+            let key = { event.data }.u64();
+            if key == LISTENER {
+                self.accept(filling.brought);
+                continue;
+            }
+            let stream = self.streams().get(&key).cloned();
+            // One that was dropped meanwhile has nothing to say.
+            more |= stream.is_some_and(|stream| self.look(&stream, { event.flags }, &mut filling));
+        }
+        if more { Received::More } else { Received::Last }
+    }
+
+    fn handle(&self, rx: &mut Rx, core: &mut TcpCore, now: Timestamp, _by: Drainer) {
+        for brought in rx.brought.drain(..) {
+            core.handle(now, brought, &rx.buffer);
+        }
+    }
+
+    fn take(&self, core: &mut TcpCore, tx: &mut Tx) -> bool {
+        tx.done.drain(..).for_each(|done| core.on_done(done));
+        core.take_jobs(&mut tx.jobs)
+    }
+
+    fn transmit(&self, tx: &mut Tx) -> Transmitted {
+        while let Some(job) = tx.jobs.pop_front() {
+            let done = self.run(job);
+            tx.done.extend(done);
+        }
+        Transmitted::Done
+    }
+
+    fn stats(&self, stats: &mut TransportStats) {
+        stats.transmit_calls = Some(self.transmit_calls.load(Ordering::Relaxed));
+        stats.send_buffer_asked = self.options.send_buffer;
+        stats.receive_buffer_asked = self.options.receive_buffer;
+        (stats.send_buffer, stats.receive_buffer) = self.buffers;
+    }
+}

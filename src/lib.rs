@@ -9,4 +9,4 @@ pub mod time;
 pub mod transport;
 pub mod wire;
 
-pub use transport::{Config, Connection, Listener, Message, Transport};
+pub use transport::{Config, Connection, Listener, Message, Transport, tcp};

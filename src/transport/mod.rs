@@ -29,6 +29,7 @@ mod message;
 mod reader;
 mod spawn;
 mod stats;
+pub mod tcp;
 mod writer;
 
 pub use config::Config;

@@ -1,0 +1,393 @@
+//! What must hold, whatever the network does: every message is known by name, and every claim about it is checked.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use udpair::message::{Arrival, ArrivalBody, ChannelReport, CloseReport, Delivery, End};
+use udpair::time::Timestamp;
+
+use crate::content::{self, Name};
+use crate::plan::Weather;
+
+/// Codes say whose they are: a half connection's key, and one of these.
+pub(crate) const CLOSE: u32 = 0x1_0000;
+pub(crate) const ABORT: u32 = 0x2_0000;
+pub(crate) const REFUSE: u32 = 0x3_0000;
+pub(crate) const RESET: u32 = 0x4_0000;
+pub(crate) const STOP: u32 = 0x5_0000;
+
+/// All half connections of a world, by their keys.
+pub(crate) struct Model {
+    weather: Weather,
+    halves: Vec<Half>,
+}
+
+/// One side of a connection, as the model remembers it.
+pub(crate) struct Half {
+    pub host: usize,
+    pub remote: usize,
+    pub caller: bool,
+    sent: BTreeMap<u16, SentChannel>,
+    got: BTreeMap<u16, GotChannel>,
+    /// The key of the other side, once something of it arrived.
+    peer: Option<u16>,
+    /// When it began to close, and how long it lingers.
+    closed: Option<(Timestamp, Duration)>,
+    aborted: bool,
+    refused: bool,
+    end: Option<End>,
+    report: Option<CloseReport>,
+}
+
+struct SentChannel {
+    delivery: Delivery,
+    messages: Vec<Sent>,
+}
+
+/// A message that was accepted for sending.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    announced: Option<usize>,
+    written: usize,
+    finished: bool,
+    reset: bool,
+    /// The receiver stopped it.
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct GotChannel {
+    seen: BTreeSet<u64>,
+    last: Option<u64>,
+    /// How much was read of streams.
+    streams: BTreeMap<u64, Reading>,
+    wholes: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Reading {
+    read: usize,
+    ended: bool,
+}
+
+impl Model {
+    pub(crate) const fn new(weather: Weather) -> Self {
+        Self { weather, halves: Vec::new() }
+    }
+
+    /// A new half connection's key.
+    pub(crate) fn begin(&mut self, host: usize, remote: usize, caller: bool) -> u16 {
+        self.halves.push(Half {
+            host,
+            remote,
+            caller,
+            sent: BTreeMap::new(),
+            got: BTreeMap::new(),
+            peer: None,
+            closed: None,
+            aborted: false,
+            refused: false,
+            end: None,
+            report: None,
+        });
+        u16::try_from(self.halves.len() - 1).unwrap()
+    }
+
+    pub(crate) fn half(&self, key: u16) -> &Half {
+        &self.halves[usize::from(key)]
+    }
+
+    fn half_mut(&mut self, key: u16) -> &mut Half {
+        &mut self.halves[usize::from(key)]
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u16> + use<> {
+        0..u16::try_from(self.halves.len()).unwrap()
+    }
+
+    fn message(&mut self, name: Name) -> &mut Sent {
+        let channel = self.half_mut(name.key).sent.get_mut(&name.channel);
+        let message = channel.and_then(|channel| channel.messages.get_mut(usize::try_from(name.id).unwrap()));
+        message.unwrap_or_else(|| panic!("{name:?} was never sent"))
+    }
+
+    // What the sender did.
+
+    pub(crate) fn on_configured(&mut self, key: u16, channel: u16, delivery: Delivery) {
+        self.half_mut(key).sent.insert(channel, SentChannel { delivery, messages: Vec::new() });
+    }
+
+    /// The name that the next message on the channel must get.
+    pub(crate) fn next_name(&self, key: u16, channel: u16) -> Name {
+        Name { key, channel, id: self.half(key).sent[&channel].messages.len() as u64 }
+    }
+
+    pub(crate) fn on_sent(&mut self, name: Name, len: usize) {
+        self.on_accepted(
+            name,
+            Sent { announced: Some(len), written: len, finished: true, reset: false, stopped: false },
+        );
+    }
+
+    pub(crate) fn on_begun(&mut self, name: Name, announced: Option<usize>) {
+        self.on_accepted(name, Sent { announced, written: 0, finished: false, reset: false, stopped: false });
+    }
+
+    fn on_accepted(&mut self, name: Name, message: Sent) {
+        assert_eq!(name, self.next_name(name.key, name.channel), "ids go up by one");
+        self.half_mut(name.key).sent.get_mut(&name.channel).unwrap().messages.push(message);
+    }
+
+    pub(crate) fn on_written(&mut self, name: Name, len: usize) {
+        self.message(name).written += len;
+    }
+
+    pub(crate) fn on_finished(&mut self, name: Name) {
+        self.message(name).finished = true;
+    }
+
+    pub(crate) fn on_reset(&mut self, name: Name) {
+        self.message(name).reset = true;
+    }
+
+    /// The sender was told that the receiver stopped a message.
+    pub(crate) fn on_write_stopped(&mut self, name: Name, code: u32) {
+        assert!(self.message(name).stopped, "{name:?} was said to be stopped and was not");
+        let stopper = u16::try_from(code - STOP).unwrap();
+        assert_eq!(self.half(stopper).peer, Some(name.key), "{name:?} was stopped by a stranger");
+    }
+
+    pub(crate) fn on_close(&mut self, key: u16, now: Timestamp, linger: Duration) {
+        self.half_mut(key).closed = Some((now, linger));
+    }
+
+    pub(crate) fn on_abort(&mut self, key: u16) {
+        self.half_mut(key).aborted = true;
+    }
+
+    pub(crate) fn on_refuse(&mut self, key: u16) {
+        self.half_mut(key).refused = true;
+    }
+
+    // What the receiver saw.
+
+    pub(crate) fn on_arrival(&mut self, key: u16, arrival: &Arrival) -> Name {
+        let name = Name { key: arrival.tag, channel: arrival.channel, id: arrival.id.0 };
+        self.meet(key, name.key);
+        let message = *self.message(name);
+        let delivery = self.half(name.key).sent[&name.channel].delivery;
+        let got = self.half_mut(key).got.entry(name.channel).or_default();
+        assert!(got.seen.insert(name.id), "{name:?} came twice");
+        let last = got.last;
+        got.last = last.max(Some(name.id));
+        match &arrival.body {
+            ArrivalBody::Whole(bytes) => {
+                let finished = message.finished || message.announced == Some(message.written);
+                assert!(finished, "{name:?} is whole before it was finished");
+                assert_eq!(bytes.len(), message.written, "{name:?} has another length");
+                assert!(bytes[..] == *content::bytes(name, 0, bytes.len()), "{name:?} says something else");
+                got.wholes += 1;
+            }
+            ArrivalBody::Stream { len } => {
+                let len = len.map(|len| usize::try_from(len).unwrap());
+                let known = message.announced.or(message.finished.then_some(message.written));
+                assert!(len.is_none() || len == known, "{name:?} has length {known:?}, not {len:?}");
+                got.streams.insert(name.id, Reading::default());
+            }
+        }
+        match delivery {
+            Delivery::Ordered => {
+                assert!(last < Some(name.id), "{name:?} came after {last:?}");
+                for skipped in last.map_or(0, |last| last + 1)..name.id {
+                    let skipped = Name { id: skipped, ..name };
+                    assert!(self.message(skipped).reset, "{skipped:?} was left out before {}", name.id);
+                }
+            }
+            Delivery::Latest => assert!(last < Some(name.id), "{name:?} is older than {last:?}"),
+            Delivery::Unordered | Delivery::Unreliable => {}
+        }
+        name
+    }
+
+    /// `key` has received something of `peer`.
+    fn meet(&mut self, key: u16, peer: u16) {
+        let (half, other) = (self.half(key), self.half(peer));
+        assert_eq!(
+            (half.host, half.remote, half.caller),
+            (other.remote, other.host, !other.caller),
+            "{key} met {peer}"
+        );
+        assert!(half.peer.is_none_or(|met| met == peer), "{key} met {:?} and {peer}", half.peer);
+        assert!(other.peer.is_none_or(|met| met == key), "{peer} is with {:?}, not with {key}", other.peer);
+        self.half_mut(key).peer = Some(peer);
+    }
+
+    fn reading(&mut self, key: u16, name: Name) -> &mut Reading {
+        self.half_mut(key).got.get_mut(&name.channel).unwrap().streams.get_mut(&name.id).unwrap()
+    }
+
+    pub(crate) fn on_read(&mut self, key: u16, name: Name, bytes: &[u8]) {
+        let message = *self.message(name);
+        let reading = self.reading(key, name);
+        let (from, to) = (reading.read, reading.read + bytes.len());
+        reading.read = to;
+        assert!(to <= message.written, "{name:?} gave {to} bytes of {}", message.written);
+        assert!(*bytes == *content::bytes(name, from, to), "{name:?} says something else in {from}..{to}");
+    }
+
+    pub(crate) fn on_read_to_end(&mut self, key: u16, name: Name) {
+        let message = *self.message(name);
+        let reading = self.reading(key, name);
+        reading.ended = true;
+        assert!(
+            message.finished && reading.read == message.written,
+            "{name:?} ended after {}: {message:?}",
+            reading.read
+        );
+    }
+
+    pub(crate) fn on_read_reset(&mut self, name: Name, code: u32) {
+        assert!(self.message(name).reset, "{name:?} was said to be reset and was not");
+        assert_eq!(code, RESET + u32::from(name.key));
+    }
+
+    pub(crate) fn on_stop(&mut self, name: Name) {
+        self.message(name).stopped = true;
+    }
+
+    // How it ended.
+
+    pub(crate) fn on_end(&mut self, key: u16, end: End) {
+        let half = self.half(key);
+        match end {
+            End::Closed { code } => {
+                let refused = half.refused && code == REFUSE + u32::from(key);
+                let closed = half.closed.is_some() && code == CLOSE + u32::from(key);
+                assert!(closed || refused, "{key} ended with {end:?}");
+            }
+            End::Aborted { code } => assert!(half.aborted && code == ABORT + u32::from(key), "{key}: {end:?}"),
+            End::ClosedByPeer { code } => self.check_peer(key, code - CLOSE, |peer| peer.closed.is_some()),
+            End::AbortedByPeer { code } => self.check_peer(key, code - ABORT, |peer| peer.aborted),
+            End::RefusedByPeer { code } => self.check_peer(key, code - REFUSE, |peer| peer.refused),
+            End::Refused(_) => assert!(half.caller, "{key} is no caller: {end:?}"),
+            End::TimedOut | End::ConnectTimedOut => {
+                assert!(self.weather == Weather::Storm, "{key} ended with {end:?} although it was {:?}", self.weather);
+            }
+            _ => panic!("{key} ended with {end:?}"),
+        }
+        self.half_mut(key).end = Some(end);
+    }
+
+    fn check_peer(&self, key: u16, peer: u32, did: impl Fn(&Half) -> bool) {
+        let peer = u16::try_from(peer).unwrap();
+        let (half, other) = (self.half(key), self.half(peer));
+        let fits = (half.host, half.remote, half.caller) == (other.remote, other.host, !other.caller);
+        let met = half.peer.is_none_or(|met| met == peer) && other.peer.is_none_or(|met| met == key);
+        assert!(fits && met && did(other), "{key} was ended by {peer}, which did not do it");
+    }
+
+    pub(crate) fn end_of(&self, key: u16) -> Option<End> {
+        self.half(key).end
+    }
+
+    /// The report of a close: called once, when it is there.
+    pub(crate) fn on_report(&mut self, key: u16, now: Timestamp, report: &CloseReport) {
+        let half = self.half(key);
+        let (at, linger) = half.closed.map_or((now, Duration::ZERO), |closed| closed);
+        if report.cut_short.is_none() {
+            let left = report.channels.iter().filter(|channel| !channel.all_taken());
+            let before_linger = now < at + linger;
+            assert!(!before_linger || left.count() == 0, "{key} stopped waiting too early: {report:?}");
+        }
+        let used: Vec<_> =
+            half.sent.iter().filter(|(_, channel)| !channel.messages.is_empty()).map(|used| *used.0).collect();
+        let reported: Vec<_> = report.channels.iter().map(|channel| channel.channel).collect();
+        assert_eq!(used, reported, "{key}: channels that sent something");
+        for channel in &report.channels {
+            self.check_channel_report(key, channel);
+        }
+        self.half_mut(key).report = Some(report.clone());
+    }
+
+    fn check_channel_report(&self, key: u16, report: &ChannelReport) {
+        let half = self.half(key);
+        let sent = &half.sent[&report.channel];
+        let peer = half.peer.or_else(|| self.keys().find(|other| self.half(*other).peer == Some(key)));
+        let taken = peer.map_or(0, |peer| self.taken(peer, key, report.channel));
+        assert!(report.taken <= taken, "{key}: only {taken} were taken: {report:?}");
+        let count = sent.messages.len() as u64;
+        let given_up = sent.messages.iter().filter(|message| message.reset || message.stopped).count() as u64;
+        let told = report.taken + report.arrived_unread + report.not_arrived;
+        match sent.delivery {
+            Delivery::Ordered | Delivery::Unordered => {
+                assert!(
+                    told <= count && told + given_up >= count,
+                    "{key}: of {count} ({given_up} given up): {report:?}"
+                );
+            }
+            Delivery::Latest => assert!(report.arrived_unread + report.not_arrived <= 1, "{key}: {report:?}"),
+            Delivery::Unreliable => assert_eq!(report.arrived_unread + report.not_arrived, 0, "{key}: {report:?}"),
+        }
+        assert_eq!(report.first_unread.is_some(), report.arrived_unread > 0, "{key}: {report:?}");
+        assert_eq!(report.first_missing.is_some(), report.not_arrived > 0, "{key}: {report:?}");
+    }
+
+    /// How many messages of `sender`'s channel the application of `key` has had to the last byte.
+    fn taken(&self, key: u16, sender: u16, channel: u16) -> u64 {
+        let Some(got) = self.half(key).got.get(&channel) else { return 0 };
+        let sent = &self.half(sender).sent[&channel].messages;
+        let read = got.streams.iter().filter(|(id, reading)| {
+            let message = sent[usize::try_from(**id).unwrap()];
+            message.finished && reading.read == message.written
+        });
+        got.wholes + read.count() as u64
+    }
+
+    /// What `key` sent and should have arrived, and has not.
+    pub(crate) fn missing(&self, key: u16) -> Option<Name> {
+        let half = self.half(key);
+        let peer = self.keys().find(|other| self.half(*other).peer == Some(key)).map(|peer| self.half(peer));
+        half.sent.iter().find_map(|(&channel, sent)| {
+            let got = peer.and_then(|peer| peer.got.get(&channel));
+            let name = |id: usize| Name { key, channel, id: id as u64 };
+            match sent.delivery {
+                Delivery::Unreliable => None,
+                Delivery::Latest => {
+                    let newest = sent.messages.len().checked_sub(1).map(|newest| newest as u64);
+                    let last = got.and_then(|got| got.last);
+                    newest.filter(|_| last != newest).map(|id| Name { key, channel, id })
+                }
+                Delivery::Ordered | Delivery::Unordered => {
+                    sent.messages.iter().enumerate().find_map(|(id, message)| {
+                        let has = got.is_some_and(|got| got.has(id as u64));
+                        let given_up = message.reset || message.stopped;
+                        let arrived = message.finished && has;
+                        (!given_up && !arrived).then(|| name(id))
+                    })
+                }
+            }
+        })
+    }
+
+    /// How many messages were received.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.halves.iter().flat_map(|half| half.got.values()).map(|got| got.seen.len() as u64).sum()
+    }
+
+    /// After the end of the world: what reports and ends say must fit together.
+    pub(crate) fn check_end(&self) {
+        for key in self.keys() {
+            let half = self.half(key);
+            // A close that saw everything taken has taken everything.
+            if half.report.as_ref().is_some_and(|report| report.cut_short.is_none() && report.all_taken()) {
+                assert_eq!(self.missing(key), None, "{key} was told that all was taken");
+            }
+        }
+    }
+}
+
+impl GotChannel {
+    fn has(&self, id: u64) -> bool {
+        self.seen.contains(&id) && self.streams.get(&id).is_none_or(|reading| reading.ended)
+    }
+}

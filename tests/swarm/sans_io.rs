@@ -1,0 +1,40 @@
+//! What the swarm drives: an end of connections without sockets, threads or a clock.
+
+use core::net::SocketAddr;
+
+use udpair::message::{Limits, Messages};
+use udpair::sim::Ecn;
+use udpair::slots::ConnectionId;
+use udpair::time::Timestamp;
+
+/// What a core wants of whoever drives it.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send the first `len` bytes of the buffer to `to`, in datagrams of `segment` bytes.
+    Transmit { to: SocketAddr, len: usize, segment: usize, ecn: Option<Ecn> },
+    /// Something is new on this connection.
+    Changed(ConnectionId),
+    /// A connection came in.
+    Incoming,
+    /// Nothing now; call `timeout` then.
+    Wait(Option<Timestamp>),
+}
+
+pub(crate) trait Core {
+    fn new(limits: Limits, backlog: usize, receive_buffer: usize, seed: u64) -> Self;
+    fn connect(&mut self, now: Timestamp, remote: SocketAddr) -> ConnectionId;
+    fn incoming(&mut self) -> Option<ConnectionId>;
+    fn remote(&self, id: ConnectionId) -> Option<SocketAddr>;
+    fn accept(&mut self, now: Timestamp, id: ConnectionId);
+    fn refuse(&mut self, now: Timestamp, id: ConnectionId, code: u32);
+    fn messages(&mut self, id: ConnectionId) -> Option<&mut Messages>;
+    fn datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]);
+    fn batch_end(&mut self, now: Timestamp);
+    /// The application waits.
+    fn wait(&mut self, now: Timestamp);
+    fn timeout(&mut self, now: Timestamp);
+    fn output(&mut self, now: Timestamp, buf: &mut Vec<u8>) -> Output;
+    fn release(&mut self, id: ConnectionId);
+    /// Panics where more is held than the limits allow.
+    fn check_bounds(&self);
+}

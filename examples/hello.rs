@@ -13,14 +13,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = Listener::new(bind(any, Config::insecure_plain())?);
     let addr = listener.local_addr();
-    let server = listener.transport().clone().spawn("server", move || -> Result<(), Box<dyn Error + Send + Sync>> {
-        let peer = listener.accept()?;
-        let question = peer.recv()?.into_bytes(1_000)?;
-        println!("server: {:?} from {:?}", question, peer.peer_addr());
-        peer.send("hello yourself")?;
-        peer.close(0);
-        Ok(())
-    })?;
+    let server =
+        listener.transport().clone().spawn("server", move || -> Result<(), Box<dyn Error + Send + Sync>> {
+            let peer = listener.accept()?;
+            let question = peer.recv()?.into_bytes(1_000)?;
+            println!("server: {:?} from {:?}", question, peer.peer_addr());
+            peer.send("hello yourself")?;
+            peer.close(0);
+            Ok(())
+        })?;
 
     let peer = Connection::connect(&bind(any, Config::insecure_plain())?, addr)?;
     peer.send("hello")?;

@@ -21,7 +21,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     sensor.configure(TEMPERATURE, ChannelConfig::new(Delivery::Latest))?;
     for look in 0..3 {
         for value in 0..1_000 {
-            sensor.send_on(TEMPERATURE, 0, format!("{:.1} degrees", 20.0 + f64::from(look) + f64::from(value) / 1e4))?;
+            sensor.send_on(
+                TEMPERATURE,
+                0,
+                format!("{:.1} degrees", 20.0 + f64::from(look) + f64::from(value) / 1e4),
+            )?;
         }
         sensor.flush()?;
         // Of a thousand values only the newest is here.

@@ -7,10 +7,10 @@ const SMALL_BUFFER: usize = 208 << 10;
 
 fn kernel_drops(pair: &Pair) -> Option<(u64, u64)> {
     let stats = pair.server.transport_stats();
-    stats.kernel_drops.map(|drops| (drops, stats.datagrams_received))
+    Some((stats.kernel_drops?, stats.datagrams_received?))
 }
 
-pub fn a_million_small_messages(pair: Pair) {
+pub(crate) fn a_million_small_messages(pair: Pair) {
     let count: u64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
     let pair = pair.with(|config| config.receive_buffer = SMALL_BUFFER);
     let (client, server) = pair.connect();

@@ -7,7 +7,7 @@ use udpair::transport::RecvError;
 
 use crate::pair::{Pair, SHORT, STUCK, content, end_of, receive};
 
-pub fn close_waits_until_all_is_taken(pair: Pair) {
+pub(crate) fn close_waits_until_all_is_taken(pair: Pair) {
     let (client, server) = pair.connect();
     for at in 0..100 {
         client.send(content(at, 1_000)).unwrap();
@@ -22,7 +22,7 @@ pub fn close_waits_until_all_is_taken(pair: Pair) {
     assert_eq!(end_of(&server), End::ClosedByPeer { code: 3 });
 }
 
-pub fn close_reports_what_was_left_unread(pair: Pair) {
+pub(crate) fn close_reports_what_was_left_unread(pair: Pair) {
     let (client, server) = pair.connect();
     for at in 0..5 {
         client.send(content(at, 10)).unwrap();
@@ -41,7 +41,7 @@ pub fn close_reports_what_was_left_unread(pair: Pair) {
     assert_eq!((two.channel, two.taken, two.arrived_unread), (2, 0, 1));
 }
 
-pub fn the_peer_still_receives_what_arrived_before_the_close(pair: Pair) {
+pub(crate) fn the_peer_still_receives_what_arrived_before_the_close(pair: Pair) {
     let (client, server) = pair.connect();
     client.send("one").unwrap();
     client.send("two").unwrap();
@@ -53,7 +53,7 @@ pub fn the_peer_still_receives_what_arrived_before_the_close(pair: Pair) {
     assert_eq!(server.send("late"), Err(SendError::Ended(End::ClosedByPeer { code: 1 })));
 }
 
-pub fn abort_ends_the_peer_with_its_code(pair: Pair) {
+pub(crate) fn abort_ends_the_peer_with_its_code(pair: Pair) {
     for server_side in [false, true] {
         let (client, server) = pair.connect();
         let (one, other) = if server_side { (server, client) } else { (client, server) };
@@ -63,7 +63,7 @@ pub fn abort_ends_the_peer_with_its_code(pair: Pair) {
     }
 }
 
-pub fn dropping_the_last_handle_closes_in_the_background(pair: Pair) {
+pub(crate) fn dropping_the_last_handle_closes_in_the_background(pair: Pair) {
     for server_side in [false, true] {
         let (client, server) = pair.connect();
         let (one, other) = if server_side { (server, client) } else { (client, server) };
@@ -78,7 +78,7 @@ pub fn dropping_the_last_handle_closes_in_the_background(pair: Pair) {
     }
 }
 
-pub fn close_from_another_thread_ends_a_blocked_receive(pair: Pair) {
+pub(crate) fn close_from_another_thread_ends_a_blocked_receive(pair: Pair) {
     let (client, server) = pair.connect();
     for abort in [false, true] {
         let (client, blocked) = if abort { (server.clone(), server.clone()) } else { (client.clone(), client.clone()) };
@@ -93,14 +93,14 @@ pub fn close_from_another_thread_ends_a_blocked_receive(pair: Pair) {
     }
 }
 
-pub fn both_sides_close_at_once(pair: Pair) {
+pub(crate) fn both_sides_close_at_once(pair: Pair) {
     let (client, server) = pair.connect();
     let other = pair.beside(move || server.close(1));
     let report = client.close(2);
     assert!(report.all_taken() && other.join().unwrap().all_taken());
 }
 
-pub fn reconnecting_after_a_close_works(pair: Pair) {
+pub(crate) fn reconnecting_after_a_close_works(pair: Pair) {
     for at in 0..20 {
         let (client, server) = pair.connect();
         client.send(content(at, 100)).unwrap();
@@ -110,7 +110,7 @@ pub fn reconnecting_after_a_close_works(pair: Pair) {
     }
 }
 
-pub fn close_is_idempotent(pair: Pair) {
+pub(crate) fn close_is_idempotent(pair: Pair) {
     let (client, _server) = pair.connect();
     let first = client.close(1);
     assert_eq!(client.close(2), first);

@@ -6,7 +6,7 @@ use udpair::message::{ChannelConfig, ConfigureError, Delivery, SendError};
 
 use crate::pair::{Pair, SHORT, STUCK, bytes_of, content, receive, receive_on};
 
-pub fn messages_arrive_in_order(pair: Pair) {
+pub(crate) fn messages_arrive_in_order(pair: Pair) {
     let (client, server) = pair.connect();
     let sender = pair.beside(move || {
         for at in 0..2_000 {
@@ -22,7 +22,7 @@ pub fn messages_arrive_in_order(pair: Pair) {
     assert!(sender.join().unwrap().all_taken());
 }
 
-pub fn unordered_messages_arrive_exactly_once(pair: Pair) {
+pub(crate) fn unordered_messages_arrive_exactly_once(pair: Pair) {
     let (client, server) = pair.connect();
     client.configure(3, ChannelConfig::new(Delivery::Unordered)).unwrap();
     for at in 0..500 {
@@ -38,7 +38,7 @@ pub fn unordered_messages_arrive_exactly_once(pair: Pair) {
     assert!(client.close(0).all_taken());
 }
 
-pub fn latest_ends_with_the_newest(pair: Pair) {
+pub(crate) fn latest_ends_with_the_newest(pair: Pair) {
     let (client, server) = pair.connect();
     client.configure(0, ChannelConfig::new(Delivery::Latest)).unwrap();
     client.configure(1, ChannelConfig::new(Delivery::Latest)).unwrap();
@@ -60,7 +60,7 @@ pub fn latest_ends_with_the_newest(pair: Pair) {
     }
 }
 
-pub fn unreliable_messages_of_one_datagram_arrive(pair: Pair) {
+pub(crate) fn unreliable_messages_of_one_datagram_arrive(pair: Pair) {
     let (client, server) = pair.connect();
     client.configure(9, ChannelConfig::new(Delivery::Unreliable)).unwrap();
     for at in 0..20 {
@@ -70,7 +70,7 @@ pub fn unreliable_messages_of_one_datagram_arrive(pair: Pair) {
     }
 }
 
-pub fn sizes_around_every_border(pair: Pair) {
+pub(crate) fn sizes_around_every_border(pair: Pair) {
     let (client, server) = pair.connect();
     let borders = [0, 64, 256, 1_100, 1_170, 1_200, 1_372, 1_452, 1_472, 8_972, 16_000, 32_000, 65_507, 65_535, 65_536];
     let mut sizes = BTreeSet::new();
@@ -93,7 +93,7 @@ pub fn sizes_around_every_border(pair: Pair) {
     assert!(sender.join().unwrap().all_taken());
 }
 
-pub fn both_directions_at_once(pair: Pair) {
+pub(crate) fn both_directions_at_once(pair: Pair) {
     let (client, server) = pair.connect();
     let talk = |me: udpair::Connection, seed: usize| {
         move || {
@@ -115,7 +115,7 @@ pub fn both_directions_at_once(pair: Pair) {
     beside.join().unwrap();
 }
 
-pub fn tags_and_channels_arrive_as_sent(pair: Pair) {
+pub(crate) fn tags_and_channels_arrive_as_sent(pair: Pair) {
     let (client, server) = pair.connect();
     for channel in [0, 1, 63, 64, 16_383, 16_384, 65_279] {
         client.send_on(channel, channel ^ 0x5555, content(usize::from(channel), 10)).unwrap();
@@ -125,7 +125,7 @@ pub fn tags_and_channels_arrive_as_sent(pair: Pair) {
     }
 }
 
-pub fn a_channel_asked_for_alone_is_not_given_to_whoever_asks_for_any(pair: Pair) {
+pub(crate) fn a_channel_asked_for_alone_is_not_given_to_whoever_asks_for_any(pair: Pair) {
     let (client, server) = pair.connect();
     assert!(server.try_recv_on(5).unwrap().is_none());
     client.send_on(5, 0, "alone").unwrap();
@@ -136,7 +136,7 @@ pub fn a_channel_asked_for_alone_is_not_given_to_whoever_asks_for_any(pair: Pair
     assert_eq!(receive_on(&server, 5), "alone");
 }
 
-pub fn an_absent_reader_holds_up_its_own_channel_only(pair: Pair) {
+pub(crate) fn an_absent_reader_holds_up_its_own_channel_only(pair: Pair) {
     let pair = pair.with(|config| {
         config.limits.credit_connection = 8 << 20;
         config.limits.credit_channel = 1 << 20;
@@ -158,7 +158,7 @@ pub fn an_absent_reader_holds_up_its_own_channel_only(pair: Pair) {
     assert!(client.close(0).all_taken());
 }
 
-pub fn a_mode_is_fixed_by_the_first_message(pair: Pair) {
+pub(crate) fn a_mode_is_fixed_by_the_first_message(pair: Pair) {
     let (client, _server) = pair.connect();
     client.configure(1, ChannelConfig::new(Delivery::Latest)).unwrap();
     client.configure(1, ChannelConfig::new(Delivery::Unordered)).unwrap();
@@ -168,7 +168,7 @@ pub fn a_mode_is_fixed_by_the_first_message(pair: Pair) {
     assert_eq!(client.configure(2, odd), Err(ConfigureError::Priority { priority: 8, max: 7 }));
 }
 
-pub fn too_long_for_the_mode_is_told_and_nothing_is_lost(pair: Pair) {
+pub(crate) fn too_long_for_the_mode_is_told_and_nothing_is_lost(pair: Pair) {
     let (client, server) = pair.connect();
     client.configure(1, ChannelConfig::new(Delivery::Unreliable)).unwrap();
     client.configure(2, ChannelConfig::new(Delivery::Latest)).unwrap();

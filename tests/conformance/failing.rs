@@ -11,7 +11,7 @@ use udpair::{Config, Connection, Listener};
 
 use crate::pair::{Pair, SHORT, STUCK, end_of, receive};
 
-pub fn nobody_listens(pair: Pair) {
+pub(crate) fn nobody_listens(pair: Pair) {
     // A port that was free a moment ago.
     let gone = pair.another(|_| {}).local_addr();
     let pair = pair.with(|config| config.connect_timeout = Duration::from_millis(300));
@@ -19,7 +19,7 @@ pub fn nobody_listens(pair: Pair) {
     assert!(matches!(error, ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }), "{error:?}");
 }
 
-pub fn an_application_refuses(pair: Pair) {
+pub(crate) fn an_application_refuses(pair: Pair) {
     let listener = Listener::new(Arc::clone(&pair.server));
     let client = Connection::connect(&pair.client, pair.server.local_addr());
     listener.incoming_timeout(STUCK).unwrap().refuse(9);
@@ -29,7 +29,7 @@ pub fn an_application_refuses(pair: Pair) {
     }
 }
 
-pub fn a_full_backlog_refuses_as_busy(pair: Pair) {
+pub(crate) fn a_full_backlog_refuses_as_busy(pair: Pair) {
     let server = pair.another(|config| config.backlog = 3);
     let mut held = Vec::new();
     let refused = loop {
@@ -46,7 +46,7 @@ pub fn a_full_backlog_refuses_as_busy(pair: Pair) {
     held.push(Connection::connect(&pair.client, listener.local_addr()).unwrap());
 }
 
-pub fn a_receive_times_out_and_the_connection_lives(pair: Pair) {
+pub(crate) fn a_receive_times_out_and_the_connection_lives(pair: Pair) {
     let (client, server) = pair.connect();
     assert_eq!(server.recv_timeout(SHORT).unwrap_err(), RecvError::TimedOut);
     assert!(server.try_recv().unwrap().is_none());
@@ -54,7 +54,7 @@ pub fn a_receive_times_out_and_the_connection_lives(pair: Pair) {
     assert_eq!(receive(&server), "alive");
 }
 
-pub fn a_flush_times_out_while_nothing_arrives(pair: Pair) {
+pub(crate) fn a_flush_times_out_while_nothing_arrives(pair: Pair) {
     let pair = pair.with(|config| {
         config.limits.credit_connection = 64 << 10;
         config.limits.credit_channel = 64 << 10;
@@ -71,7 +71,7 @@ pub fn a_flush_times_out_while_nothing_arrives(pair: Pair) {
     client.flush_timeout(STUCK).unwrap();
 }
 
-pub fn an_address_in_use_is_told(pair: Pair) {
+pub(crate) fn an_address_in_use_is_told(pair: Pair) {
     // The other kind of transport may have the same number.
     let taken = pair.server.local_addr();
     let udp = udpair::udp::bind(taken, Config::insecure_plain());
@@ -86,7 +86,7 @@ pub fn an_address_in_use_is_told(pair: Pair) {
     ));
 }
 
-pub fn a_transport_that_does_not_listen_says_so(pair: Pair) {
+pub(crate) fn a_transport_that_does_not_listen_says_so(pair: Pair) {
     let deaf = pair.another(|config| {
         config.backlog = 0;
         config.connect_timeout = Duration::from_millis(200);
@@ -102,7 +102,7 @@ pub fn a_transport_that_does_not_listen_says_so(pair: Pair) {
     assert_eq!(receive(&accepted), "hello");
 }
 
-pub fn a_peer_that_falls_silent_is_given_up(pair: Pair) {
+pub(crate) fn a_peer_that_falls_silent_is_given_up(pair: Pair) {
     let pair = pair.with(|config| config.idle_timeout = Duration::from_millis(300));
     // Both keep each other alive while there is nothing to say.
     let (client, server) = pair.connect();

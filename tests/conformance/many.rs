@@ -30,7 +30,7 @@ fn descriptors() -> bool {
     ok
 }
 
-pub fn many_connections_are_served_by_one_waiting_thread(pair: Pair) {
+pub(crate) fn many_connections_are_served_by_one_waiting_thread(pair: Pair) {
     if !descriptors() {
         return;
     }
@@ -72,7 +72,7 @@ pub fn many_connections_are_served_by_one_waiting_thread(pair: Pair) {
     assert_eq!(serving.join().unwrap().len(), MANY);
 }
 
-pub fn one_thread_sends_while_another_receives(pair: Pair) {
+pub(crate) fn one_thread_sends_while_another_receives(pair: Pair) {
     let (client, server) = pair.connect();
     let echo = pair.beside(move || {
         for _ in 0..3_000 {
@@ -95,7 +95,7 @@ pub fn one_thread_sends_while_another_receives(pair: Pair) {
     let _server = echo.join().unwrap();
 }
 
-pub fn many_threads_share_one_connection(pair: Pair) {
+pub(crate) fn many_threads_share_one_connection(pair: Pair) {
     let (client, server) = pair.connect();
     let threads: Vec<_> = (0..8u16)
         .map(|channel| {

@@ -14,7 +14,7 @@ fn reader(message: udpair::Message) -> MessageReader {
     }
 }
 
-pub fn a_hundred_megabytes_stream_through(pair: Pair) {
+pub(crate) fn a_hundred_megabytes_stream_through(pair: Pair) {
     const LEN: usize = 100_000_000;
     let (client, server) = pair.connect();
     let block = content(1, 1_000_000);
@@ -41,7 +41,7 @@ pub fn a_hundred_megabytes_stream_through(pair: Pair) {
     assert!(sender.join().unwrap().all_taken());
 }
 
-pub fn a_writer_dropped_half_way_resets_and_does_not_block_the_channel(pair: Pair) {
+pub(crate) fn a_writer_dropped_half_way_resets_and_does_not_block_the_channel(pair: Pair) {
     let (client, server) = pair.connect();
     let mut writer = client.begin(0, 0, None).unwrap();
     writer.write_all(&content(0, 100_000)).unwrap();
@@ -55,7 +55,7 @@ pub fn a_writer_dropped_half_way_resets_and_does_not_block_the_channel(pair: Pai
     assert!(client.close(0).all_taken());
 }
 
-pub fn a_reader_that_stops_ends_the_writer_and_not_the_connection(pair: Pair) {
+pub(crate) fn a_reader_that_stops_ends_the_writer_and_not_the_connection(pair: Pair) {
     let (client, server) = pair.connect();
     let writing = client.clone();
     let sender = pair.beside(move || {
@@ -77,7 +77,7 @@ pub fn a_reader_that_stops_ends_the_writer_and_not_the_connection(pair: Pair) {
     assert_eq!(receive(&server), "next");
 }
 
-pub fn a_stream_of_unknown_length_arrives_whole(pair: Pair) {
+pub(crate) fn a_stream_of_unknown_length_arrives_whole(pair: Pair) {
     let (client, server) = pair.connect();
     let mut writer = client.begin(4, 0, None).unwrap();
     let bytes = content(3, 300_000);
@@ -96,7 +96,7 @@ pub fn a_stream_of_unknown_length_arrives_whole(pair: Pair) {
     assert!(client.close(0).all_taken());
 }
 
-pub fn an_announced_length_is_kept(pair: Pair) {
+pub(crate) fn an_announced_length_is_kept(pair: Pair) {
     let (client, server) = pair.connect();
     let mut writer = client.begin(0, 0, Some(10)).unwrap();
     assert_eq!(writer.write_some(b"eleven bytes"), Err(WriteError::Length { len: 10 }));
@@ -109,7 +109,7 @@ pub fn an_announced_length_is_kept(pair: Pair) {
     assert_eq!(receive(&server), "tenletters");
 }
 
-pub fn a_writer_of_one_byte_at_a_time_is_served(pair: Pair) {
+pub(crate) fn a_writer_of_one_byte_at_a_time_is_served(pair: Pair) {
     let (client, server) = pair.connect();
     let bytes = content(8, 5_000);
     let mut writer = client.begin(0, 0, None).unwrap();

@@ -8,30 +8,30 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
 /// The binary under test.
-pub const TOOL: &str = env!("CARGO_BIN_EXE_udpair");
+pub(crate) const TOOL: &str = env!("CARGO_BIN_EXE_udpair");
 
 /// A running process of the tool. Ended, by its handle, when dropped.
-pub struct Job {
+pub(crate) struct Job {
     child: Child,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
     peak_kib: u64,
     /// What it listens on, where it said so.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 /// How a process ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
     #[expect(dead_code, reason = "shown by Debug when an assertion fails")]
-    pub stderr: String,
-    pub peak_mib: u64,
+    pub(crate) stderr: String,
+    pub(crate) peak_mib: u64,
 }
 
 impl Job {
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool starts");
         let stdout = child.stdout.take().expect("piped");
         let stderr = child.stderr.take().expect("piped");
@@ -52,7 +52,7 @@ impl Job {
     }
 
     /// Starts a process that listens, and waits until it says on what.
-    pub fn listening(mut command: Command) -> Self {
+    pub(crate) fn listening(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the tool starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
@@ -68,7 +68,7 @@ impl Job {
     }
 
     /// Waits for its end, watching its memory meanwhile.
-    pub fn finish(&mut self) -> Ended {
+    pub(crate) fn finish(&mut self) -> Ended {
         let (_never, ticks) = std::sync::mpsc::channel::<()>();
         let status = loop {
             self.peak_kib = self.peak_kib.max(self.status_kib("VmHWM:"));
@@ -80,7 +80,7 @@ impl Job {
         self.ended(status)
     }
 
-    pub fn finish_owned(mut self) -> Ended {
+    pub(crate) fn finish_owned(mut self) -> Ended {
         self.finish()
     }
 
@@ -95,15 +95,15 @@ impl Job {
         }
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_some()
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         !self.has_ended()
     }
 
-    pub fn resident_mib(&self) -> u64 {
+    pub(crate) fn resident_mib(&self) -> u64 {
         self.status_kib("VmRSS:").div_ceil(1024)
     }
 
@@ -131,7 +131,7 @@ fn next(seed: &mut u64) -> u64 {
 }
 
 /// A datagram of noise, or one that looks like ours at the front.
-pub fn mutated(seed: &mut u64, datagram: &mut [u8]) -> usize {
+pub(crate) fn mutated(seed: &mut u64, datagram: &mut [u8]) -> usize {
     let len = usize::try_from(next(seed) % 1_500).expect("small");
     for chunk in datagram[..len].chunks_mut(8) {
         let bytes = next(seed).to_le_bytes();
@@ -150,7 +150,7 @@ pub fn mutated(seed: &mut u64, datagram: &mut [u8]) -> usize {
 }
 
 /// A file of so many megabytes that no compression or repetition could make shorter.
-pub fn make_file(path: &Path, megabytes: usize) {
+pub(crate) fn make_file(path: &Path, megabytes: usize) {
     let mut file = std::io::BufWriter::new(fs::File::create(path).expect("a new file"));
     let mut seed = 42 + megabytes as u64;
     let mut block = vec![0u8; 1 << 20];
@@ -164,7 +164,7 @@ pub fn make_file(path: &Path, megabytes: usize) {
 }
 
 /// Files of many small sizes in nested directories.
-pub fn make_tree(root: &Path, files: usize) {
+pub(crate) fn make_tree(root: &Path, files: usize) {
     let mut seed = 7;
     for at in 0..files {
         let dir = root.join(format!("d{}", at % 17)).join(format!("e{}", at % 5));
@@ -191,7 +191,7 @@ fn list(root: &Path) -> BTreeMap<PathBuf, Option<PathBuf>> {
 }
 
 /// That both hold the same names with the same bytes.
-pub fn same_tree(a: &Path, b: &Path) {
+pub(crate) fn same_tree(a: &Path, b: &Path) {
     let (in_a, in_b) = (list(a), list(b));
     assert!(in_a.keys().eq(in_b.keys()), "other names in {} than in {}", b.display(), a.display());
     for (path_a, path_b) in in_a.values().zip(in_b.values()) {

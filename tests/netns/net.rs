@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Two namespaces and what joins them. Taken down when dropped.
-pub struct Net {
+pub(crate) struct Net {
     hosts: [String; 2],
 }
 
 impl Net {
     /// Two hosts at [`Net::ADDRESSES`], joined by 1500-byte Ethernet. `None`, with the reason said, where the machine
     /// does not let us.
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         for (tool, args) in [("ip", "-Version"), ("iptables", "--version")] {
             if Command::new(tool).arg(args).output().is_err() {
                 println!("skipped: no `{tool}` on this machine");
@@ -42,10 +42,10 @@ impl Net {
     }
 
     /// The addresses of host 0 and host 1, in a range that nobody routes.
-    pub const ADDRESSES: [&'static str; 2] = ["198.18.7.1", "198.18.7.2"];
+    pub(crate) const ADDRESSES: [&'static str; 2] = ["198.18.7.1", "198.18.7.2"];
 
     /// Loses this share of what arrives at either host.
-    pub fn lose(&self, probability: &str) {
+    pub(crate) fn lose(&self, probability: &str) {
         for host in &self.hosts {
             let rule = ["INPUT", "-i", "eth0", "-m", "statistic", "--mode", "random", "--probability", probability];
             let mut args = vec!["netns", "exec", host, "iptables", "-A"];
@@ -57,7 +57,7 @@ impl Net {
     }
 
     /// For each host how many packets were lost, and how many passed with how many bytes.
-    pub fn counters(&self) -> [Counters; 2] {
+    pub(crate) fn counters(&self) -> [Counters; 2] {
         [0, 1].map(|host| {
             let args = ["netns", "exec", &self.hosts[host], "iptables", "-nvxL", "INPUT"];
             let output = Command::new("ip").args(args).output().expect("ip was found before");
@@ -71,7 +71,7 @@ impl Net {
     }
 
     /// A command to be run on a host.
-    pub fn command(&self, host: usize, program: &str) -> Command {
+    pub(crate) fn command(&self, host: usize, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.hosts[host], program]);
         command.stdin(Stdio::null());
@@ -89,15 +89,15 @@ impl Drop for Net {
 
 /// What a host's filter saw.
 #[derive(Clone, Copy, Debug)]
-pub struct Counters {
-    pub lost: u64,
-    pub passed: u64,
-    pub bytes: u64,
+pub(crate) struct Counters {
+    pub(crate) lost: u64,
+    pub(crate) passed: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Counters {
     /// That about 1 % was lost, packet by packet: the filter did not see batches as one.
-    pub fn assert_one_percent(&self) {
+    pub(crate) fn assert_one_percent(&self) {
         assert!(self.passed > 1_000, "too little passed to say anything: {self:?}");
         let per_mille = self.lost * 1_000 / (self.lost + self.passed);
         assert!((3..30).contains(&per_mille), "{per_mille} per mille lost: {self:?}");

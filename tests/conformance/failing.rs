@@ -1,0 +1,113 @@
+//! What goes wrong, and how it is told.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use udpair::message::End;
+use udpair::transport::{AcceptError, BindError, ConnectError, FlushError, RecvError};
+use udpair::wire::RefuseCode;
+use udpair::{Config, Connection, Listener};
+
+use crate::pair::{Pair, SHORT, STUCK, end_of, receive};
+
+pub(crate) fn nobody_listens(pair: Pair) {
+    // A port that was free a moment ago.
+    let gone = pair.another(|_| {}).local_addr();
+    let pair = pair.with(|config| config.connect_timeout = Duration::from_millis(300));
+    let error = Connection::connect(&pair.client, gone).unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }), "{error:?}");
+}
+
+pub(crate) fn an_application_refuses(pair: Pair) {
+    let listener = Listener::new(Arc::clone(&pair.server));
+    let client = Connection::connect(&pair.client, pair.server.local_addr());
+    listener.incoming_timeout(STUCK).unwrap().refuse(9);
+    match client {
+        Ok(client) => assert_eq!(end_of(&client), End::RefusedByPeer { code: 9 }),
+        Err(error) => assert!(matches!(error, ConnectError::Refused { code: 9, .. }), "{error:?}"),
+    }
+}
+
+pub(crate) fn a_full_backlog_refuses_as_busy(pair: Pair) {
+    let server = pair.another(|config| config.backlog = 3);
+    let mut held = Vec::new();
+    let refused = loop {
+        match Connection::connect(&pair.client, server.local_addr()) {
+            Ok(client) => held.push(client),
+            Err(error) => break error,
+        }
+        assert!(held.len() <= 3, "more than the backlog got in");
+    };
+    assert!(matches!(refused, ConnectError::RefusedByLibrary { reason: RefuseCode::Busy, .. }), "{refused:?}");
+    // Room again: the next one gets in.
+    let listener = Listener::new(server);
+    let _accepted = listener.accept_timeout(STUCK).unwrap();
+    held.push(Connection::connect(&pair.client, listener.local_addr()).unwrap());
+}
+
+pub(crate) fn a_receive_times_out_and_the_connection_lives(pair: Pair) {
+    let (client, server) = pair.connect();
+    assert_eq!(server.recv_timeout(SHORT).unwrap_err(), RecvError::TimedOut);
+    assert!(server.try_recv().unwrap().is_none());
+    client.send("alive").unwrap();
+    assert_eq!(receive(&server), "alive");
+}
+
+pub(crate) fn a_flush_times_out_while_nothing_arrives(pair: Pair) {
+    let pair = pair.with(|config| {
+        config.limits.credit_connection = 64 << 10;
+        config.limits.credit_channel = 64 << 10;
+    });
+    let (client, server) = pair.connect();
+    // More than the receiver has room for, and it does not read.
+    for _ in 0..8 {
+        client.send(vec![1; 32 << 10]).unwrap();
+    }
+    assert_eq!(client.flush_timeout(SHORT), Err(FlushError::TimedOut));
+    for _ in 0..8 {
+        assert_eq!(receive(&server).len(), 32 << 10);
+    }
+    client.flush_timeout(STUCK).unwrap();
+}
+
+pub(crate) fn an_address_in_use_is_told(pair: Pair) {
+    // The other kind of transport may have the same number.
+    let taken = pair.server.local_addr();
+    let udp = udpair::udp::bind(taken, Config::insecure_plain());
+    let tcp = udpair::tcp::bind(taken, Config::insecure_plain());
+    let told =
+        [udp.err(), tcp.err()].into_iter().flatten().any(|error| matches!(error, BindError::AddressInUse { .. }));
+    assert!(told, "two transports of one kind on one address");
+    let elsewhere = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 0));
+    assert!(matches!(
+        udpair::udp::bind(elsewhere, Config::insecure_plain()).err(),
+        Some(BindError::AddressNotAvailable { .. })
+    ));
+}
+
+pub(crate) fn a_transport_that_does_not_listen_says_so(pair: Pair) {
+    let deaf = pair.another(|config| {
+        config.backlog = 0;
+        config.connect_timeout = Duration::from_millis(200);
+    });
+    let listener = Listener::new(Arc::clone(&deaf));
+    assert!(matches!(listener.try_accept(), Err(AcceptError::NotListening)));
+    let client = pair.another(|config| config.connect_timeout = Duration::from_millis(200));
+    assert!(Connection::connect(&client, deaf.local_addr()).is_err());
+    // It can still call.
+    let conn = Connection::connect(&deaf, pair.server.local_addr()).unwrap();
+    conn.send("hello").unwrap();
+    let accepted = Listener::new(Arc::clone(&pair.server)).accept_timeout(STUCK).unwrap();
+    assert_eq!(receive(&accepted), "hello");
+}
+
+pub(crate) fn a_peer_that_falls_silent_is_given_up(pair: Pair) {
+    let pair = pair.with(|config| config.idle_timeout = Duration::from_millis(300));
+    // Both keep each other alive while there is nothing to say.
+    let (client, server) = pair.connect();
+    assert_eq!(client.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvError::TimedOut);
+    assert_eq!(client.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvError::TimedOut);
+    client.send("alive").unwrap();
+    assert_eq!(receive(&server), "alive");
+}

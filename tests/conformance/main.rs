@@ -1,0 +1,65 @@
+//! One suite over every back end: what an application may rely on, whatever carries its messages.
+//!
+//! A case is a function over a [`Pair`] of transports and knows nothing of what is below. On real sockets a case waits
+//! on configured timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
+
+mod bulk;
+mod closing;
+mod delivery;
+mod failing;
+mod many;
+mod pair;
+mod streams;
+
+/// Makes a test of every case for every back end.
+macro_rules! conformance {
+    ($($module:ident: $($case:ident)+;)+) => {
+        mod udp {
+            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case); })+)+
+        }
+        mod tcp {
+            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case); })+)+
+        }
+    };
+}
+
+conformance! {
+    delivery: messages_arrive_in_order
+        unordered_messages_arrive_exactly_once
+        latest_ends_with_the_newest
+        unreliable_messages_of_one_datagram_arrive
+        sizes_around_every_border
+        both_directions_at_once
+        tags_and_channels_arrive_as_sent
+        a_channel_asked_for_alone_is_not_given_to_whoever_asks_for_any
+        an_absent_reader_holds_up_its_own_channel_only
+        a_mode_is_fixed_by_the_first_message
+        too_long_for_the_mode_is_told_and_nothing_is_lost;
+    streams: a_hundred_megabytes_stream_through
+        a_writer_dropped_half_way_resets_and_does_not_block_the_channel
+        a_reader_that_stops_ends_the_writer_and_not_the_connection
+        a_stream_of_unknown_length_arrives_whole
+        an_announced_length_is_kept
+        a_writer_of_one_byte_at_a_time_is_served;
+    closing: close_waits_until_all_is_taken
+        close_reports_what_was_left_unread
+        the_peer_still_receives_what_arrived_before_the_close
+        abort_ends_the_peer_with_its_code
+        dropping_the_last_handle_closes_in_the_background
+        close_from_another_thread_ends_a_blocked_receive
+        both_sides_close_at_once
+        reconnecting_after_a_close_works
+        close_is_idempotent;
+    failing: nobody_listens
+        an_application_refuses
+        a_full_backlog_refuses_as_busy
+        a_receive_times_out_and_the_connection_lives
+        a_flush_times_out_while_nothing_arrives
+        an_address_in_use_is_told
+        a_transport_that_does_not_listen_says_so
+        a_peer_that_falls_silent_is_given_up;
+    many: many_connections_are_served_by_one_waiting_thread
+        one_thread_sends_while_another_receives
+        many_threads_share_one_connection;
+    bulk: a_million_small_messages;
+}

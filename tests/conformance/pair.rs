@@ -1,0 +1,93 @@
+//! Two transports that can reach each other, and what every case needs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use udpair::message::End;
+use udpair::transport::{JoinHandle, RecvError};
+use udpair::{Config, Connection, Listener, Message, Transport};
+
+/// Longer than anything takes: only a bug waits for it.
+pub(crate) const STUCK: Duration = Duration::from_secs(60);
+/// A timeout that is meant to come.
+pub(crate) const SHORT: Duration = Duration::from_millis(100);
+
+type Bind = fn(SocketAddr, Config) -> Arc<dyn Transport>;
+
+/// Two transports of one kind, on one network.
+pub(crate) struct Pair {
+    pub(crate) server: Arc<dyn Transport>,
+    pub(crate) client: Arc<dyn Transport>,
+    bind: Bind,
+}
+
+pub(crate) fn over_udp(case: fn(Pair)) {
+    run(case, |addr, config| udpair::udp::bind(addr, config).expect("a UDP socket on loopback"));
+}
+
+pub(crate) fn over_tcp(case: fn(Pair)) {
+    run(case, |addr, config| udpair::tcp::bind(addr, config).expect("a TCP socket on loopback"));
+}
+
+fn run(case: fn(Pair), bind: Bind) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = Config::insecure_plain();
+    case(Pair { server: bind(any, config.clone()), client: bind(any, config), bind });
+}
+
+impl Pair {
+    /// Another transport of the same kind.
+    pub(crate) fn another(&self, change: impl FnOnce(&mut Config)) -> Arc<dyn Transport> {
+        let mut config = Config::insecure_plain();
+        change(&mut config);
+        (self.bind)(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config)
+    }
+
+    /// The same pair with other settings.
+    pub(crate) fn with(self, change: impl Fn(&mut Config)) -> Self {
+        Self { server: self.another(&change), client: self.another(&change), bind: self.bind }
+    }
+
+    /// A connection, from both ends: the client's, the server's.
+    pub(crate) fn connect(&self) -> (Connection, Connection) {
+        let client = Connection::connect(&self.client, self.server.local_addr()).expect("the server listens");
+        let server = Listener::new(Arc::clone(&self.server)).accept_timeout(STUCK).expect("the client has called");
+        (client, server)
+    }
+
+    /// Runs `main` on a thread of the server's.
+    pub(crate) fn beside<T: Send + 'static>(&self, main: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        self.server.spawn("beside", main).expect("a thread")
+    }
+}
+
+/// Bytes that tell where they belong.
+pub(crate) fn content(seed: usize, len: usize) -> Bytes {
+    (0..len).map(|at| u8::try_from((at * 31 + at / 256 * 7 + seed * 17) % 251).expect("below 256")).collect()
+}
+
+/// The next message, with its content read to the end.
+pub(crate) fn receive(conn: &Connection) -> Bytes {
+    bytes_of(conn.recv_timeout(STUCK).expect("a message"))
+}
+
+pub(crate) fn receive_on(conn: &Connection, channel: u16) -> Bytes {
+    bytes_of(conn.recv_on_timeout(channel, STUCK).expect("a message"))
+}
+
+pub(crate) fn bytes_of(message: Message) -> Bytes {
+    message.into_bytes(1 << 30).expect("the message's content")
+}
+
+/// The end that a connection comes to, everything that arrived before being received.
+pub(crate) fn end_of(conn: &Connection) -> End {
+    loop {
+        match conn.recv_timeout(STUCK) {
+            Ok(_) => {}
+            Err(RecvError::Ended(end)) => return end,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Messages written and read piece by piece.
+
+use std::io::{Read, Write};
+
+use udpair::message::WriteError;
+use udpair::transport::{Body, MessageReader};
+
+use crate::pair::{Pair, STUCK, content, receive};
+
+fn reader(message: udpair::Message) -> MessageReader {
+    match message.body {
+        Body::Stream(reader) => reader,
+        Body::Whole(bytes) => panic!("{} bytes as a whole", bytes.len()),
+    }
+}
+
+pub(crate) fn a_hundred_megabytes_stream_through(pair: Pair) {
+    const LEN: usize = 100_000_000;
+    let (client, server) = pair.connect();
+    let block = content(1, 1_000_000);
+    let sent = block.clone();
+    let sender = pair.beside(move || {
+        let mut writer = client.begin(0, 7, Some(LEN as u64)).unwrap();
+        for _ in 0..LEN / sent.len() {
+            writer.write_all(&sent).unwrap();
+        }
+        writer.finish().unwrap();
+        client.close(0)
+    });
+    let message = server.recv_timeout(STUCK).unwrap();
+    assert_eq!(message.tag, 7);
+    let mut reader = reader(message);
+    assert_eq!(reader.len(), Some(LEN as u64));
+    let mut got = vec![0; block.len()];
+    for _ in 0..LEN / block.len() {
+        reader.read_exact(&mut got).unwrap();
+        assert!(got == block);
+    }
+    assert_eq!(reader.read(&mut got).unwrap(), 0);
+    assert_eq!(reader.read(&mut got).unwrap(), 0, "the end stays the end");
+    assert!(sender.join().unwrap().all_taken());
+}
+
+pub(crate) fn a_writer_dropped_half_way_resets_and_does_not_block_the_channel(pair: Pair) {
+    let (client, server) = pair.connect();
+    let mut writer = client.begin(0, 0, None).unwrap();
+    writer.write_all(&content(0, 100_000)).unwrap();
+    let mut reader = reader(server.recv_timeout(STUCK).unwrap());
+    drop(writer);
+    client.send("next").unwrap();
+    let mut all = Vec::new();
+    let error = reader.read_to_end(&mut all).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(receive(&server), "next");
+    assert!(client.close(0).all_taken());
+}
+
+pub(crate) fn a_reader_that_stops_ends_the_writer_and_not_the_connection(pair: Pair) {
+    let (client, server) = pair.connect();
+    let writing = client.clone();
+    let sender = pair.beside(move || {
+        let mut writer = writing.begin(0, 0, None).unwrap();
+        let block = content(0, 100_000);
+        // Far more than all limits: it ends because the reader says so.
+        for _ in 0..100_000 {
+            if let Err(error) = writer.write_some(&block) {
+                return error;
+            }
+        }
+        panic!("nobody stopped the writer");
+    });
+    let reader = reader(server.recv_timeout(STUCK).unwrap());
+    reader.stop(5);
+    let error = sender.join().unwrap();
+    assert!(matches!(error, WriteError::Stopped { code: 5 } | WriteError::Unknown), "{error:?}");
+    client.send("next").unwrap();
+    assert_eq!(receive(&server), "next");
+}
+
+pub(crate) fn a_stream_of_unknown_length_arrives_whole(pair: Pair) {
+    let (client, server) = pair.connect();
+    let mut writer = client.begin(4, 0, None).unwrap();
+    let bytes = content(3, 300_000);
+    let mut reader = None;
+    let mut got = Vec::new();
+    for part in bytes.chunks(70_000) {
+        writer.write_all(part).unwrap();
+        let reader = reader.get_or_insert_with(|| self::reader(server.recv_timeout(STUCK).unwrap()));
+        let mut buf = vec![0; part.len()];
+        reader.read_exact(&mut buf).unwrap();
+        got.extend_from_slice(&buf);
+    }
+    writer.finish().unwrap();
+    assert_eq!(reader.unwrap().read(&mut [0; 10]).unwrap(), 0);
+    assert!(got == bytes);
+    assert!(client.close(0).all_taken());
+}
+
+pub(crate) fn an_announced_length_is_kept(pair: Pair) {
+    let (client, server) = pair.connect();
+    let mut writer = client.begin(0, 0, Some(10)).unwrap();
+    assert_eq!(writer.write_some(b"eleven bytes"), Err(WriteError::Length { len: 10 }));
+    assert_eq!(writer.write_some(b"nine byte"), Ok(9));
+    assert_eq!(writer.finish(), Err(WriteError::Length { len: 10 }));
+    // The writer is gone, and its message with it.
+    let mut writer = client.begin(0, 0, Some(10)).unwrap();
+    writer.write_all(b"tenletters").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(receive(&server), "tenletters");
+}
+
+pub(crate) fn a_writer_of_one_byte_at_a_time_is_served(pair: Pair) {
+    let (client, server) = pair.connect();
+    let bytes = content(8, 5_000);
+    let mut writer = client.begin(0, 0, None).unwrap();
+    for byte in bytes.chunks(1) {
+        writer.write_all(byte).unwrap();
+    }
+    writer.finish().unwrap();
+    assert!(receive(&server) == bytes);
+}

@@ -80,10 +80,6 @@ impl Job {
         self.ended(status)
     }
 
-    pub(crate) fn finish_owned(mut self) -> Ended {
-        self.finish()
-    }
-
     fn ended(&mut self, status: ExitStatus) -> Ended {
         let text =
             |reader: Option<JoinHandle<String>>| reader.and_then(|reader| reader.join().ok()).unwrap_or_default();

@@ -107,25 +107,21 @@ fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
         }
         // One millisecond, waited for on a channel that never speaks.
         let _ = ticks.recv_timeout(Duration::from_millis(1));
-        match &mut current {
-            None => {
-                let source = dir.path().join(format!("file{transfers}"));
-                job::make_file(&source, 4);
-                let mut send = std::process::Command::new(TOOL);
-                send.args(["send", "--insecure-plain", "--to", &recv.address]).arg(&source);
-                current = Some(Job::start(send));
-            }
-            Some(send) if send.has_ended() => {
-                let ended = current.take().expect("matched").finish();
-                assert_eq!(ended.code, Some(0), "{ended:?}");
-                same_tree(&dir.path().join(format!("file{transfers}")), &into.join(format!("file{transfers}")));
-                transfers += 1;
-            }
-            Some(_) => {}
+        if current.is_none() {
+            let source = dir.path().join(format!("file{transfers}"));
+            job::make_file(&source, 4);
+            let mut send = std::process::Command::new(TOOL);
+            send.args(["send", "--insecure-plain", "--to", &recv.address]).arg(&source);
+            current = Some(Job::start(send));
+        } else if let Some(mut send) = current.take_if(|send| send.has_ended()) {
+            let ended = send.finish();
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            same_tree(&dir.path().join(format!("file{transfers}")), &into.join(format!("file{transfers}")));
+            transfers += 1;
         }
     }
-    if let Some(send) = current {
-        assert_eq!(send.finish_owned().code, Some(0));
+    if let Some(mut send) = current {
+        assert_eq!(send.finish().code, Some(0));
         transfers += 1;
     }
     let after = recv.resident_mib();

@@ -57,7 +57,7 @@ fn bulk(datagram_len: u32, len: usize, messages: usize) -> Vec<(u64, u64)> {
     let mut counts = Vec::with_capacity(messages);
     for _ in 0..messages {
         let before = (allocations(), pair.datagrams);
-        pair.messages(0).send(0, 0, body.clone()).unwrap();
+        pair.messages(0).send(0, 0, body.clone()).expect("there is room");
         let arrived = loop {
             pair.exchange();
             if let Some(arrived) = pair.recv_whole(1) {

@@ -9,10 +9,11 @@ use crate::wire::{EcnCounts, RangeSet, put_ack_blocks};
 
 use super::ecn::Ecn;
 
-/// Ranges of received numbers that are remembered; what is below the oldest of them counts as received.
-pub const RANGES_MAX: usize = 256;
-/// Ranges in one ACK frame.
-const ACK_BLOCKS_MAX: usize = 64;
+/// Ranges of received numbers that are remembered; what is below the oldest of them counts as received, so a path that
+/// reorders more than this loses what comes late.
+pub const RANGES_MAX: usize = 1_024;
+/// Ranges in one ACK frame: some 600 bytes. A late packet below all of them goes unacknowledged and counts as lost.
+const ACK_BLOCKS_MAX: usize = 256;
 /// Above as many ranges, those that the sender knows of are forgotten. Below, a packet that comes a round trip late
 /// is still told from a duplicate.
 const RANGES_TRIMMED: usize = 16;
@@ -270,12 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_range_is_forgotten_beyond_256_and_then_counts_as_received() {
+    fn the_oldest_range_is_forgotten_beyond_1024_and_then_counts_as_received() {
         let mut acks = Acks::new(DELAY);
         for n in 0..RANGES_MAX as u64 {
             acks.on_received(at(n), 1 + 2 * n, None, Elicits::Delayed);
         }
-        assert!(!acks.is_duplicate(0), "256 ranges are kept");
+        assert!(!acks.is_duplicate(0), "1,024 ranges are kept");
         acks.on_received(at(999), 1 + 2 * RANGES_MAX as u64, None, Elicits::Delayed);
         assert_eq!(acks.received.range_count(), RANGES_MAX);
         assert!(acks.is_duplicate(0) && acks.is_duplicate(1));

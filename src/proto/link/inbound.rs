@@ -160,14 +160,11 @@ impl Link {
         self.stage = Stage::Draining(now + (self.recovery.rtt().probe_timeout() * 3).max(DRAIN_MIN));
     }
 
-    pub(super) fn begin_probes(&mut self, count: u8, messages: &mut Messages) {
-        self.probes = count;
+    /// Gives back what a probe is to carry: the oldest that was not repeated yet.
+    pub(super) fn repeat(&mut self, messages: &mut Messages) {
         if let Stage::Closing(_) = self.stage {
             messages.on_lost(&Sent::Close); // nothing else matters any more
-            return;
-        }
-        for _ in 0..count {
-            let Some(frames) = self.recovery.repeat_oldest() else { break };
+        } else if let Some(frames) = self.recovery.repeat_oldest() {
             frames.iter().for_each(|sent| messages.on_lost(sent));
         }
     }

@@ -252,7 +252,8 @@ impl Link {
         }
         match self.idle.handle_timeout(now) {
             Silence::Nothing => {}
-            Silence::KeepAlive => self.ping = true,
+            // What is in flight asks for a sign of life as well.
+            Silence::KeepAlive => self.ping = self.recovery.in_flight().packets == 0,
             Silence::TimedOut => {
                 messages.end(End::TimedOut);
                 self.stage = Stage::Over;
@@ -262,7 +263,7 @@ impl Link {
         match self.recovery.handle_timeout(now, &mut scratch.outcome) {
             Expired::Nothing => {}
             Expired::Loss => self.apply(now, None, messages, scratch),
-            Expired::Probe(count) => self.begin_probes(count, messages),
+            Expired::Probe(count) => self.probes = count,
         }
     }
 
@@ -286,6 +287,9 @@ impl Link {
             return one;
         }
         let may_probe = self.may_probe(now, probe_budget);
+        if may_probe {
+            self.repeat(messages);
+        }
         let batch = self.put_batch(now, may_probe, messages, scratch, out);
         if messages.has_lazy() {
             if self.lazy.deadline().is_none() {

@@ -48,3 +48,43 @@ fn a_close_reports_what_was_taken_and_both_sides_forget() {
         }
     }
 }
+
+#[test]
+fn a_quiet_connection_stays_alive_by_a_datagram_each_third_of_the_timeout() {
+    let (mut net, ids) = pair(1, Faults::default());
+    net.run_for(Duration::from_secs(60));
+    for (host, id) in ids.into_iter().enumerate() {
+        assert_eq!(net.messages(host, id).ended(), None);
+    }
+    let asking = net.log.iter().filter(|datagram| datagram.asks()).count();
+    assert!((17..=20).contains(&asking), "one of the two asks, the other answers: {asking} of {}", net.log.len());
+    assert!(net.log.len() <= 2 * asking);
+}
+
+#[test]
+fn a_peer_that_vanishes_is_given_up_ten_seconds_after_it_was_last_asked_in_vain() {
+    for dead in [[true, false], [false, true], [true, true]] {
+        for busy in [false, true] {
+            let (mut net, ids) = pair(1, Faults::default());
+            net.faults.dead = dead;
+            let start = net.now;
+            if busy {
+                net.messages(0, ids[0]).send(0, 0, Bytes::from(vec![1; 100_000])).unwrap();
+            }
+            assert!(net.run(Duration::from_secs(60), |net| net.messages(0, ids[0]).ended().is_some()));
+            assert_eq!(net.messages(0, ids[0]).ended(), Some(End::TimedOut));
+            let took = net.now.saturating_since(start);
+            let most_ms = match (dead, busy) {
+                // The peer's own signs of life still arrive, until it gives up in its turn.
+                ([true, false], _) => 23_400,
+                (_, true) => 10_001,
+                (_, false) => 13_400,
+            };
+            let limits = Duration::from_secs(10)..=Duration::from_millis(most_ms);
+            assert!(limits.contains(&took), "{dead:?} {busy}: {took:?}");
+            // Probing a dead peer costs a few dozen datagrams, not thousands.
+            let sent = net.log.iter().filter(|datagram| datagram.from == 0).count();
+            assert!(sent < 200, "{sent}");
+        }
+    }
+}

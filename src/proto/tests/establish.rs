@@ -1,10 +1,12 @@
 //! Handshakes: under loss, refused, forged, flooded.
 
-use super::net::{Faults, Net, address};
 use core::time::Duration;
 
+use super::net::{Faults, Net, address};
+
 use crate::message::{End, State};
-use crate::proto::{Config, Dropped, PathLimits};
+use crate::proto::{Answer, Config, ConnectError, Dropped, PathLimits};
+use crate::wire::RefuseCode;
 
 fn default_pair(seed: u64, faults: Faults) -> Net {
     Net::new(seed, [Config::default(), Config::default()], faults)
@@ -58,4 +60,62 @@ fn an_endpoint_that_does_not_listen_answers_nothing() {
     assert_eq!(net.hosts[0].messages(id).unwrap().ended(), Some(End::ConnectTimedOut));
     assert!(net.log.iter().all(|datagram| datagram.from == 0));
     assert!(net.hosts[1].counters().dropped(Dropped::NotListening) > 0);
+}
+
+#[test]
+fn beyond_the_backlog_a_joiner_hears_that_the_listener_is_busy_and_gets_in_when_it_is_not() {
+    let config = Config { backlog: 2, ..Config::default() };
+    let mut net = Net::new(1, [Config::default(), config], Faults::default());
+    let connect = |net: &mut Net| net.hosts[0].connect(net.now, address(1), PathLimits::unlimited(address(1))).unwrap();
+    let first = [(); 2].map(|()| connect(&mut net));
+    net.run_for(Duration::from_millis(10));
+    let [refused, patient] = [(); 2].map(|()| connect(&mut net));
+    net.run_for(Duration::from_millis(490));
+    assert_eq!(net.messages(0, refused).ended(), None, "a hint counts after half a second");
+    for _ in 0..2 {
+        let id = net.hosts[1].incoming().unwrap();
+        net.hosts[1].answer(net.now, id, Answer::Accept);
+    }
+    // Whichever repeats its question first finds room; both do, for two were accepted.
+    net.run_for(Duration::from_millis(1_000));
+    for id in first {
+        assert_eq!(net.messages(0, id).state(), State::Open);
+    }
+    let ends = [refused, patient].map(|id| net.messages(0, id).ended());
+    assert_eq!(ends, [Some(End::Refused(RefuseCode::Busy)); 2], "both had asked before there was room");
+    assert!(net.hosts[1].counters().dropped(Dropped::Busy) >= 2);
+    let again = connect(&mut net);
+    net.run_for(Duration::from_millis(10));
+    assert_eq!(net.messages(0, again).state(), State::Open);
+}
+
+#[test]
+fn an_unreachable_port_ends_the_attempt_after_half_a_second_unless_it_answers() {
+    for (dead, end) in [([true; 2], Some(End::Unreachable)), ([false; 2], None)] {
+        let mut net = default_pair(1, Faults { dead, ..Faults::default() });
+        let id = net.hosts[0].connect(net.now, address(1), PathLimits::unlimited(address(1))).unwrap();
+        net.pump(0);
+        net.hosts[0].handle_unreachable(net.now, address(1));
+        net.run_for(Duration::from_micros(499_999));
+        assert_eq!(net.messages(0, id).ended(), None);
+        net.run_for(Duration::from_micros(1));
+        assert_eq!(net.messages(0, id).ended(), end);
+        // RFC 1122 section 4.2.3.9: nothing of the kind ends what is established.
+        net.hosts[0].handle_unreachable(net.now, address(1));
+        net.run_for(Duration::from_secs(2));
+        assert_eq!(net.messages(0, id).ended(), end);
+    }
+}
+
+#[test]
+fn an_endpoint_has_so_many_connections_and_no_more() {
+    let config = Config { connections_max: 2, ..Config::default() };
+    let mut net = Net::new(1, [config, Config::default()], Faults::default());
+    let path = PathLimits::unlimited(address(1));
+    let ids = [(); 2].map(|()| net.hosts[0].connect(net.now, address(1), path).unwrap());
+    let result = net.hosts[0].connect(net.now, address(1), path);
+    assert_eq!(result, Err(ConnectError::TooMany { max: 2 }));
+    net.hosts[0].release(net.now, ids[0]);
+    net.run_for(Duration::from_millis(10));
+    assert!(net.hosts[0].connect(net.now, address(1), path).is_ok(), "one is forgotten");
 }

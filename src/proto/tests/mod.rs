@@ -3,5 +3,8 @@
 mod bulk;
 mod end;
 mod establish;
+mod hostile;
 mod net;
+mod path;
 mod policy;
+mod timing;

@@ -8,9 +8,11 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use crate::message::Messages;
+use crate::proto::sent::buffer_cost;
 use crate::proto::{Answer, Config, Drained, Ecn, Endpoint, Output, PathLimits};
 use crate::slots::ConnectionId;
 use crate::time::{Timestamp, earliest};
+use crate::wire::{Frame, Frames, Packet};
 
 /// What the network does to datagrams.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Faults {
     pub(super) duplicate_percent: u32,
     pub(super) mtu: usize,
     pub(super) marks: bool,
+    /// What each host's receive buffer really holds; what finds no room is lost.
+    pub(super) buffer: u64,
     /// Wipes out one direction: from host 0, from host 1.
     pub(super) dead: [bool; 2],
 }
@@ -34,6 +38,7 @@ impl Default for Faults {
             duplicate_percent: 0,
             mtu: 1_472,
             marks: true,
+            buffer: u64::MAX,
             dead: [false; 2],
         }
     }
@@ -45,6 +50,21 @@ pub(super) struct Datagram {
     pub(super) from: usize,
     pub(super) ecn: Option<Ecn>,
     pub(super) bytes: Vec<u8>,
+}
+
+impl Datagram {
+    /// True when it is a data packet and one of its frames is such a one.
+    pub(super) fn holds(&self, mut wanted: impl FnMut(&Frame<'_>) -> bool) -> bool {
+        match Packet::decode(&self.bytes) {
+            Ok((_, Packet::Data(_, payload))) => Frames::new(payload).flatten().any(|frame| wanted(&frame)),
+            _ => false,
+        }
+    }
+
+    /// True when it asks for an acknowledgement.
+    pub(super) fn asks(&self) -> bool {
+        self.holds(|frame| !matches!(frame, Frame::Ack { .. } | Frame::Padding))
+    }
 }
 
 /// True for a datagram that is to be lost.
@@ -62,6 +82,9 @@ pub(super) struct Net {
     pub(super) rule: Option<Rule>,
     /// What is in the air by time of arrival and order of sending.
     air: BTreeMap<(Timestamp, u64), Datagram>,
+    /// What it takes up in each host's receive buffer once it is there, now and at most.
+    air_cost: [u64; 2],
+    pub(super) air_cost_most: [u64; 2],
     sent: u64,
     rng: ChaCha8Rng,
 }
@@ -81,6 +104,8 @@ impl Net {
             waits: [true; 2],
             rule: None,
             air: BTreeMap::new(),
+            air_cost: [0; 2],
+            air_cost_most: [0; 2],
             sent: 0,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
@@ -104,6 +129,16 @@ impl Net {
         let server = server.expect("the handshake succeeds");
         self.hosts[1].answer(self.now, server, Answer::Accept);
         [client, server]
+    }
+
+    /// Loses the first `count` datagrams of a host that are such ones.
+    pub(super) fn lose_first(&mut self, count: u32, host: usize, wanted: impl Fn(&Datagram) -> bool + 'static) {
+        let mut left = count;
+        self.rule = Some(Box::new(move |datagram| {
+            let lost = left > 0 && datagram.from == host && wanted(datagram);
+            left -= u32::from(lost);
+            lost
+        }));
     }
 
     /// Lets the network's first round trips pass: MTU search, first samples.
@@ -182,6 +217,13 @@ impl Net {
             let jitter = u64::try_from(self.faults.jitter.as_nanos()).unwrap();
             let jitter = Duration::from_nanos(if jitter > 0 { self.rng.random_range(0..jitter) } else { 0 });
             self.sent += 1;
+            let to = 1 - from;
+            let cost = buffer_cost(datagram.bytes.len() as u64);
+            if self.air_cost[to] + cost > self.faults.buffer {
+                continue;
+            }
+            self.air_cost[to] += cost;
+            self.air_cost_most[to] = self.air_cost_most[to].max(self.air_cost[to]);
             self.air.insert((self.now + self.faults.delay + jitter, self.sent), datagram.clone());
         }
     }
@@ -195,6 +237,7 @@ impl Net {
         self.now = to;
         while let Some(entry) = self.air.first_entry().filter(|entry| entry.key().0 <= to) {
             let datagram = entry.remove();
+            self.air_cost[1 - datagram.from] -= buffer_cost(datagram.bytes.len() as u64);
             self.hosts[1 - datagram.from].handle_datagram(to, address(datagram.from), datagram.ecn, &datagram.bytes);
         }
         for host in 0..2 {

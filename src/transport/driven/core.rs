@@ -2,10 +2,15 @@
 //! no connection.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use rustix::event::Timespec;
 
 use super::ground::Drainer;
+use super::parker::{Signal, Slept};
 use crate::message::Messages;
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
@@ -113,6 +118,16 @@ pub(crate) trait Io: Send + Sync + 'static {
 
     /// The descriptor to poll: readable when [`receive`](Self::receive) finds something (errors included).
     fn source(&self) -> BorrowedFd<'_>;
+
+    /// How long after the last leader left the keeper leaves the source alone: no longer than acknowledgements may be
+    /// held back.
+    const LEASE: Duration = super::LEASE;
+
+    /// Sleeps until `signal` or the source has something, at most for `timeout`, where the source has a shorter way of
+    /// doing that than a poll of both. One thread at a time.
+    fn sleep(&self, _signal: &Arc<Signal>, _timeout: Option<&Timespec>) -> Option<Result<Slept, ErrorKind>> {
+        None
+    }
 
     /// What the transport is bound to.
     fn local_addr(&self) -> SocketAddr;

@@ -40,6 +40,7 @@ use bytes::Bytes;
 
 pub(super) use self::core::{Core, Event, Io, Polled, Received, Transmitted};
 pub(super) use self::ground::Drainer;
+pub(super) use self::parker::{Signal, Slept};
 pub(super) use self::shared::LEASE;
 use self::shared::Shared;
 use self::state::{State, Work};

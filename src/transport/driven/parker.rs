@@ -14,7 +14,7 @@ use super::ground::Watch;
 
 /// A signal on a descriptor: raised by anybody, cleared by the one thread that sleeps on it.
 #[derive(Debug)]
-pub(super) struct Signal {
+pub(crate) struct Signal {
     fd: OwnedFd,
     raised: AtomicBool,
 }
@@ -40,6 +40,13 @@ impl Signal {
         // Nothing to read: somebody has set the flag and not written yet; the next sleep ends at once.
         let _ = rustix::io::read(&self.fd, &mut count);
         self.raised.store(false, Ordering::SeqCst);
+    }
+
+    /// The sleeper was woken by it, or by something else.
+    pub(super) fn on_slept(&self, slept: &Slept) {
+        if slept.signalled {
+            self.clear();
+        }
     }
 
     /// True when the sleeper would not sleep.
@@ -82,10 +89,10 @@ pub(super) fn own() -> Result<Arc<Signal>, ErrorKind> {
 
 /// What ended a sleep.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Slept {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    pub(super) signalled: bool,
+pub(crate) struct Slept {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) signalled: bool,
 }
 
 /// Sleeps until one of the descriptors has something. `source` is polled as `watch` says; `timer` where given.
@@ -122,8 +129,6 @@ pub(super) fn sleep(
         // An error waits to be taken by a receive as well.
         slept.readable = !found.difference(PollFlags::OUT).is_empty();
     }
-    if slept.signalled {
-        signal.clear();
-    }
+    signal.on_slept(&slept);
     Ok(slept)
 }

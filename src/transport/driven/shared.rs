@@ -69,7 +69,7 @@ impl<I: Io> Shared<I> {
             rx: Mutex::new(rx),
             tx: Mutex::new(tx),
             tx_wanted: AtomicBool::new(false),
-            duty: Mutex::new(Duty::new(LEASE)),
+            duty: Mutex::new(Duty::new(I::LEASE)),
             alarm: Alarm::new()?,
             kick: Signal::new()?,
             busy_poll,
@@ -212,7 +212,11 @@ impl<I: Io> Ground for Shared<I> {
 
     fn sleep_waiter(&self, parker: &Self::Parker, watch: Watch, until: Option<Timestamp>) -> Result<Woken, ErrorKind> {
         let timeout = until.map(|until| clock::timespec(until.saturating_since(clock::now())));
-        let slept = parker::sleep(parker, self.io.source(), watch, None, timeout.as_ref())?;
+        let own = if watch == Watch::Nothing { None } else { self.io.sleep(parker, timeout.as_ref()) };
+        let slept = match own {
+            Some(slept) => slept.inspect(|slept| parker.on_slept(slept))?,
+            None => parker::sleep(parker, self.io.source(), watch, None, timeout.as_ref())?,
+        };
         count(&self.counts.wakes);
         Ok(Woken { readable: slept.readable, writable: slept.writable })
     }

@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -15,9 +16,10 @@ use rustix::io::Errno;
 
 use super::core::TcpCore;
 use super::outbox::{Brought, Done, Job};
+use super::receipts;
 use super::stream::{Options, Stream};
 use crate::time::Timestamp;
-use crate::transport::driven::{Drainer, Io, Received, Transmitted};
+use crate::transport::driven::{Drainer, Io, Received, Signal, Slept, Transmitted};
 use crate::transport::{ConnectError, TransportStats};
 
 /// What is read in one batch, all streams together.
@@ -28,8 +30,24 @@ const READ_LEN_MIN: usize = 16 * 1024;
 const EVENTS_MAX: usize = 128;
 /// Callers that are accepted in one batch.
 const CALLERS_MAX: usize = 64;
-/// The listener's key; streams have others.
+/// The listener's key.
 const LISTENER: u64 = 0;
+/// The key of a waiting thread's signal. Those of streams lie between.
+const SIGNAL: u64 = u64::MAX;
+
+/// One thing that is ready, in the space of an atomic: the key, and in the lowest 16 bits what it is ready for.
+struct Hint;
+
+impl Hint {
+    fn pack(event: &Event) -> u64 {
+        let flags = u64::from({ event.flags }.bits()) & 0xffff;
+        { event.data }.u64() << 16 | flags
+    }
+
+    const fn unpack(hint: u64) -> (u64, EventFlags) {
+        (hint >> 16, EventFlags::from_bits_truncate((hint & 0xffff) as u32))
+    }
+}
 
 /// See the module.
 pub(super) struct TcpIo {
@@ -40,6 +58,10 @@ pub(super) struct TcpIo {
     options: Options,
     streams: Mutex<BTreeMap<u64, Arc<Stream>>>,
     next_key: AtomicU64,
+    /// The signal of the thread that slept here last: it is polled with the streams.
+    signal: Mutex<Option<Arc<Signal>>>,
+    /// What a sleep has found, unless that was several things.
+    hint: AtomicU64,
     transmit_calls: AtomicU64,
     buffers: (Option<usize>, Option<usize>),
 }
@@ -78,6 +100,8 @@ impl TcpIo {
             options,
             streams: Mutex::default(),
             next_key: AtomicU64::new(LISTENER + 1),
+            signal: Mutex::default(),
+            hint: AtomicU64::new(0),
             transmit_calls: AtomicU64::new(0),
             buffers,
         };
@@ -89,6 +113,20 @@ impl TcpIo {
 
     fn streams(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Stream>>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Polls `signal` with the streams, in place of another thread's.
+    fn poll_signal(&self, signal: &Arc<Signal>) -> Result<(), Errno> {
+        let mut polled = self.signal.lock().unwrap_or_else(PoisonError::into_inner);
+        if polled.as_ref().is_some_and(|polled| Arc::ptr_eq(polled, signal)) {
+            return Ok(());
+        }
+        if let Some(old) = polled.take() {
+            epoll::delete(&self.epoll, &*old)?;
+        }
+        epoll::add(&self.epoll, &**signal, EventData::new_u64(SIGNAL), EventFlags::IN)?;
+        *polled = Some(Arc::clone(signal));
+        Ok(())
     }
 
     fn key(&self) -> u64 {
@@ -120,7 +158,17 @@ impl TcpIo {
         Ok((stream, remote))
     }
 
-    /// Looks at one stream. True where it may have more.
+    /// Looks at what has something. True where it may have more.
+    fn look_at(&self, key: u64, flags: EventFlags, rx: &mut Filling<'_>) -> bool {
+        if key == LISTENER {
+            self.accept(rx.brought);
+            return false;
+        }
+        // One that was dropped meanwhile has nothing to say, and a signal is for the thread whose it is.
+        let stream = self.streams().get(&key).cloned();
+        stream.is_some_and(|stream| self.look(&stream, flags, rx))
+    }
+
     fn look(&self, stream: &Stream, flags: EventFlags, rx: &mut Filling<'_>) -> bool {
         let key = stream.key;
         let told = EventFlags::OUT | EventFlags::ERR | EventFlags::HUP;
@@ -253,6 +301,9 @@ impl Io for TcpIo {
     type Rx = Rx;
     type Tx = Tx;
 
+    /// So long may a receipt of ours wait, and meanwhile TCP does without us.
+    const LEASE: Duration = receipts::DELAY_MAX;
+
     fn source(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
@@ -265,30 +316,46 @@ impl Io for TcpIo {
         Stream::connect(self.local, remote, self.key(), &self.options)
     }
 
+    fn sleep(&self, signal: &Arc<Signal>, timeout: Option<&Timespec>) -> Option<Result<Slept, ErrorKind>> {
+        self.poll_signal(signal).ok()?;
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; 2];
+        let events = match epoll::wait(&self.epoll, &mut events[..], timeout) {
+            Ok((events, _)) => &*events,
+            Err(Errno::INTR) => &[],
+            // A system older than times of less than a millisecond.
+            Err(Errno::NOSYS) => return None,
+            Err(errno) => return Some(Err(io::Error::from(errno).kind())),
+        };
+        let signalled = events.iter().any(|event| { event.data }.u64() == SIGNAL);
+        let readable = events.len() > usize::from(signalled);
+        if let [event] = events
+            && readable
+        {
+            self.hint.store(Hint::pack(event), Ordering::Relaxed);
+        }
+        Some(Ok(Slept { readable, signalled, ..Slept::default() }))
+    }
+
     fn receive(&self, rx: &mut Rx) -> Received {
         rx.brought.clear();
-        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let Ok((events, _)) = epoll::wait(&self.epoll, &mut events[..], Some(&now)) else {
-            // Interrupted; nothing else can happen. What is ready stays so.
-            return Received::Nothing;
-        };
-        if events.is_empty() {
-            return Received::Nothing;
-        }
-        let mut more = events.len() == EVENTS_MAX;
         let mut filling = Filling { buffer: &mut rx.buffer, filled: 0, brought: &mut rx.brought };
-        for event in events {
-            let key = { event.data }.u64();
-            if key == LISTENER {
-                self.accept(filling.brought);
-                continue;
+        let (key, flags) = Hint::unpack(self.hint.swap(0, Ordering::Relaxed));
+        let mut more = !flags.is_empty() && self.look_at(key, flags, &mut filling);
+        if filling.brought.is_empty() {
+            let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            // Only an interruption can go wrong, and what is ready stays so.
+            let events = epoll::wait(&self.epoll, &mut events[..], Some(&now)).map_or(&[][..], |(events, _)| events);
+            more = events.len() == EVENTS_MAX;
+            for event in events {
+                more |= self.look_at({ event.data }.u64(), event.flags, &mut filling);
             }
-            let stream = self.streams().get(&key).cloned();
-            // One that was dropped meanwhile has nothing to say.
-            more |= stream.is_some_and(|stream| self.look(&stream, { event.flags }, &mut filling));
         }
-        if more { Received::More } else { Received::Last }
+        match (filling.brought.is_empty(), more) {
+            (true, _) => Received::Nothing,
+            (false, true) => Received::More,
+            (false, false) => Received::Last,
+        }
     }
 
     fn handle(&self, rx: &mut Rx, core: &mut TcpCore, now: Timestamp, _by: Drainer) {

@@ -1,4 +1,5 @@
 //! Reliable, low-latency messages between machines on one network, over UDP or TCP.
+#![warn(clippy::disallowed_methods, clippy::unwrap_used)]
 // The floors; a module uses only those below it (tests/tidy.rs keeps it). Lowest first:
 // time, slots | wire | message | proto, sim | transport
 pub mod message;

@@ -1,4 +1,5 @@
 //! The command-line tool `udpair`. It uses the library through its public face only.
+#![warn(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod cli;
 

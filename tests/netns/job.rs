@@ -133,11 +133,11 @@ pub(crate) fn mutated(seed: &mut u64, datagram: &mut [u8]) -> usize {
         let bytes = next(seed).to_le_bytes();
         chunk.copy_from_slice(&bytes[..chunk.len()]);
     }
-    if len > 30 && next(seed) % 2 == 0 {
+    if len > 30 && next(seed).is_multiple_of(2) {
         datagram[0] = 0x10 | u8::try_from(next(seed) % 2).expect("small");
         datagram[1] = u8::try_from(next(seed) % 8).expect("small");
         // Half of those with a right checksum: noise must not even reach the parser otherwise.
-        if next(seed) % 2 == 0 {
+        if next(seed).is_multiple_of(2) {
             let crc = crc32fast::hash(&datagram[..len - 4]);
             datagram[len - 4..len].copy_from_slice(&crc.to_be_bytes());
         }

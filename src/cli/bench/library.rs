@@ -170,8 +170,7 @@ impl ClientLink for Client {
         let said = self.channels.hear(None)?.ok_or(Error::Ended)?;
         let outcome = Self::outcome(said)?;
         let stats = self.channels.connection.stats();
-        self.facts =
-            Facts { controller: stats.controller, retransmits: stats.retransmits, path_mtu: stats.path_mtu };
+        self.facts = Facts { controller: stats.controller, retransmits: stats.retransmits, path_mtu: stats.path_mtu };
         self.channels.connection.close_within(0, LINGER);
         Ok(outcome)
     }

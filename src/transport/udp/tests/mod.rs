@@ -50,7 +50,7 @@ fn connect(caller: &Arc<dyn Transport>, listener: &Listener) -> (Connection, Con
 
 /// Bytes that differ from place to place and from seed to seed.
 fn pattern(len: usize, seed: u8) -> Vec<u8> {
-    (0..len).map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0] ^ seed).collect()
+    (0u32..).take(len).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0] ^ seed).collect()
 }
 
 /// Sends back whatever comes on channel 0, until the connection ends.

@@ -130,6 +130,7 @@ impl Link {
         self.idle = Some(Idle::new(now, self.config.idle_timeout, peers));
     }
 
+    #[cfg(test)]
     /// True once messages can go.
     pub(super) const fn is_established(&self) -> bool {
         self.idle.is_some()

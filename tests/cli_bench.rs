@@ -30,7 +30,7 @@ const KEYS: [&str; 18] = [
     "path_mtu",
 ];
 
-const TRANSPORTS: [&str; 3] = ["tcp", "raw-tcp", "raw-udp"];
+const TRANSPORTS: [&str; 4] = ["udp", "tcp", "raw-tcp", "raw-udp"];
 
 fn udpair(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpair"));

@@ -277,7 +277,7 @@ impl LibraryServer {
 fn bind(transport: Transport, at: SocketAddr, config: Config) -> Result<Arc<dyn udpair::Transport>, Error> {
     let bound = match transport {
         Transport::Tcp => udpair::tcp::bind(at, config),
-        _ => udpair::tcp::bind(at, config),
+        _ => udpair::udp::bind(at, config),
     };
     bound.map_err(|error| Error::Listen { address: at.to_string(), source: error.into() })
 }

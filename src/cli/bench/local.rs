@@ -18,7 +18,7 @@ use super::{json, report};
 use crate::cli::exit::{Exit, Failure};
 
 /// What is compared.
-pub(crate) const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::RawTcp, Transport::RawUdp];
+pub(crate) const TRANSPORTS: [Transport; 4] = Transport::ALL;
 
 /// Sizes of the messages that are echoed.
 pub(crate) const ECHO_SIZES: [usize; 3] = [64, 1 << 10, 16 << 10];

@@ -1,6 +1,7 @@
 //! `udpair send` and `udpair recv` as a user runs them, over loopback, and against peers that this file plays itself.
 
 #![cfg(all(unix, feature = "cli"))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -16,7 +17,7 @@ use udpair::transport::Body;
 use udpair::{Config, Connection, Listener, Transport};
 
 /// The transports that every test runs over.
-const TRANSPORTS: [&str; 1] = ["tcp"];
+const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
 /// Silence after which a peer is given up, where a test waits for that.
 const SHORT: [&str; 2] = ["--timeout", "0.3"];
@@ -138,7 +139,7 @@ fn places() -> (TempDir, TempDir) {
     fs::create_dir_all(root.join("sub/deep")).unwrap();
     fs::create_dir_all(root.join("empty")).unwrap();
     fs::write(root.join("nothing"), "").unwrap();
-    fs::write(root.join("sub/big"), (0..3_000_000u32).map(|at| (at % 251) as u8).collect::<Vec<u8>>()).unwrap();
+    fs::write(root.join("sub/big"), (0..=250).cycle().take(3_000_000).collect::<Vec<u8>>()).unwrap();
     fs::write(root.join("sub/deep/small"), "small").unwrap();
     let set_all = [("nothing", 0o400), ("sub/big", 0o755), ("sub/deep/small", 0o604), ("sub/deep", 0o555)];
     for (path, mode) in set_all.into_iter().chain([("sub", 0o700), ("empty", 0o750), ("", 0o711)]) {
@@ -438,6 +439,7 @@ impl Peer {
     fn bind(transport: &str) -> Arc<dyn Transport> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         match transport {
+            "udp" => udpair::udp::bind(any, Config::insecure_plain()).unwrap(),
             _ => udpair::tcp::bind(any, Config::insecure_plain()).unwrap(),
         }
     }

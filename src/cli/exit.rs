@@ -1,5 +1,7 @@
 //! The tool's exit codes: part of its interface, listed in its help and never renumbered.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// How a run of the tool ended.
@@ -65,6 +67,11 @@ impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
+}
+
+/// A line on stderr. Where nobody reads it nothing else goes wrong.
+pub(crate) fn complain(message: &(impl fmt::Display + ?Sized)) {
+    let _ = writeln!(io::stderr(), "udpair: {message}");
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(Failure { exit, message }) => {
-            eprintln!("udpair: {message}");
+            exit::complain(&message);
             exit.into()
         }
     }

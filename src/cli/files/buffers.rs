@@ -70,7 +70,8 @@ mod tests {
         let bytes = buffers.lend(buffer);
         let part = bytes.slice(3..);
         drop(bytes);
-        assert_ne!(buffers.take().as_ptr(), place);
+        let other = buffers.take();
+        assert_ne!(other.as_ptr(), place);
         assert_eq!(part, b"tent"[..]);
         drop(part);
         let again = buffers.take();

@@ -40,7 +40,7 @@ use self::receiver::{Policy, Receiver, Unfinished};
 use self::sender::Sender;
 use self::writer::Existing;
 use super::args::{LinkArgs, RecvArgs, SendArgs, TransportKind, resolve};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 
 /// What a transfer may hold in memory, so that each side stays under 64 MiB whatever it transfers.
 const LIMITS: Limits =
@@ -86,10 +86,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
     let interrupt = Interrupt::install()?;
     place(args)?;
     let listener = Listener::new(bind(&args.link, listen, BACKLOG)?);
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening on {}", listener.local_addr())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::new(Exit::Other, format!("cannot write to stdout: {error}")))?;
+    print(&format!("listening on {}", listener.local_addr()));
     loop {
         let connection = listener.accept().map_err(|error| drive::accept_failure(&error))?;
         interrupt.begin(&connection);
@@ -97,7 +94,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
         interrupt.end();
         match received {
             Err(failure) if !args.once && failure.exit != Exit::Interrupted => {
-                eprintln!("udpair: {}", failure.message);
+                complain(&failure.message);
             }
             ended if args.once || ended.is_err() => return ended,
             _ => (),
@@ -144,7 +141,7 @@ fn bind(link: &LinkArgs, addr: SocketAddr, backlog: usize) -> Result<Arc<dyn Tra
     config.connect_timeout = link.timeout.min(CONNECT_TIMEOUT_MAX);
     config.backlog = backlog;
     match link.transport {
-        TransportKind::Udp => return Err(Failure::new(Exit::Other, "no UDP yet")),
+        TransportKind::Udp => udpair::udp::bind(addr, config),
         TransportKind::Tcp => udpair::tcp::bind(addr, config),
     }
     .map_err(|error| drive::bind_failure(&error))
@@ -162,6 +159,12 @@ fn configure(connection: &Connection) -> Result<(), Failure> {
 /// Says on stdout what became of a transfer.
 fn report(totals: &Totals, verb: &str, peer: &dyn std::fmt::Display, clock: &dyn Transport, begun: Timestamp) -> Exit {
     let preposition = if verb == "sent" { "to" } else { "from" };
-    println!("{} {preposition} {peer}", totals.report(verb, clock.now().saturating_since(begun)));
+    print(&format!("{} {preposition} {peer}", totals.report(verb, clock.now().saturating_since(begun))));
     totals.exit()
+}
+
+/// A line on stdout, at once. A transfer does not fail because nobody reads what is said of it.
+fn print(line: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }

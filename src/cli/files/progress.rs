@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::outcome::Notice;
+use crate::cli::exit::complain;
 
 const TEMPLATE: &str = "{bytes} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
 
@@ -36,7 +37,7 @@ impl Progress {
 
     /// Tells the user, above the bar.
     pub(crate) fn say(&self, notice: &Notice) {
-        self.bar.suspend(|| eprintln!("udpair: {notice}"));
+        self.bar.suspend(|| complain(notice));
     }
 }
 

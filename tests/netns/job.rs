@@ -69,15 +69,23 @@ impl Job {
 
     /// Waits for its end, watching its memory meanwhile.
     pub(crate) fn finish(&mut self) -> Ended {
+        let [ended] = Self::finish_all([self]);
+        ended
+    }
+
+    /// Waits for the end of all, watching their memory meanwhile.
+    pub(crate) fn finish_all<const N: usize>(mut jobs: [&mut Self; N]) -> [Ended; N] {
         let (_never, ticks) = std::sync::mpsc::channel::<()>();
-        let status = loop {
-            self.peak_kib = self.peak_kib.max(self.status_kib("VmHWM:"));
-            if let Some(status) = self.child.try_wait().expect("our own child") {
-                break status;
+        let mut statuses = [None; N];
+        while statuses.iter().any(Option::is_none) {
+            for (job, status) in jobs.iter_mut().zip(&mut statuses) {
+                job.peak_kib = job.peak_kib.max(job.status_kib("VmHWM:"));
+                *status = status.or(job.child.try_wait().expect("our own child"));
             }
             let _ = ticks.recv_timeout(std::time::Duration::from_millis(2));
-        };
-        self.ended(status)
+        }
+        let mut statuses = statuses.into_iter().flatten();
+        jobs.map(|job| job.ended(statuses.next().expect("one for each")))
     }
 
     fn ended(&mut self, status: ExitStatus) -> Ended {

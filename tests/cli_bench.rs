@@ -30,6 +30,8 @@ const KEYS: [&str; 18] = [
     "path_mtu",
 ];
 
+const OURS: [&str; 2] = ["udp", "tcp"];
+
 const TRANSPORTS: [&str; 4] = ["udp", "tcp", "raw-tcp", "raw-udp"];
 
 fn udpair(args: &str) -> Command {
@@ -124,7 +126,20 @@ fn counted(value: &Value, transport: &str, size: u64, count: u64) {
         assert!(value[key].as_f64().unwrap() > 0.0, "{key}: {value}");
     }
     assert_eq!(value["delivery"], if transport.starts_with("raw") { Value::Null } else { "ordered".into() });
+    applies(value, transport);
+}
+
+/// Keys that apply to some transports only.
+#[track_caller]
+fn applies(value: &Value, transport: &str) {
     assert_eq!(value["controller"].is_null(), transport == "raw-udp", "{value}");
+    assert_eq!(value["path_mtu"].as_u64().is_some(), transport == "udp", "{value}");
+    match transport {
+        "udp" => assert!(value["retransmits"].is_u64() && value["path_mtu"].as_u64() >= Some(1_200), "{value}"),
+        // A kernel built without INET_DIAG does not tell.
+        "raw-tcp" => assert!(value["retransmits"].is_u64() || value["retransmits"].is_null(), "{value}"),
+        _ => assert!(value["retransmits"].is_null(), "{value}"),
+    }
 }
 
 #[test]
@@ -152,6 +167,36 @@ fn one_server_answers_run_after_run_of_every_workload() {
 }
 
 #[test]
+fn every_delivery_mode_over_both_of_our_transports() {
+    for transport in OURS {
+        let server = Server::local(transport);
+        for delivery in ["ordered", "unordered", "latest", "unreliable"] {
+            let reliable = ["ordered", "unordered"].contains(&delivery);
+            for (workload, count, size) in [("echo", 20, 64), ("rate", 20, 1_024), ("bulk", 300, 1_100)] {
+                let args = format!("--workload {workload} --count {count} --size {size} --delivery {delivery}");
+                let value = server.measure(&format!("--transport {transport} {args}"));
+                assert_eq!((&value["delivery"], &value["sent"]), (&delivery.into(), &count.into()), "{value}");
+                applies(&value, transport);
+                let received = value["received"].as_u64().unwrap();
+                assert_eq!(value["bytes"], received * size);
+                // The newest value always arrives, and what a loopback interface carries is seldom lost altogether.
+                assert!(if reliable { received == count } else { (1..=count).contains(&received) }, "{value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mode_with_a_limit_of_its_own_has_that_limit() {
+    for transport in OURS {
+        let server = Server::local(transport);
+        let args = format!("--transport {transport} --workload echo --count 3 --delivery unreliable --size");
+        assert_eq!(server.measure(&format!("{args} 1100"))["received"], 3);
+        fails(server.run(&format!("{args} 1101")), 2, "1100");
+    }
+}
+
+#[test]
 fn a_time_in_place_of_a_count() {
     for transport in TRANSPORTS {
         let server = Server::local(transport);
@@ -169,6 +214,15 @@ fn sizes_that_do_not_divide_anything() {
         for workload in ["echo", "rate", "bulk"] {
             let args = format!("--transport raw-tcp --workload {workload} --count 5 --size {size}");
             counted(&server.measure(&args), "raw-tcp", size, 5);
+        }
+    }
+    for transport in OURS {
+        let server = Server::local(transport);
+        for size in [0, 1, 1_139, 65_537, 300_001] {
+            for workload in ["echo", "rate", "bulk"] {
+                let args = format!("--transport {transport} --workload {workload} --count 5 --size {size}");
+                counted(&server.measure(&args), transport, size, 5);
+            }
         }
     }
     let server = Server::local("raw-udp");
@@ -290,6 +344,48 @@ fn a_server_that_dies_ends_the_run_with_an_error() {
     }
 }
 
+/// Returns when the process has worked for a tenth of a second: long after it has connected.
+#[cfg(target_os = "linux")]
+fn is_at_it(process: &Child) {
+    const TICKS: u64 = 10;
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+        // Behind the name, which may hold anything: state, ten more, user time, system time.
+        let mut rest = stat.rsplit(')').next().unwrap().split_whitespace().skip(11);
+        let mut ticks = || rest.next().unwrap().parse::<u64>().unwrap();
+        if ticks() + ticks() >= TICKS {
+            return;
+        }
+        assert_ne!(stat.rsplit(')').next().unwrap().trim_start().chars().next(), Some('Z'), "it has ended: {stat}");
+        std::thread::yield_now();
+    }
+}
+
+/// Over UDP nobody says that the peer is gone: its silence does, when the idle timeout is over.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_dies_in_the_middle_of_a_run() {
+    let runs = OURS.iter().flat_map(|transport| ["echo", "bulk"].map(|workload| (*transport, workload)));
+    let runs: Vec<_> = runs
+        .map(|(transport, workload)| {
+            let mut server = Server::local(transport);
+            let args = format!("--transport {transport} --workload {workload} --seconds 3600 --insecure-plain");
+            let run = udpair(&format!("run --to {} {args}", server.at))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            is_at_it(&run);
+            server.child.kill().unwrap();
+            (transport, run)
+        })
+        .collect();
+    for (transport, run) in runs {
+        let (exit, word) = if transport == "udp" { (4, "fell silent") } else { (1, "broke") };
+        fails(run.wait_with_output().unwrap(), exit, word);
+    }
+}
+
 #[test]
 fn a_child_ends_with_its_standard_input() {
     let mut child = udpair("serve --listen 127.0.0.1:0 --transport raw-tcp --insecure-plain --child")
@@ -313,7 +409,7 @@ fn the_whole_bench() {
         assert_eq!(runs.iter().filter(|run| run["transport"] == transport).count(), 3 * 4);
         assert!(stderr.contains(transport), "{stderr}");
     }
-    for word in ["CPU", "GSO", "loopback MTU", "asked for", "Gbit/s", "p99.9", "controller"] {
+    for word in ["CPU", "GSO", "loopback MTU", "asked for", "Gbit/s", "p99.9", "at both ends", "path MTU"] {
         assert!(stderr.contains(word), "{word}: {stderr}");
     }
 }

@@ -7,7 +7,9 @@ use super::args::{RunArgs, Transport};
 use super::control::{Order, Ready, VERSION};
 use super::error::Error;
 use super::json::{self, Record};
+use super::link::ClientLink;
 use super::plan::Plan;
+use super::sockets::Sockets;
 use super::{library, raw_tcp, raw_udp, report, workload};
 use crate::cli::args::resolve;
 use crate::cli::exit::{Exit, Failure};
@@ -35,6 +37,8 @@ pub(crate) struct Ran {
     pub(crate) record: Record,
     /// What the server said of itself.
     pub(crate) server: Ready,
+    /// What this side's sockets were like.
+    pub(crate) sockets: Sockets,
 }
 
 /// Does what `plan` says against the server at `to`.
@@ -47,19 +51,16 @@ pub(crate) fn measure(plan: &Plan, to: SocketAddr) -> Result<Ran, Error> {
         size: plan.size,
         udp_port: None,
     };
-    let (record, server) = match plan.transport {
-        Transport::RawTcp => {
-            let (mut link, server) = raw_tcp::Client::connect(to, order)?;
-            (workload::run(plan, &mut link)?, server)
-        }
-        Transport::RawUdp => {
-            let (mut link, server) = raw_udp::Client::connect(to, order)?;
-            (workload::run(plan, &mut link)?, server)
-        }
+    match plan.transport {
+        Transport::RawTcp => raw_tcp::Client::connect(to, order).and_then(|connected| run_over(plan, connected)),
+        Transport::RawUdp => raw_udp::Client::connect(to, order).and_then(|connected| run_over(plan, connected)),
         Transport::Udp | Transport::Tcp => {
-            let (mut link, server) = library::Client::connect(to, order)?;
-            (workload::run(plan, &mut link)?, server)
+            library::Client::connect(to, order).and_then(|connected| run_over(plan, connected))
         }
-    };
-    Ok(Ran { record, server })
+    }
+}
+
+fn run_over(plan: &Plan, (mut link, server): (impl ClientLink, Ready)) -> Result<Ran, Error> {
+    let record = workload::run(plan, &mut link)?;
+    Ok(Ran { record, server, sockets: link.facts().sockets })
 }

@@ -25,14 +25,16 @@ pub(crate) fn tables(environment: &Environment, apart: bool, rounds: usize, runs
     if apart {
         out.push_str("processors   one half for each of the two processes\n");
     }
-    for (transport, here, there) in runs.controllers() {
-        let _infallible = writeln!(out, "controller   {transport}: {here} at the client, {there} at the server");
+    for (transport, circumstances) in runs.circumstances() {
+        let _infallible = writeln!(out, "{:12} {circumstances}", transport.to_string());
     }
     let _infallible = write!(
         out,
-        "\nRound trips, one at a time; µs: median of {rounds} rounds (lowest..highest)\n{}\n\
-         \nBulk, one way; median of {rounds} rounds (lowest..highest); raw-udp in datagrams of 1472 bytes, unordered, \
-         nothing repaired\n{}\n{}",
+        "\nRound trips, one message at a time; µs, median of {rounds} rounds (lowest..highest), max the highest of \
+         all; ratios within a round\n{}\n\
+         \nBulk, one way, every byte checked; median of {rounds} rounds (lowest..highest); messages and raw-tcp's writes \
+         of 65536 bytes; raw-udp\nin datagrams of 1472 bytes, unordered, nothing repaired; CPU: user and system, both \
+         processes together\n{}\n{}",
         runs.echo_table(),
         runs.bulk_table(),
         runs.verdicts(),
@@ -132,15 +134,28 @@ impl Runs<'_> {
         out
     }
 
-    fn controllers(&self) -> Vec<(Transport, String, String)> {
+    /// What the figures of each transport depend on. Of the last run of its kind, bulk: there the search for the path
+    /// MTU is over, and there GSO is used.
+    fn circumstances(&self) -> Vec<(Transport, String)> {
         let of = |transport| {
-            self.0.iter().filter(move |ran| ran.record.transport == transport).find_map(|ran| {
-                let there = ran.server.controller.clone().unwrap_or_else(|| "unknown".to_owned());
-                Some((transport, ran.record.controller.clone()?, there))
-            })
+            let last = self.0.iter().rev().find(|ran| ran.record.transport == transport)?;
+            Some((transport, circumstances(last)))
         };
         Transport::ALL.into_iter().filter_map(of).collect()
     }
+}
+
+fn circumstances(ran: &Ran) -> String {
+    let controller = match (&ran.record.controller, &ran.server.controller) {
+        (Some(here), Some(there)) if here == there => format!("{here} at both ends"),
+        (Some(here), there) => {
+            format!("{here} at the client, {} at the server", there.as_deref().unwrap_or("unknown"))
+        }
+        (None, _) if ran.record.transport == Transport::RawUdp => "no congestion control".to_owned(),
+        (None, _) => "unknown congestion control".to_owned(),
+    };
+    let mtu = ran.record.path_mtu.map_or(String::new(), |mtu| format!(", path MTU {mtu} bytes of UDP payload"));
+    format!("{controller}{mtu}, {}", ran.sockets)
 }
 
 fn gbps(record: &Record) -> Option<f64> {
@@ -187,6 +202,7 @@ fn right_align(table: &mut comfy_table::Table, columns: &[usize]) {
 mod tests {
     use super::super::control::Ready;
     use super::super::json::tests::example;
+    use super::super::sockets::Sockets;
     use super::*;
 
     /// One echo run of 64 bytes a round, with these p50.
@@ -194,6 +210,7 @@ mod tests {
         let ran = |&p50_us: &f64| Ran {
             record: Record { p50_us: Some(p50_us), ..example(transport, Workload::Echo) },
             server: Ready::default(),
+            sockets: Sockets::default(),
         };
         p50.iter().map(ran).collect()
     }
@@ -205,9 +222,11 @@ mod tests {
             cpu_s_client: cpu_s,
             cpu_s_server: cpu_s,
             controller: Some("here".to_owned()),
+            path_mtu: Some(1_472),
             ..example(transport, Workload::Bulk)
         };
-        Ran { record, server: Ready { controller: Some("there".to_owned()), ..Ready::default() } }
+        let server = Ready { controller: Some("there".to_owned()), ..Ready::default() };
+        Ran { record, server, sockets: Sockets { segmentation: Some(true), ..Sockets::default() } }
     }
 
     #[test]
@@ -245,7 +264,8 @@ mod tests {
         let bulk = line("20.0 (20.0..20.0)");
         assert!(bulk.contains("2.00") && bulk.contains("0.50 (0.50..0.50)"), "{bulk}");
         line("64 bytes, p50: udp is ahead (udp 61.0..66.0, tcp 70.0..72.0)");
-        line("controller   udp: here at the client, there at the server");
+        line("udp          here at the client, there at the server, path MTU 1472 bytes of UDP payload, GSO, buffers");
+        line("tcp          unknown congestion control, buffers");
         assert!(!text.contains("raw-udp ┆"), "what was not measured has no line:\n{text}");
     }
 }

@@ -2,13 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::thread;
-
-use quinn_udp::UdpSocketState;
-use socket2::SockRef;
-
-use super::raw_udp::{BUFFER, set_buffers};
 
 /// This machine, as far as it tells.
 #[derive(Clone, Debug)]
@@ -17,8 +11,6 @@ pub(crate) struct Environment {
     cpus: usize,
     kernel: String,
     loopback_mtu: String,
-    segmentation: String,
-    buffers: String,
 }
 
 impl Environment {
@@ -29,8 +21,6 @@ impl Environment {
             cpus: thread::available_parallelism().map_or(1, usize::from),
             kernel: first_line("/proc/sys/kernel/osrelease"),
             loopback_mtu: first_line("/sys/class/net/lo/mtu"),
-            segmentation: segmentation().unwrap_or_else(unknown),
-            buffers: buffers().unwrap_or_else(unknown),
         }
     }
 }
@@ -39,9 +29,7 @@ impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "CPU          {}, {} of them usable", self.cpu, self.cpus)?;
         writeln!(f, "kernel       {}", self.kernel)?;
-        writeln!(f, "loopback MTU {}", self.loopback_mtu)?;
-        writeln!(f, "UDP batches  {}", self.segmentation)?;
-        write!(f, "UDP buffers  {}", self.buffers)
+        write!(f, "loopback MTU {}", self.loopback_mtu)
     }
 }
 
@@ -53,26 +41,6 @@ fn cpu_model(cpuinfo: &str) -> String {
 fn first_line(path: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().next().map_or_else(unknown, str::to_owned)
-}
-
-fn socket() -> Option<UdpSocket> {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()
-}
-
-fn segmentation() -> Option<String> {
-    let socket = socket()?;
-    let state = UdpSocketState::new((&socket).into()).ok()?;
-    let (gso, gro) = (state.max_gso_segments(), state.gro_segments());
-    let word = |segments| if segments > 1 { format!("up to {segments}") } else { "none".to_owned() };
-    Some(format!("GSO {}, GRO {}", word(gso), word(gro)))
-}
-
-fn buffers() -> Option<String> {
-    let socket = socket()?;
-    let receive = set_buffers(&socket)? >> 10;
-    let send = SockRef::from(&socket).send_buffer_size().ok()? >> 10;
-    // Linux doubles what is asked for, and counts its own bookkeeping in it.
-    Some(format!("asked for {} KiB each way, given {receive} KiB to receive, {send} KiB to send", BUFFER >> 10))
 }
 
 fn unknown() -> String {
@@ -93,7 +61,7 @@ mod tests {
     #[test]
     fn this_machine_says_something_of_everything() {
         let text = Environment::of_this_machine().to_string();
-        for word in ["CPU ", "kernel ", "loopback MTU ", "GSO ", "asked for 4096 KiB"] {
+        for word in ["CPU ", "kernel ", "loopback MTU "] {
             assert!(text.contains(word), "{word}: {text}");
         }
     }

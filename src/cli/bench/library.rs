@@ -18,6 +18,7 @@ use super::control::{LINE_MAX, OPENING_WAIT, Order, Outcome, READY_WAIT, Ready, 
 use super::error::Error;
 use super::link::{ClientLink, Facts, Heard, Link, ServerLink};
 use super::serve::Log;
+use super::sockets::Sockets;
 
 /// The channel of the messages that are measured.
 const MESSAGES: u16 = 0;
@@ -170,7 +171,12 @@ impl ClientLink for Client {
         let said = self.channels.hear(None)?.ok_or(Error::Ended)?;
         let outcome = Self::outcome(said)?;
         let stats = self.channels.connection.stats();
-        self.facts = Facts { controller: stats.controller, retransmits: stats.retransmits, path_mtu: stats.path_mtu };
+        self.facts = Facts {
+            controller: stats.controller,
+            retransmits: stats.retransmits,
+            path_mtu: stats.path_mtu,
+            sockets: Sockets::of_transport(&stats.transport),
+        };
         self.channels.connection.close_within(0, LINGER);
         Ok(outcome)
     }

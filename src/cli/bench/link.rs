@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::content::Content;
 use super::control::Outcome;
 use super::error::Error;
+use super::sockets::Sockets;
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,4 +77,6 @@ pub(crate) struct Facts {
     pub(crate) retransmits: Option<u64>,
     /// Bytes of UDP payload of the longest datagram that the path is known to carry.
     pub(crate) path_mtu: Option<u64>,
+    /// What its sockets are like.
+    pub(crate) sockets: Sockets,
 }

@@ -28,6 +28,7 @@ mod raw_udp_bulk;
 mod report;
 mod seen;
 mod serve;
+mod sockets;
 mod stats;
 mod tcp_info;
 mod wait;

@@ -183,7 +183,7 @@ impl ClientLink for Client {
         self.facts = Facts {
             controller: controller(&self.stream.tcp),
             retransmits: tcp_info::retransmits(&self.stream.tcp).map(u64::from),
-            path_mtu: None,
+            ..Facts::default()
         };
         Ok(outcome)
     }

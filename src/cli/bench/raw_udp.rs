@@ -16,6 +16,7 @@ use super::control::{Control, Order, Outcome, Ready, Reply};
 use super::error::Error;
 use super::link::{ClientLink, Facts, Heard, Link, ServerLink};
 use super::raw_udp_bulk::{Receiver, Sender};
+use super::sockets::Sockets;
 use super::{answer, wait};
 
 /// The most that one datagram carries over IPv4: 65,535 less the headers of IP and UDP.
@@ -152,7 +153,8 @@ impl ClientLink for Client {
     }
 
     fn facts(&self) -> Facts {
-        Facts::default()
+        let segmentation = self.bulk.as_ref().map(|bulk| bulk.burst() > 1);
+        Facts { sockets: Sockets::of_udp(&self.datagrams.udp, BUFFER, segmentation), ..Facts::default() }
     }
 
     fn reason(&mut self) -> Option<String> {

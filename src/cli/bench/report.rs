@@ -47,6 +47,7 @@ pub(crate) fn one_run(ran: &Ran) -> String {
     if let Some(mtu) = record.path_mtu {
         line("path MTU", format!("{mtu} bytes of UDP payload"));
     }
+    line("sockets", ran.sockets.to_string());
     if let Some(buffer) = ran.server.receive_buffer {
         line("server's receive buffer", format!("{} KiB", buffer >> 10));
     }
@@ -85,6 +86,7 @@ mod tests {
     use super::super::args::{Transport, Workload};
     use super::super::control::Ready;
     use super::super::json::tests::example;
+    use super::super::sockets::Sockets;
     use super::*;
 
     #[test]
@@ -95,7 +97,8 @@ mod tests {
     #[test]
     fn a_run_shows_what_it_has_and_nothing_else() {
         let server = Ready { controller: Some("there".to_owned()), receive_buffer: Some(8 << 20), token: None };
-        let mut ran = Ran { record: example(Transport::Udp, Workload::Echo), server };
+        let record = example(Transport::Udp, Workload::Echo);
+        let mut ran = Ran { record, server, sockets: Sockets::default() };
         let text = one_run(&ran);
         for word in ["udp", "echo of 64 bytes", "9 (10.0 % missing)", "63.2 µs", "95.5 µs", "8192 KiB"] {
             assert!(text.contains(word), "{word}:\n{text}");

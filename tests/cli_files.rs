@@ -172,7 +172,7 @@ fn thousands_of_small_files_arrive() {
     for transport in TRANSPORTS {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let root = from.path().join("root");
-        for at in 0..3_000 {
+        for at in 0..2_000 {
             let dir = root.join(format!("{}", at % 50));
             fs::create_dir_all(&dir).unwrap();
             fs::write(dir.join(format!("{at}")), format!("{at}").repeat(at % 300)).unwrap();

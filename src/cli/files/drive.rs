@@ -1,6 +1,6 @@
 //! Runs a half of the protocol over a connection, and says in the tool's terms how connections fail.
 
-use udpair::message::{End, SendError};
+use udpair::message::{ConfigureError, End, SendError};
 use udpair::transport::{AcceptError, BindError, Body, ConnectError, RecvError};
 use udpair::{Connection, Message as Arrived};
 
@@ -58,6 +58,9 @@ pub(crate) enum Stop {
     /// The library does not take what we send.
     #[error("cannot send: {0}")]
     Send(SendError),
+    /// The library does not take how we want to send.
+    #[error(transparent)]
+    Configure(ConfigureError),
 }
 
 impl From<RecvError> for Stop {
@@ -79,13 +82,22 @@ impl From<SendError> for Stop {
     }
 }
 
+impl From<ConfigureError> for Stop {
+    fn from(error: ConfigureError) -> Self {
+        match error {
+            ConfigureError::Ended(end) => Self::End(end),
+            other => Self::Configure(other),
+        }
+    }
+}
+
 impl Stop {
     /// Ends what is left of the connection, so that the peer knows.
     pub(crate) fn tell(self, connection: &Connection) {
         match self {
             Self::End(_) => (),
             Self::Broken(broken) => connection.abort(broken.code()),
-            Self::Send(_) => connection.abort(code::FAILED),
+            Self::Send(_) | Self::Configure(_) => connection.abort(code::FAILED),
         }
     }
 }
@@ -94,7 +106,7 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         let exit = match stop {
             Stop::End(end) => exit_of(end),
-            Stop::Broken(_) | Stop::Send(_) => Exit::Other,
+            Stop::Broken(_) | Stop::Send(_) | Stop::Configure(_) => Exit::Other,
         };
         let message = match stop {
             Stop::End(End::Aborted { code: code::INTERRUPTED }) => "interrupted".to_owned(),

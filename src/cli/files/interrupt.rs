@@ -34,9 +34,11 @@ impl Interrupt {
         self.target().connection = Some(connection.clone());
     }
 
-    /// None is under way any more.
-    pub(crate) fn end(&self) {
-        self.target().connection = None;
+    /// None is under way any more. True where an interrupt came while it was: it may have come too late to end it.
+    pub(crate) fn end(&self) -> bool {
+        let mut target = self.target();
+        target.connection = None;
+        target.raised
     }
 
     /// Runs on the signal thread.

@@ -91,13 +91,12 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
         let connection = listener.accept().map_err(|error| drive::accept_failure(&error))?;
         interrupt.begin(&connection);
         let received = receive(args, &connection);
-        interrupt.end();
+        let interrupted = interrupt.end();
         match received {
-            Err(failure) if !args.once && failure.exit != Exit::Interrupted => {
-                complain(&failure.message);
-            }
-            ended if args.once || ended.is_err() => return ended,
-            _ => (),
+            ended if args.once => return ended,
+            _ if interrupted => return Err(Failure::new(Exit::Interrupted, "interrupted")),
+            Err(failure) => complain(&failure.message),
+            Ok(_) => (),
         }
     }
 }
@@ -153,7 +152,7 @@ fn configure(connection: &Connection) -> Result<(), Failure> {
     connection
         .configure(CONTROL, channel(0))
         .and_then(|()| connection.configure(DATA, channel(3)))
-        .map_err(|error| Failure::new(Exit::Other, error.to_string()))
+        .map_err(|error| drive::Stop::from(error).into())
 }
 
 /// Says on stdout what became of a transfer.

@@ -267,9 +267,12 @@ impl Outgoing {
         }
     }
 
-    /// True when nothing of it will be sent for the first time any more.
+    /// True when all of it, or its RESET, has gone out at least once.
     pub(super) fn is_sent(&self) -> bool {
-        self.phase != Phase::Sending || (self.finished && self.fin_sent && self.next == self.written)
+        match self.phase {
+            Phase::Sending => self.finished && self.fin_sent && self.next == self.written,
+            Phase::Reset { .. } => self.final_size.is_some(),
+        }
     }
 
     /// True when the peer's library has all of it.

@@ -57,6 +57,17 @@ fn a_stream_on_an_ordered_channel_is_not_starved_by_the_messages_behind_it() {
 }
 
 #[test]
+fn a_reset_is_not_kept_waiting_by_the_stream_behind_it() {
+    let mut pair = Pair::new(limits());
+    let given_up = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].send(0, 0, content(0, 90_000)).unwrap();
+    pair.sides[0].reset(0, given_up, 5);
+    pair.run();
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().expect("what is behind it has its turn");
+    assert_eq!(arrival.id, MessageId(1));
+}
+
+#[test]
 fn a_lost_chunk_is_repaired_though_another_stream_waits_for_credit() {
     for mode in [Delivery::Ordered, Delivery::Unordered] {
         let mut pair = Pair::new(limits());

@@ -259,11 +259,12 @@ impl Outgoing {
         freed
     }
 
-    /// True when something that was sent before is to be sent again.
+    /// True when something is to be sent that costs no credit: what was sent before, or the RESET of a message that was
+    /// begun.
     pub(super) fn to_repeat(&self) -> bool {
         match self.phase {
             Phase::Sending => !self.lost.is_empty() || self.fin_lost,
-            Phase::Reset { owed, .. } => owed && self.final_size.is_some(),
+            Phase::Reset { owed, .. } => owed && self.begun,
         }
     }
 

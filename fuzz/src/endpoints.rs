@@ -230,9 +230,7 @@ impl World {
             let mut progress = false;
             for side in 0..2 {
                 let (sending, messages, receiving) = self.parts(side);
-                let before = messages.stats();
-                sending.finish_all(messages);
-                progress |= messages.stats() != before;
+                progress |= sending.finish_all(messages);
                 progress |= receiving.take_all(messages);
             }
             if !progress {

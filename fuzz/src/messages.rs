@@ -180,9 +180,7 @@ impl World {
             self.exchange();
             let mut progress = false;
             for side in 0..2 {
-                let before = self.sides[side].stats();
-                self.models[side].finish_all(&mut self.sides[side]);
-                progress |= self.sides[side].stats() != before;
+                progress |= self.models[side].finish_all(&mut self.sides[side]);
                 progress |= self.models[1 - side].take_all(&mut self.sides[side]);
             }
             if !progress {

@@ -171,8 +171,9 @@ impl Model {
         self.messages.get_mut(&key).expect("numbers have no gaps").reset = true;
     }
 
-    /// Ends whatever is being written, as far as there is room. True when nothing is left.
+    /// Ends whatever is being written, as far as there is room. True when that changed anything.
     pub fn finish_all(&mut self, side: &mut Messages) -> bool {
+        let before = (self.writing.len(), side.stats());
         for nth in (0..self.writing.len()).rev() {
             let (channel, id) = self.writing[nth];
             let message = &self.messages[&(channel, id)];
@@ -183,7 +184,7 @@ impl Model {
                 self.finish(side, nth);
             }
         }
-        self.writing.is_empty()
+        before != (self.writing.len(), side.stats())
     }
 
     // ---- the receiving application ----

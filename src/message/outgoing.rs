@@ -305,18 +305,23 @@ impl Outgoing {
         freed
     }
 
-    /// True when something that was sent before is to be sent again.
+    /// True when something is to be sent that costs no credit: what was sent before, or the RESET of a message that was
+    /// begun.
     pub(super) fn to_repeat(&self) -> bool {
         match self.phase {
             Phase::Sending => !self.lost.is_empty() || self.fin_lost,
-            Phase::Reset { owed, .. } => owed && self.final_size.is_some(),
+            Phase::Reset { owed, .. } => owed && self.begun,
             Phase::Gone => false,
         }
     }
 
-    /// True when nothing of it will be sent for the first time any more.
+    /// True when all of it, or its RESET, has gone out at least once.
     pub(super) fn is_sent(&self) -> bool {
-        self.phase != Phase::Sending || (self.finished && self.fin_sent && self.next == self.written)
+        match self.phase {
+            Phase::Sending => self.finished && self.fin_sent && self.next == self.written,
+            Phase::Reset { .. } => self.final_size.is_some(),
+            Phase::Gone => true,
+        }
     }
 
     /// True when the peer's library has all of it.

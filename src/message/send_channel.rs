@@ -33,7 +33,8 @@ pub(super) struct SendChannel {
     gone: usize,
     /// Ids of those that have something to send, in the order of sending.
     sendable: VecDeque<u64>,
-    /// Ids of those that have something to repeat. It costs no credit and others may wait for it, so it goes first.
+    /// Ids of those that have something to repeat, or to take back. It costs no credit and others may wait for it, so
+    /// it goes first.
     repairs: VecDeque<u64>,
     /// `Ordered`: the lowest message that has not been sent whole. Those above wait for it: the receiver could do
     /// nothing with them, and they would take up the credit that this one needs.
@@ -266,7 +267,11 @@ impl SendChannel {
         }
         let freed = message.content();
         message.reset(code);
-        self.queue(id);
+        if message.begun() {
+            self.queue_repair(id);
+        } else {
+            self.queue(id);
+        }
         self.advance_turn();
         freed
     }
@@ -385,6 +390,7 @@ impl SendChannel {
         };
         if matches!(filled, Filled::Chunk { .. } | Filled::Unreliable { .. } | Filled::Reset { .. }) {
             // What has nothing more to send leaves the queues now: they say whether the channel has.
+            self.advance_turn();
             self.next_repair();
             self.next_sendable();
         }

@@ -57,6 +57,30 @@ fn a_stream_on_an_ordered_channel_is_not_starved_by_the_messages_behind_it() {
 }
 
 #[test]
+fn a_reset_is_not_kept_waiting_by_the_stream_behind_it() {
+    let mut pair = Pair::new(limits());
+    let given_up = pair.sides[0].begin(0, 0, None).unwrap();
+    pair.sides[0].send(0, 0, content(0, 90_000)).unwrap();
+    pair.sides[0].reset(0, given_up, 5);
+    pair.run();
+    let arrival = pair.sides[1].recv(Select::Any).unwrap().expect("what is behind it has its turn");
+    assert_eq!(arrival.id, MessageId(1));
+}
+
+#[test]
+fn a_reset_of_what_was_lost_is_not_kept_waiting_either() {
+    let mut pair = Pair::new(limits());
+    let first = pair.sides[0].send(0, 0, content(0, 1_000)).unwrap();
+    let lost = pair.packet(0).unwrap();
+    pair.sides[0].send(0, 0, content(1, 90_000)).unwrap();
+    pair.run();
+    lost.sent.iter().for_each(|sent| pair.sides[0].on_lost(sent));
+    pair.sides[0].reset(0, first, 5);
+    pair.run();
+    assert_eq!(pair.sides[1].recv(Select::Any).unwrap().map(|arrival| arrival.id), Some(MessageId(1)));
+}
+
+#[test]
 fn a_lost_chunk_is_repaired_though_another_stream_waits_for_credit() {
     for mode in [Delivery::Ordered, Delivery::Unordered] {
         let mut pair = Pair::new(limits());

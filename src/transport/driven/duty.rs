@@ -189,16 +189,19 @@ impl<P: Clone> Duty<P> {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             return (Plan::Run, Timer::Keep);
         }
+        let takeover = self.left_at + self.lease;
         let mut wake_at = self.deadline;
         let mut plan = Plan::Sleep;
-        if self.leader.is_none() {
-            let takeover = self.left_at + self.lease;
-            if takeover <= now || self.blocked {
-                self.keeper_on_socket = true;
-                plan = Plan::SleepOnSocket { writable: self.blocked };
-            } else {
-                wake_at = earliest(wake_at, Some(takeover));
+        if self.leader.is_some() {
+            // Where threads come and go, the next one to leave finds the timer set.
+            if now < takeover {
+                wake_at = earliest(wake_at, Some(now + self.lease));
             }
+        } else if takeover <= now || self.blocked {
+            self.keeper_on_socket = true;
+            plan = Plan::SleepOnSocket { writable: self.blocked };
+        } else {
+            wake_at = earliest(wake_at, Some(takeover));
         }
         let timer = self.arm_no_later(wake_at);
         if self.shows_fire {

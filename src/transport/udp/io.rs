@@ -54,12 +54,36 @@ impl UdpRx {
             unreachable: Vec::new(),
         }
     }
+
+    /// The datagrams of the batch, with where each came from, which of our addresses it was sent to, and its mark.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = (&RecvMeta, &[u8])> {
+        let filled = self.metas[..self.filled].iter().zip(self.bytes.chunks_exact(BUFFER_LEN));
+        filled.flat_map(|(meta, buffer)| {
+            let mut rest = &buffer[..meta.len.min(BUFFER_LEN)];
+            // Nothing at all is a datagram too.
+            let mut empty = rest.is_empty();
+            std::iter::from_fn(move || {
+                if rest.is_empty() && !std::mem::take(&mut empty) {
+                    return None;
+                }
+                let datagram;
+                (datagram, rest) = rest.split_at(meta.stride.clamp(1, BUFFER_LEN).min(rest.len()));
+                Some((meta, datagram))
+            })
+        })
+    }
+
+    /// Addresses at which nobody listens, as the batch says.
+    #[cfg(test)]
+    pub(super) fn unreachable(&self) -> &[SocketAddr] {
+        &self.unreachable
+    }
 }
 
 /// What the holder of the transmit token has.
 #[derive(Debug, Default)]
 pub(super) struct UdpTx {
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
 }
 
 /// See the module.
@@ -203,20 +227,9 @@ impl Io for UdpIo {
             return;
         }
         let bound_to_all = self.local.ip().is_unspecified();
-        for (meta, buffer) in rx.metas[..rx.filled].iter().zip(rx.bytes.chunks_exact(BUFFER_LEN)) {
-            let joined = &buffer[..meta.len.min(BUFFER_LEN)];
+        for (meta, datagram) in rx.datagrams() {
             let called = meta.dst_ip.filter(|_| bound_to_all);
-            let ecn = meta.ecn.map(mark);
-            // Nothing at all is a datagram too, and has no length to go by.
-            let mut rest = joined;
-            loop {
-                let (datagram, more) = rest.split_at(meta.stride.clamp(1, BUFFER_LEN).min(rest.len()));
-                core.handle_datagram(now, meta.addr, called, ecn, datagram);
-                rest = more;
-                if rest.is_empty() {
-                    break;
-                }
-            }
+            core.handle_datagram(now, meta.addr, called, meta.ecn.map(mark), datagram);
         }
         core.handle_batch_end(by);
     }
@@ -272,7 +285,7 @@ const fn codepoint(ecn: Ecn) -> EcnCodepoint {
     }
 }
 
-const fn mark(codepoint: EcnCodepoint) -> Ecn {
+pub(super) const fn mark(codepoint: EcnCodepoint) -> Ecn {
     match codepoint {
         EcnCodepoint::Ect0 => Ecn::Ect0,
         EcnCodepoint::Ect1 => Ecn::Ect1,

@@ -41,21 +41,28 @@ fn coming_and_going_within_the_lease_sets_no_timer() {
     }
     // The fire that was left standing is in vain: the lease has moved on.
     assert_eq!(duty.plan(at(1_510)), (Plan::Sleep, Timer::Set(Some(at(2_000)))));
+    // Nor does it with somebody inside who came lately: the next one to leave finds the timer set.
+    assert_eq!(duty.enter(A, "a"), Wake::Nobody);
+    assert_eq!(duty.leave(A, at(1_990)), (Wake::Nobody, Timer::Keep));
+    assert_eq!(duty.enter(A, "a"), Wake::Nobody);
+    assert_eq!(duty.plan(at(2_000)), (Plan::Sleep, Timer::Set(Some(at(2_500)))));
+    // Whoever stays inside for longer wakes the keeper no more.
+    assert_eq!(duty.plan(at(2_500)), (Plan::Sleep, Timer::Set(None)));
 }
 
 #[test]
 fn the_timer_only_moves_earlier_until_it_fires() {
     let mut duty = duty();
     assert_eq!(duty.enter(A, "a"), Wake::Nobody);
-    assert_eq!(duty.on_deadline(1, Some(at(100))), Timer::Set(Some(at(100))));
-    assert_eq!(duty.on_deadline(2, Some(at(900))), Timer::Keep);
-    assert_eq!(duty.on_deadline(3, Some(at(50))), Timer::Set(Some(at(50))));
-    assert_eq!(duty.on_deadline(4, Some(at(900))), Timer::Keep);
-    assert_eq!(duty.plan(at(50)), (Plan::Sleep, Timer::Set(Some(at(900)))), "in vain: nothing is run");
-    assert_eq!(duty.plan(at(900)), (Plan::Run, Timer::Keep));
+    assert_eq!(duty.on_deadline(1, Some(at(2_100))), Timer::Set(Some(at(2_100))));
+    assert_eq!(duty.on_deadline(2, Some(at(2_900))), Timer::Keep);
+    assert_eq!(duty.on_deadline(3, Some(at(2_050))), Timer::Set(Some(at(2_050))));
+    assert_eq!(duty.on_deadline(4, Some(at(2_900))), Timer::Keep);
+    assert_eq!(duty.plan(at(2_050)), (Plan::Sleep, Timer::Set(Some(at(2_900)))), "in vain: nothing is run");
+    assert_eq!(duty.plan(at(2_900)), (Plan::Run, Timer::Keep));
     assert_eq!(duty.on_deadline(5, None), Timer::Keep);
-    assert_eq!(duty.plan(at(901)), (Plan::Sleep, Timer::Set(None)), "a timer that shows its fire would keep it awake");
-    assert_eq!(duty.plan(at(902)), (Plan::Sleep, Timer::Keep));
+    assert_eq!(duty.plan(at(2_901)), (Plan::Sleep, Timer::Set(None)), "one that shows its fire would keep it awake");
+    assert_eq!(duty.plan(at(2_902)), (Plan::Sleep, Timer::Keep));
 }
 
 #[test]

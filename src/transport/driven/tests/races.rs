@@ -11,7 +11,7 @@ use crate::transport::driven::ground::Ground;
 use crate::transport::driven::{keeper, lead};
 
 /// Schedules tried for each scenario.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 1_000;
 /// Steps of the clock that mean nothing to anybody.
 const IDLE_STEPS: usize = 3;
 

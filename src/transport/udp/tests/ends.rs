@@ -3,9 +3,9 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use super::{LONG, bind, config, connect, loopback, pair, transports};
-use crate::message::{End, SendError};
-use crate::transport::{AcceptError, BindError, Config, ConnectError, Connection, Listener, RecvError};
+use super::{LONG, bind, config, connect, loopback, pair, pair_with, transports};
+use crate::message::{End, Limits, SendError};
+use crate::transport::{AcceptError, BindError, Config, ConnectError, Connection, FlushError, Listener, RecvError};
 
 /// Long enough for loopback, short enough for a test.
 const SHORT: Duration = Duration::from_millis(200);
@@ -65,6 +65,24 @@ fn an_abort_from_another_thread_ends_every_blocked_call() {
             Err(error) => break assert_eq!(error, RecvError::Ended(End::AbortedByPeer { code: 3 })),
         }
     }
+}
+
+#[test]
+fn a_flush_succeeds_where_the_peer_took_everything_and_left_and_fails_where_it_did_not() {
+    let (near, far) = pair();
+    near.send(vec![1]).unwrap();
+    assert!(far.recv_timeout(LONG).is_ok());
+    assert!(far.close(0).all_taken());
+    assert_eq!(near.recv().unwrap_err(), RecvError::Ended(End::ClosedByPeer { code: 0 }));
+    near.flush().unwrap();
+
+    let limits = Limits { credit_connection: 1 << 20, credit_channel: 1 << 20, ..Limits::default() };
+    let (near, far) = pair_with(&Config { limits, ..config() });
+    // More than the credit covers, and nobody takes any: the rest cannot arrive.
+    while near.try_send_on(0, 0, vec![0; 1 << 16]).is_ok() {}
+    assert_eq!(near.flush_timeout(SHORT).unwrap_err(), FlushError::TimedOut);
+    far.abort(4);
+    assert_eq!(near.flush().unwrap_err(), FlushError::Ended(End::AbortedByPeer { code: 4 }));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod ends;
 mod many;
+mod sockets;
 mod streams;
 mod waiting;
 

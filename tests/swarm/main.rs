@@ -5,7 +5,7 @@
 //! order where that was promised; nothing is invented; `Latest` never goes back; reports claim nothing that is not so;
 //! memory stays bounded; and when the faults have ended everything arrives or the connection has ended with a reason.
 //!
-//! `UDPAIR_SEEDS=n` runs so many worlds (default 1,000), `UDPAIR_SEED=x` one, with its plan and its packets printed.
+//! `UDPAIR_SEEDS=n` runs so many worlds (default 1,000; 100 in a debug build), `UDPAIR_SEED=x` one, with its plan and its packets printed.
 
 #[cfg(test)]
 mod app;
@@ -45,7 +45,7 @@ fn swarm<C: Core>(test: &str) -> Tally {
     if let Some(seed) = number("UDPAIR_SEED") {
         return run::run::<C>(seed, true);
     }
-    let count = number("UDPAIR_SEEDS").unwrap_or(1_000);
+    let count = number("UDPAIR_SEEDS").unwrap_or(if cfg!(debug_assertions) { 100 } else { 1_000 });
     let next = AtomicU64::new(0);
     let (failed, total) = (Mutex::new(Vec::new()), Mutex::new(Tally::default()));
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());

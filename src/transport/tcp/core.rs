@@ -28,6 +28,9 @@ const CONNECTIONS_MAX: usize = 16_384;
 /// How long nobody is accepted when the system is short of descriptors or memory.
 const SHORT_FOR: core::time::Duration = core::time::Duration::from_millis(100);
 
+/// A timer within this from now is looked at whether it still means what it did when it was set.
+const TIMERS_MOVED_WITHIN: core::time::Duration = core::time::Duration::from_millis(1);
+
 /// See the module.
 pub(super) struct TcpCore {
     config: LinkConfig,
@@ -197,7 +200,7 @@ impl TcpCore {
             self.owing.push(id);
         }
         let timer = entry.link.deadline();
-        // One that moves away stays where it is and comes once in vain: cheaper than a move for each record.
+        // One that moves away stays where it is for now: cheaper than a move for each record.
         if timer.is_none() || entry.timer.is_none_or(|old| timer < Some(old)) {
             self.timers.reset(id, entry.timer, timer);
             entry.timer = timer;
@@ -225,6 +228,19 @@ impl TcpCore {
         }
         self.waited_for -= usize::from(entry.is_waited_for());
         self.entries.remove(id);
+    }
+
+    /// Moves the timers that would come soon and in vain: the keeper is not to come for them.
+    fn move_timers(&mut self, now: Timestamp) {
+        while let Some(id) = self.timers.pop(now + TIMERS_MOVED_WITHIN) {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            let timer = entry.link.deadline();
+            let old = core::mem::replace(&mut entry.timer, timer);
+            self.timers.reset(id, None, timer);
+            if timer.is_some() && timer <= old {
+                return;
+            }
+        }
     }
 
     /// Tells the sockets when callers may come again, or may not.
@@ -334,6 +350,7 @@ impl Core for TcpCore {
             self.poll_entry(id, now, events);
         }
         self.mind_callers(now);
+        self.move_timers(now);
         let strangers = if self.accepts { None } else { self.strangers.closed_until(now) };
         let deadline = earliest(earliest(self.timers.first(), self.short.deadline()), strangers);
         Polled { deadline, transmit: !self.outbox.is_empty(), more: self.waited_for > 0 }

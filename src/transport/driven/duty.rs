@@ -170,6 +170,12 @@ impl<P: Clone> Duty<P> {
         self.blocked = false;
     }
 
+    /// A thread that does not wait has drained the socket between other things, and may do so again: as if a leader had
+    /// left.
+    pub(super) fn on_drained(&mut self, now: Timestamp) {
+        self.left_at = self.left_at.max(now);
+    }
+
     /// The transport is gone: the keeper is to end.
     pub(super) const fn stop(&mut self) -> Wake<P> {
         self.stopping = true;

@@ -106,6 +106,8 @@ impl<I: Io> Shared<I> {
         }
         if let Ok(rx) = self.rx.try_lock() {
             self.drain_with(rx, Drainer::Caller, None);
+            // The timer is set no later than for the lease that this prolongs.
+            self.decide(|duty| (duty.on_drained(now), Timer::Keep, Wake::Nobody));
         }
     }
 

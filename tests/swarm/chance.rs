@@ -1,4 +1,4 @@
-//! What a seed chooses.
+//! What a seed chooses. `UDPAIR_SEED=x` replays one: see `main`.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;

@@ -1,4 +1,6 @@
 //! Whoever else sends us datagrams: forged, mutated, random, always with a right checksum.
+//!
+//! Every seed stands in its test, so running the test replays it.
 
 use core::time::Duration;
 use std::net::SocketAddr;

@@ -1,4 +1,6 @@
 //! A network of two hosts: delay, jitter, loss, duplication and a path MTU, from a seed, in virtual time.
+//!
+//! Every seed stands in its test, so running the test replays it.
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -12,10 +12,12 @@ pub(super) fn wait<G: Ground>(
     parker: &G::Parker,
     until: Option<Timestamp>,
 ) -> Result<Ready, WaitError> {
-    let _seat = Seat::take(ground, key, parker);
+    let (_seat, mut role) = Seat::take(ground, key, parker);
     let mut drained = false;
     loop {
-        let role = role_of(ground, key);
+        if role == Role::Parked {
+            role = role_of(ground, key);
+        }
         if let Some(result) = ground.look(key, role != Role::Parked) {
             return result;
         }
@@ -29,7 +31,8 @@ pub(super) fn wait<G: Ground>(
             continue;
         }
         // Again: looking may have found the kernel full, or somebody has left the lead to this thread.
-        let watch = match role_of(ground, key) {
+        role = role_of(ground, key);
+        let watch = match role {
             Role::Parked => Watch::Nothing,
             Role::Leader { .. } if ground.spin(key, parker, until) => continue,
             Role::Leader { writable } => Watch::Socket { writable },
@@ -60,9 +63,12 @@ struct Seat<'a, G: Ground> {
 }
 
 impl<'a, G: Ground> Seat<'a, G> {
-    fn take(ground: &'a G, key: WaiterKey, parker: &G::Parker) -> Self {
-        ground.decide(|duty| ((), Timer::Keep, duty.enter(key, parker.clone())));
-        Self { ground, key }
+    fn take(ground: &'a G, key: WaiterKey, parker: &G::Parker) -> (Self, Role) {
+        let role = ground.decide(|duty| {
+            let wake = duty.enter(key, parker.clone());
+            (duty.role(key), Timer::Keep, wake)
+        });
+        (Self { ground, key }, role)
     }
 }
 

@@ -261,6 +261,14 @@ impl<I: Io> Transport for Driven<I> {
     }
 
     fn recv(&self, conn: ConnectionId, select: Select) -> Result<Option<Arrival>, End> {
+        if select == Select::Any {
+            // To find nothing changes nothing: this comes before every wait.
+            let mut state = self.shared.state();
+            if state.core.messages(conn).is_some_and(|messages| !messages.readable(select)) {
+                state.on_recv_in_vain(conn);
+                return Ok(None);
+            }
+        }
         self.act(|state, _, wakers| {
             let arrival = state.core.messages_mut(conn).ok_or(FORGOTTEN)?.recv(select)?;
             state.on_recv(conn, select, arrival.is_some(), wakers);
@@ -301,17 +309,15 @@ impl<I: Io> Transport for Driven<I> {
     }
 
     fn wait(&self, interests: &[Interest], until: Option<Timestamp>) -> Result<Ready, WaitError> {
+        let signal = parker::own().map_err(WaitError::Broken)?;
         let mut state = self.shared.state();
         if let Some(result) = state.check(interests) {
             return result;
         }
+        let key = state.waiters.add(interests, Waker::from(Arc::clone(&signal)));
         drop(state);
-        let signal = parker::own().map_err(WaitError::Broken)?;
-        let key = self.shared.state().waiters.add(interests, Waker::from(Arc::clone(&signal)));
-        let place = Place::new(Arc::clone(&self.shared), key);
-        let result = lead::wait(&*self.shared, key, &signal, until);
-        drop(place);
-        result
+        let _place = Place::new(&*self.shared, key);
+        lead::wait(&*self.shared, key, &signal, until)
     }
 
     fn poll_wait(

@@ -216,11 +216,16 @@ impl<C: Core> State<C> {
 
     /// A message was asked for; where one was had, what it left is news again.
     pub(super) fn on_recv(&mut self, id: ConnectionId, select: Select, had: bool, wakers: &mut Vec<Waker>) {
-        if let Some(held) = self.held.get_mut(&id) {
-            held.told_readable = false;
-        }
+        self.on_recv_in_vain(id);
         if had && self.core.messages(id).is_some_and(|messages| messages.readable(select)) {
             self.queue(id, None, wakers);
+        }
+    }
+
+    /// A message was asked for, and none is there: the next one is news.
+    pub(super) fn on_recv_in_vain(&mut self, id: ConnectionId) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.told_readable = false;
         }
     }
 

@@ -1,6 +1,7 @@
 //! A place on the list of those who wait, and waiting as a task.
 
 use core::task::{Context, Poll};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::core::{Core as _, Io};
@@ -8,19 +9,20 @@ use super::duty::WaiterKey;
 use super::shared::Shared;
 use crate::transport::{Interest, Ready, WaitError, WaitSlot, clock};
 
-/// A place on the list of those who wait; given up when it is dropped.
-pub(super) struct Place<I: Io> {
-    shared: Arc<Shared<I>>,
+/// A place on the list of those who wait; given up when it is dropped. `S` leads to the list: a reference for a thread,
+/// which stays inside, an `Arc` for a task, which does not.
+pub(super) struct Place<I: Io, S: Deref<Target = Shared<I>>> {
+    shared: S,
     key: WaiterKey,
 }
 
-impl<I: Io> Place<I> {
-    pub(super) const fn new(shared: Arc<Shared<I>>, key: WaiterKey) -> Self {
+impl<I: Io, S: Deref<Target = Shared<I>>> Place<I, S> {
+    pub(super) const fn new(shared: S, key: WaiterKey) -> Self {
         Self { shared, key }
     }
 }
 
-impl<I: Io> Drop for Place<I> {
+impl<I: Io, S: Deref<Target = Shared<I>>> Drop for Place<I, S> {
     fn drop(&mut self) {
         let mut wakers = Vec::new();
         self.shared.state().leave(self.key, &mut wakers);
@@ -44,7 +46,7 @@ pub(super) fn poll_wait<I: Io>(
         slot.clear();
         return Poll::Ready(result);
     }
-    let held = slot.held::<Place<I>>().filter(|place| Arc::ptr_eq(&place.shared, shared)).map(|place| place.key);
+    let held = slot.held::<Place<I, Arc<Shared<I>>>>().filter(|place| Arc::ptr_eq(&place.shared, shared)).map(|place| place.key);
     let stays = held.is_some_and(|key| state.waiters.interests_mut(key).is_some_and(|old| *old == interests));
     let key = match held {
         Some(key) if stays => {

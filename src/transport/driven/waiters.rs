@@ -1,7 +1,6 @@
 //! Those who wait, by what they wait for: a change of one connection looks only at those who wait for it.
 
 use core::task::Waker;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::duty::WaiterKey;
 use crate::slots::ConnectionId;
@@ -16,15 +15,25 @@ struct Waiter {
     woken: bool,
 }
 
-/// The list of those who wait.
+/// The list of those who wait. Coming and going takes no memory from the system once the list was as long: a thread does
+/// both for each message that it waits for.
 #[derive(Debug)]
 pub(super) struct Waiters {
     next_key: WaiterKey,
-    waiters: BTreeMap<WaiterKey, Waiter>,
-    by_connection: BTreeSet<(ConnectionId, WaiterKey)>,
-    for_incoming: BTreeSet<WaiterKey>,
-    for_any: BTreeSet<WaiterKey>,
+    /// By key, which is also the order of coming.
+    waiters: Vec<(WaiterKey, Waiter)>,
+    /// In order.
+    by_connection: Vec<(ConnectionId, WaiterKey)>,
+    /// In order.
+    for_incoming: Vec<WaiterKey>,
+    /// In order.
+    for_any: Vec<WaiterKey>,
+    /// Lists of interests that nobody uses, at most [`SPARE_MAX`].
+    spare: Vec<Vec<Interest>>,
 }
+
+/// Lists of interests that are kept to be used again.
+const SPARE_MAX: usize = 16;
 
 /// What several may wait for and only one can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +49,11 @@ impl Waiters {
     pub(super) const fn new() -> Self {
         Self {
             next_key: 0,
-            waiters: BTreeMap::new(),
-            by_connection: BTreeSet::new(),
-            for_incoming: BTreeSet::new(),
-            for_any: BTreeSet::new(),
+            waiters: Vec::new(),
+            by_connection: Vec::new(),
+            for_incoming: Vec::new(),
+            for_any: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -53,48 +63,54 @@ impl Waiters {
         self.next_key += 1;
         for interest in interests {
             match interest {
-                Interest::Incoming => drop(self.for_incoming.insert(key)),
-                Interest::AnyConnection => drop(self.for_any.insert(key)),
-                _ => self.by_connection.extend(interest.connection().map(|id| (id, key))),
+                Interest::Incoming => insert(&mut self.for_incoming, key),
+                Interest::AnyConnection => insert(&mut self.for_any, key),
+                _ => interest.connection().into_iter().for_each(|id| insert(&mut self.by_connection, (id, key))),
             }
         }
-        self.waiters.insert(key, Waiter { interests: interests.to_vec(), waker, woken: false });
+        let mut list = self.spare.pop().unwrap_or_default();
+        list.extend_from_slice(interests);
+        self.waiters.push((key, Waiter { interests: list, waker, woken: false }));
         key
     }
 
     /// Takes somebody off the list. The caller then [wakes one](Self::wake_one) for each queue that is not empty: the
     /// one who leaves may have been told of it and not have taken anything.
     pub(super) fn remove(&mut self, key: WaiterKey) {
-        let Some(waiter) = self.waiters.remove(&key) else { return };
-        for interest in &waiter.interests {
+        let Some(index) = self.index(key) else { return };
+        let (_, Waiter { mut interests, .. }) = self.waiters.remove(index);
+        for interest in interests.drain(..) {
             match interest {
-                Interest::Incoming => drop(self.for_incoming.remove(&key)),
-                Interest::AnyConnection => drop(self.for_any.remove(&key)),
-                _ => drop(interest.connection().map(|id| self.by_connection.remove(&(id, key)))),
+                Interest::Incoming => remove(&mut self.for_incoming, key),
+                Interest::AnyConnection => remove(&mut self.for_any, key),
+                _ => interest.connection().into_iter().for_each(|id| remove(&mut self.by_connection, (id, key))),
             }
+        }
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(interests);
         }
     }
 
     /// What somebody waits for, where it is on the list.
     pub(super) fn interests_mut(&mut self, key: WaiterKey) -> Option<&mut Vec<Interest>> {
-        self.waiters.get_mut(&key).map(|waiter| &mut waiter.interests)
+        self.get_mut(key).map(|waiter| &mut waiter.interests)
     }
 
     /// Somebody has looked and goes back to sleep: the next time something holds it must be woken again.
     pub(super) fn on_looked(&mut self, key: WaiterKey) {
-        if let Some(waiter) = self.waiters.get_mut(&key) {
+        if let Some(waiter) = self.get_mut(key) {
             waiter.woken = false;
         }
     }
 
     /// True when somebody was told that something holds, and has not looked since.
     pub(super) fn is_woken(&self, key: WaiterKey) -> bool {
-        self.waiters.get(&key).is_some_and(|waiter| waiter.woken)
+        self.index(key).is_some_and(|index| self.waiters[index].1.woken)
     }
 
     /// Replaces the waker of a task that moved.
     pub(super) fn set_waker(&mut self, key: WaiterKey, waker: &Waker) {
-        if let Some(waiter) = self.waiters.get_mut(&key) {
+        if let Some(waiter) = self.get_mut(key) {
             waiter.waker.clone_from(waker);
         }
     }
@@ -107,8 +123,13 @@ impl Waiters {
         wakers: &mut Vec<Waker>,
         holds: impl Fn(&Interest) -> bool,
     ) {
-        for &(_, key) in self.by_connection.range((id, WaiterKey::MIN)..=(id, WaiterKey::MAX)) {
-            let Some(waiter) = self.waiters.get_mut(&key) else { continue };
+        let first = self.by_connection.partition_point(|(other, _)| *other < id);
+        for place in first..self.by_connection.len() {
+            let (other, key) = self.by_connection[place];
+            if other != id {
+                return;
+            }
+            let Some(waiter) = self.get_mut(key) else { continue };
             if !waiter.woken && waiter.interests.iter().any(|one| one.connection() == Some(id) && holds(one)) {
                 waiter.tell(Some(key) == me, wakers);
             }
@@ -122,20 +143,42 @@ impl Waiters {
             Shared::Incoming => &self.for_incoming,
             Shared::AnyConnection => &self.for_any,
         };
-        for key in me.into_iter().filter(|me| waiting.contains(me)).chain(waiting.iter().copied()) {
-            let Some(waiter) = self.waiters.get_mut(&key) else { continue };
-            if !waiter.woken {
-                waiter.tell(Some(key) == me, wakers);
-                return;
-            }
+        let me = me.filter(|me| waiting.binary_search(me).is_ok());
+        let next = me.into_iter().chain(waiting.iter().copied()).find(|key| !self.is_woken(*key));
+        if let Some(key) = next
+            && let Some(waiter) = self.get_mut(key)
+        {
+            waiter.tell(Some(key) == me, wakers);
         }
     }
 
     /// Collects everybody's waker: the transport failed.
     pub(super) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
-        for waiter in self.waiters.values_mut() {
+        for (_, waiter) in &mut self.waiters {
             waiter.tell(false, wakers);
         }
+    }
+
+    fn index(&self, key: WaiterKey) -> Option<usize> {
+        self.waiters.binary_search_by_key(&key, |(key, _)| *key).ok()
+    }
+
+    fn get_mut(&mut self, key: WaiterKey) -> Option<&mut Waiter> {
+        self.index(key).map(|index| &mut self.waiters[index].1)
+    }
+}
+
+/// Puts `item` into its place in an ordered list, once.
+fn insert<T: Ord>(list: &mut Vec<T>, item: T) {
+    if let Err(place) = list.binary_search(&item) {
+        list.insert(place, item);
+    }
+}
+
+/// Takes `item` out of an ordered list, where it is in there.
+fn remove<T: Ord>(list: &mut Vec<T>, item: T) {
+    if let Ok(place) = list.binary_search(&item) {
+        list.remove(place);
     }
 }
 

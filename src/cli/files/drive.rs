@@ -1,5 +1,7 @@
 //! Runs a half of the protocol over a connection, and says in the tool's terms how connections fail.
 
+use std::time::Duration;
+
 use udpair::message::{ConfigureError, End, SendError};
 use udpair::transport::{AcceptError, BindError, Body, ConnectError, RecvError};
 use udpair::{Connection, Message as Arrived};
@@ -92,14 +94,22 @@ impl From<ConfigureError> for Stop {
 }
 
 impl Stop {
-    /// Ends what is left of the connection, so that the peer knows.
+    /// Ends what is left of the connection, and waits shortly until the peer knows: the process may be about to end.
     pub(crate) fn tell(self, connection: &Connection) {
-        match self {
-            Self::End(_) => (),
-            Self::Broken(broken) => connection.abort(broken.code()),
-            Self::Send(_) | Self::Configure(_) => connection.abort(code::FAILED),
-        }
+        let code = match self {
+            Self::End(End::Aborted { code }) => code,
+            Self::End(_) => return,
+            Self::Broken(broken) => broken.code(),
+            Self::Send(_) | Self::Configure(_) => code::FAILED,
+        };
+        give_up(connection, code);
     }
+}
+
+/// Aborts with `code` and waits shortly until the peer knows.
+pub(crate) fn give_up(connection: &Connection, code: u32) {
+    connection.abort(code);
+    connection.close_within(code, Duration::ZERO);
 }
 
 impl From<Stop> for Failure {

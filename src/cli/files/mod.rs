@@ -110,11 +110,13 @@ fn receive(args: &RecvArgs, connection: &Connection) -> Result<Exit, Failure> {
         existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
         unfinished: if args.resume { Unfinished::Keep } else { Unfinished::Remove },
     };
-    let mut receiver = Receiver::new(place(args).inspect_err(|_| connection.abort(code::FAILED))?, policy);
+    let mut receiver = Receiver::new(place(args).inspect_err(|_| drive::give_up(connection, code::FAILED))?, policy);
     let progress = Progress::new(0);
     let received = drive::receive(connection, &mut receiver, &progress);
     drop(progress);
     if let Err(stop) = received {
+        // What is partial goes first: the peer may take its time.
+        drop(receiver);
         stop.tell(connection);
         let Failure { exit, message } = stop.into();
         return Err(Failure::new(exit, format!("{message} (from {peer})")));

@@ -1,8 +1,9 @@
 //! udpair's own datagram protocol over UDP: `spec/reliability.md`.
 //!
-//! Sans-IO. An [`Endpoint`] is one socket's worth of connections: datagrams, the time and the application's verbs go in,
-//! datagrams and events come out of [`Endpoint::poll_output`]. It routes to [`connection`]s, which are [`handshake`]s
-//! first and [`link`]s then. A link routes to parts, each of which owns what it knows and returns what follows from it:
+//! Sans-IO. An [`Endpoint`] is one socket's worth of connections: datagrams, the time and the application's verbs go
+//! in, datagrams and events come out of [`Endpoint::poll_output`]. It routes to [`connection`]s, which are
+//! [`handshake`]s first and [`link`]s then. A link routes to parts, each of which owns what it knows and returns what
+//! follows from it:
 //!
 //! | part | knows |
 //! |---|---|

@@ -17,7 +17,8 @@ const IPV6_HEADER: u64 = 40;
 /// IPv6 marks a fragment with a header of its own (RFC 8200 section 4.5).
 const IPV6_FRAGMENT_HEADER: u64 = 8;
 
-/// A link's state; the [default](Default) is an idle one. Its faults come from a [`LinkConfig`] that is shown to it with each datagram.
+/// A link's state; the [default](Default) is an idle one. Its faults come from a [`LinkConfig`] that is shown to it
+/// with each datagram.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     queue: Queue,

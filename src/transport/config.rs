@@ -22,8 +22,8 @@ pub struct Config {
     /// What decides how much may be under way on the UDP back end (TCP has the system's). Default NewReno.
     pub controller: ControllerKind,
     /// How long a waiting thread looks at the socket again and again before it sleeps. This takes the kernel's wake
-    /// (about 25 µs) out of every answer that comes within that time and costs a whole core meanwhile. `None`: it sleeps
-    /// at once. Default `None`.
+    /// (about 25 µs) out of every answer that comes within that time and costs a whole core meanwhile. `None`: it
+    /// sleeps at once. Default `None`.
     pub busy_poll: Option<Duration>,
     /// The socket's send buffer to ask for, bytes. The system may give less: see
     /// [`TransportStats::send_buffer`](super::TransportStats::send_buffer). Default 4 MiB.

@@ -77,7 +77,8 @@ impl Connection {
         self.send_on(0, 0, body)
     }
 
-    /// Sends a message on `channel` with a content tag. Returns when the library has it. Blocks while the queue is full.
+    /// Sends a message on `channel` with a content tag. Returns when the library has it. Blocks while the queue is
+    /// full.
     ///
     /// # Errors
     /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::Ended`]; never `WouldBlock`.

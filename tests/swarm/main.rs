@@ -5,7 +5,8 @@
 //! order where that was promised; nothing is invented; `Latest` never goes back; reports claim nothing that is not so;
 //! memory stays bounded; and when the faults have ended everything arrives or the connection has ended with a reason.
 //!
-//! `UDPAIR_SEEDS=n` runs so many worlds (default 1,000; 100 in a debug build), `UDPAIR_SEED=x` one, with its plan and its packets printed.
+//! `UDPAIR_SEEDS=n` runs so many worlds (default 1,000; 100 in a debug build), `UDPAIR_SEED=x` one, with its plan and
+//! its packets printed.
 
 #[cfg(test)]
 mod app;

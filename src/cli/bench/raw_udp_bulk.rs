@@ -61,7 +61,8 @@ impl Sender {
     }
 }
 
-/// Buffers in one call. Each may hold many datagrams joined; more buffers than this leave the cache before they are read.
+/// Buffers in one call. Each may hold many datagrams joined; more buffers than this leave the cache before they are
+/// read.
 const BUFFERS: usize = 8;
 
 /// No datagram, joined or not, is longer.

@@ -144,7 +144,8 @@ pub(crate) trait Io: Send + Sync + 'static {
     /// Moves the outbox into `tx`, unless that still has something; false where there was nothing to move.
     fn take(&self, core: &mut Self::Core, tx: &mut Self::Tx) -> bool;
 
-    /// Gives `tx` to the kernel, without waiting; nothing happens where it is empty. What the kernel refuses for good counts as lost.
+    /// Gives `tx` to the kernel, without waiting; nothing happens where it is empty. What the kernel refuses for good
+    /// counts as lost.
     fn transmit(&self, tx: &mut Self::Tx) -> Transmitted;
 
     /// Fills in what it knows.

@@ -1,4 +1,5 @@
-//! What the way to a peer allows, as far as this machine knows: a question to the kernel by a socket that sends nothing.
+//! What the way to a peer allows, as far as this machine knows: a question to the kernel by a socket that sends
+//! nothing.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

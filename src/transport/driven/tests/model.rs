@@ -156,8 +156,8 @@ impl Model {
         self.decide(|duty| ((), Timer::Keep, duty.stop()));
     }
 
-    /// Time passes, at first in steps that mean nothing to anybody, then to the next moment that somebody sleeps for; and
-    /// the network takes what was sent.
+    /// Time passes, at first in steps that mean nothing to anybody, then to the next moment that somebody sleeps for;
+    /// and the network takes what was sent.
     pub(super) fn run_clock(&self, steps: usize) {
         for _ in 0..steps {
             self.kernel(|kernel| kernel.now += LEASE / 3);

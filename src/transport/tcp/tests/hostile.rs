@@ -285,7 +285,9 @@ fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
 
 proptest! {
     #[test]
-    fn garbage_does_no_harm(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)) {
+    fn garbage_does_no_harm(
+        pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)
+    ) {
         check_survives(listener(), &pieces);
         check_survives(Link::call(Timestamp::ZERO, config(), identity()), &pieces);
         let [caller, listener] = Pair::established().sides;

@@ -1,8 +1,7 @@
 //! Replays the fuzz corpora: the targets of `fuzz/`, over every input that was found worth keeping.
 //!
 //! A crash that the fuzzer found is copied into `fuzz/corpus/TARGET/` and replayed from then on, here and on stable.
-//! One
-//! file alone: `CORPUS=endpoints/name cargo test --test corpora`.
+//! One file alone: `CORPUS=endpoints/name cargo test --test corpora`.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

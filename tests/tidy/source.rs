@@ -37,7 +37,10 @@ impl File {
         }
         let apart =
             self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs");
-        if apart { Some(0) } else { self.code.lines().position(|line| line.contains("#[cfg(test)]")) }
+        let lines: Vec<&str> = self.code.lines().collect();
+        let begins =
+            |at: &usize| lines[*at].contains("#[cfg(test)]") && lines.get(at + 1).is_some_and(|it| it.contains('{'));
+        if apart { Some(0) } else { (0..lines.len()).find(begins) }
     }
 }
 

@@ -32,10 +32,9 @@ pub(crate) fn tables(environment: &Environment, apart: bool, rounds: usize, runs
         out,
         "\nRound trips, one message at a time; µs, median of {rounds} rounds (lowest..highest), max the highest of \
          all; ratios within a round\n{}\n\
-         \nBulk, one way, every byte checked; median of {rounds} rounds (lowest..highest); messages \
-         and raw-tcp's writes \
-         of 65536 bytes; raw-udp\nin datagrams of 1472 bytes, unordered, nothing repaired; CPU: user and system, both \
-         processes together\n{}\n{}",
+         \nBulk, one way, every byte checked; median of {rounds} rounds (lowest..highest); messages and raw-tcp's \
+         writes of 65536 bytes; raw-udp\nin datagrams of 1472 bytes, unordered, nothing repaired; CPU: user and \
+         system, both processes together\n{}\n{}",
         runs.echo_table(),
         runs.bulk_table(),
         runs.verdicts(),

@@ -46,7 +46,10 @@ pub(super) fn poll_wait<I: Io>(
         slot.clear();
         return Poll::Ready(result);
     }
-    let held = slot.held::<Place<I, Arc<Shared<I>>>>().filter(|place| Arc::ptr_eq(&place.shared, shared)).map(|place| place.key);
+    let held = slot
+        .held::<Place<I, Arc<Shared<I>>>>()
+        .filter(|place| Arc::ptr_eq(&place.shared, shared))
+        .map(|place| place.key);
     let stays = held.is_some_and(|key| state.waiters.interests_mut(key).is_some_and(|old| *old == interests));
     let key = match held {
         Some(key) if stays => {

@@ -286,7 +286,7 @@ fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
 proptest! {
     #[test]
     fn garbage_does_no_harm(
-        pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10),
+        pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)
     ) {
         check_survives(listener(), &pieces);
         check_survives(Link::call(Timestamp::ZERO, config(), identity()), &pieces);

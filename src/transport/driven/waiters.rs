@@ -15,8 +15,8 @@ struct Waiter {
     woken: bool,
 }
 
-/// The list of those who wait. Coming and going takes no memory from the system once the list was as long: a thread does
-/// both for each message that it waits for.
+/// The list of those who wait. Coming and going takes no memory from the system once the list was as long: a thread
+/// does both for each message that it waits for.
 #[derive(Debug)]
 pub(super) struct Waiters {
     next_key: WaiterKey,

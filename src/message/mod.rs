@@ -3,9 +3,9 @@
 //! Sans-IO, and the same for UDP and TCP. It fills a frame of at most n bytes when asked and is told what was
 //! acknowledged and what was lost; of packets, retransmission timers, sockets and threads it knows nothing.
 //!
-//! [`Messages`] routes. Below it one side sends ([`sender`]) and one receives ([`receiver`]); each is made of channels
-//! ([`send_channel`], [`receive_channel`]), and those of messages ([`outgoing`], [`assembly`]). [`credit`] bounds what
-//! a peer can make us hold, [`close`] ends it all with a report.
+//! [`Messages`] routes. Below it one side sends (`sender`) and one receives (`receiver`); each is made of channels
+//! (`send_channel`, `receive_channel`), and those of messages (`outgoing`, `assembly`). `credit` bounds what
+//! a peer can make us hold, `close` ends it all with a report.
 
 mod assembly;
 mod budget;

@@ -1,7 +1,7 @@
 //! The UDP back end: `proto` over one socket.
 //!
-//! [`io`] makes the system calls, [`core`] is the endpoint with its outbox. What is peculiar about sockets is in
-//! [`errors`] (what ICMP says), [`path`] (what the interface allows) and [`drops`] (what the kernel threw away).
+//! `io` makes the system calls, `core` is the endpoint with its outbox. What is peculiar about sockets is in
+//! `errors` (what ICMP says), `path` (what the interface allows) and `drops` (what the kernel threw away).
 
 mod core;
 mod drops;

@@ -2,7 +2,9 @@
 //! written gives the bytes where they are canonical.
 
 use udpair::message::{Limits, Messages, Violation};
-use udpair::wire::{ConnectionCid, DataHeader, DecodeError, Frames, Mode, Packet, Params, Reader, Record, RecordKind};
+use udpair::wire::{
+    ConnectionCid, DataHeader, DecodeError, Frame, Frames, Mode, Packet, Params, Reader, Record, RecordKind,
+};
 
 #[path = "vectors/format.rs"]
 mod format;
@@ -42,9 +44,11 @@ fn all_or_error<T>(result: Result<T, DecodeError>, describe: impl FnOnce(T) -> V
 }
 
 fn frames(payload: &[u8], lines: &mut Vec<String>) -> Option<DecodeError> {
-    for frame in Frames::new(payload) {
-        match frame {
-            Ok(frame) => meaning::push_frame(lines, &frame),
+    let mut input = Reader::new(payload);
+    while !input.is_empty() {
+        let before = input.rest().len();
+        match Frame::decode(&mut input) {
+            Ok(frame) => meaning::push_frame(lines, &frame, before - input.rest().len()),
             Err(error) => return Some(error),
         }
     }

@@ -101,21 +101,25 @@ pub(crate) fn params(params: &Params) -> String {
     )
 }
 
-/// Appends a frame; PADDING in a row becomes one line.
-pub(crate) fn push_frame(lines: &mut Vec<String>, frame: &Frame<'_>) {
-    if let (Frame::Padding, Some(last)) = (frame, lines.last_mut())
-        && let Some(count) = last.strip_prefix("PADDING")
-    {
-        let count: usize = count.strip_prefix('*').map_or(1, |count| count.parse().expect("written here"));
-        *last = format!("PADDING*{}", count + 1);
-    } else {
+/// Appends a frame that has `len` bytes; PADDING in a row is one line, however it was decoded.
+pub(crate) fn push_frame(lines: &mut Vec<String>, frame: &Frame<'_>, len: usize) {
+    if *frame != Frame::Padding {
         lines.push(self::frame(frame));
+        return;
     }
+    let count =
+        |line: &str| line.strip_prefix("PADDING").map(|count| count.trim_start_matches('*').parse().unwrap_or(1));
+    let before: Option<usize> = lines.last().and_then(|last| count(last));
+    if before.is_some() {
+        lines.pop();
+    }
+    let count = before.unwrap_or(0) + len;
+    lines.push(if count == 1 { "PADDING".to_owned() } else { format!("PADDING*{count}") });
 }
 
 fn frame(frame: &Frame<'_>) -> String {
     match *frame {
-        Frame::Padding => "PADDING".to_owned(),
+        Frame::Padding => unreachable!("written by its caller"),
         Frame::Ping => "PING".to_owned(),
         Frame::Ack { blocks, largest, delay_us, ecn } => {
             let ranges = ranges(blocks.iter());

@@ -200,7 +200,7 @@ fn the_rules_can_see() {
         (1, "use crate::message::Messages;\n"),
         (2, "use crate::{\n    time, message::Messages};\n"),
         (2, "\nuse super::super::proto::Endpoint;\n"),
-        (1, "mod tests { use super::super::super::sim::World; }\n"),
+        (1, "mod tests { use super::super::super::network::World; }\n"),
         (1, "fn f() -> crate::Connection {}\n"),
         (1, "use crate::nowhere::At;\n"),
     ] {

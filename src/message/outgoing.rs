@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::MESSAGE_COST;
+use super::{Delivery, MESSAGE_COST, UNRELIABLE_LEN_MAX};
 use crate::wire::RangeSet;
 
 /// Small writes are gathered into pieces of this size.
@@ -158,6 +158,18 @@ impl Outgoing {
     /// The highest offset that went out: what it has cost beside [`super::MESSAGE_COST`].
     pub(super) const fn sent_to(&self) -> u64 {
         self.next
+    }
+
+    /// One datagram carries it whole, so it is sent as one chunk or not at all. Such values replace each other at the
+    /// receiver, which therefore grants no credit for them.
+    pub(super) fn is_one_datagram(&self, delivery: Delivery) -> bool {
+        let single = matches!(delivery, Delivery::Latest | Delivery::Unreliable);
+        single && self.len.is_some_and(|len| len <= UNRELIABLE_LEN_MAX as u64)
+    }
+
+    /// True when it goes whole and has begun: all its credit is spent.
+    pub(super) fn is_paid(&self, whole_max: u64) -> bool {
+        self.begun && self.len.is_some_and(|len| len <= whole_max)
     }
 
     /// Bytes of content in memory.

@@ -15,7 +15,7 @@ mod fill;
 
 /// Places of messages that are there no more which may be left between others, if these are fewer.
 const GONE_MAX: usize = 64;
-/// Bytes of the stream whose turn it is on an `Ordered` channel that are taken though the send queue is full.
+/// Bytes of a stream for which others may wait that are taken though the send queue is full.
 const STREAM_HELD_MIN: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl SendChannel {
         let before = self.messages.len() - core::mem::take(&mut self.gone);
         self.messages.retain(|message| {
             let gone = message.phase == Phase::Gone;
-            let keep = !gone && message.begun() && !is_one_datagram(Delivery::Latest, message);
+            let keep = !gone && message.begun() && !message.is_one_datagram(Delivery::Latest);
             if !keep && !gone {
                 freed += message.held();
             }
@@ -195,17 +195,17 @@ impl SendChannel {
         message.ok_or(WriteError::Unknown)
     }
 
-    /// How much more of a message may be held whatever else the send queue holds: those behind it in order can only
-    /// leave the queue when it has ended.
-    fn room_in_turn(&self, message: &Outgoing) -> u64 {
+    /// How much more of a message may be held whatever else the send queue holds: what fills it may wait for this one,
+    /// because it has the credit that they need, or because it stands before them in order.
+    fn room_in_turn(&self, message: &Outgoing, whole_max: u64) -> u64 {
         let sent = |id| self.index(id).is_none_or(|at| self.messages[at].is_sent());
-        let in_turn = self.config.delivery == Delivery::Ordered && (self.turn..message.id).all(sent);
-        if in_turn { STREAM_HELD_MIN.saturating_sub(message.content()) } else { 0 }
+        let in_turn = || self.config.delivery == Delivery::Ordered && (self.turn..message.id).all(sent);
+        if message.is_paid(whole_max) || in_turn() { STREAM_HELD_MIN.saturating_sub(message.content()) } else { 0 }
     }
 
     /// Appends to a streamed message as much as `room` allows, and says how much.
-    pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64) -> Result<usize, WriteError> {
-        let in_turn = |at: usize| self.room_in_turn(&self.messages[at]);
+    pub(super) fn write(&mut self, id: u64, bytes: &[u8], room: u64, whole_max: u64) -> Result<usize, WriteError> {
+        let in_turn = |at: usize| self.room_in_turn(&self.messages[at], whole_max);
         let room = if room < bytes.len() as u64 { self.index(id).map_or(room, in_turn).max(room) } else { room };
         let message = self.writing(id)?;
         if let Some(len) = message.len
@@ -218,8 +218,12 @@ impl SendChannel {
             return Err(WriteError::WouldBlock);
         }
         message.append(&bytes[..take]);
-        if take > 0 {
-            self.queue(id);
+        // What needs no credit must not stand behind something that waits for the credit which this one has.
+        let first = message.is_paid(whole_max) && self.config.delivery == Delivery::Unordered;
+        match take {
+            0 => {}
+            _ if first => self.queue_first(id),
+            _ => self.queue(id),
         }
         Ok(take)
     }
@@ -237,10 +241,11 @@ impl SendChannel {
     }
 
     /// True when a write could say something other than `WouldBlock` even where there is no room.
-    pub(super) fn write_ends(&self, id: u64) -> bool {
+    pub(super) fn write_ends(&self, id: u64, whole_max: u64) -> bool {
         self.index(id).is_none_or(|at| {
             let message = &self.messages[at];
-            message.finished() || message.phase != Phase::Sending || self.room_in_turn(message) > STREAM_HELD_MIN / 2
+            let room = || self.room_in_turn(message, whole_max);
+            message.finished() || message.phase != Phase::Sending || room() > STREAM_HELD_MIN / 2
         })
     }
 
@@ -259,7 +264,7 @@ impl SendChannel {
         // What the receiver has not heard of and does not count needs no RESET.
         let delivery = self.config.delivery;
         let latest_unbegun = delivery == Delivery::Latest && !message.begun();
-        if latest_unbegun || is_one_datagram(delivery, message) {
+        if latest_unbegun || message.is_one_datagram(delivery) {
             return self.remove(at);
         }
         let freed = message.content();
@@ -291,6 +296,15 @@ impl SendChannel {
             && !core::mem::replace(&mut message.queued, true)
         {
             self.sendable.push_back(id);
+        }
+    }
+
+    /// Puts a message in front of the queue, if it is not in it.
+    fn queue_first(&mut self, id: u64) {
+        if let Some(message) = self.find(id)
+            && !core::mem::replace(&mut message.queued, true)
+        {
+            self.sendable.push_front(id);
         }
     }
 
@@ -504,10 +518,4 @@ impl SendChannel {
             message.drop_content();
         }
     }
-}
-
-/// One datagram carries it whole, so it is sent as one chunk or not at all.
-fn is_one_datagram(delivery: Delivery, message: &Outgoing) -> bool {
-    matches!(delivery, Delivery::Latest | Delivery::Unreliable)
-        && message.len.is_some_and(|len| len <= UNRELIABLE_LEN_MAX as u64)
 }

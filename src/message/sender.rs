@@ -105,9 +105,9 @@ impl Sender {
     }
 
     pub(super) fn write(&mut self, number: u16, id: u64, bytes: &[u8]) -> Result<usize, WriteError> {
-        let room = self.queue_max.saturating_sub(self.queued);
+        let (room, whole_max) = (self.queue_max.saturating_sub(self.queued), self.whole_max);
         let channel = self.channels.get_mut(&number).ok_or(WriteError::Unknown)?;
-        let written = channel.write(id, bytes, room)?;
+        let written = channel.write(id, bytes, room, whole_max)?;
         self.queued += written as u64;
         self.take_turn(number);
         Ok(written)
@@ -240,7 +240,7 @@ impl Sender {
 
     /// True when writing to the stream would not block.
     pub(super) fn stream_writable(&self, number: u16, id: u64) -> bool {
-        self.writable() || self.channels.get(&number).is_none_or(|channel| channel.write_ends(id))
+        self.writable() || self.channels.get(&number).is_none_or(|channel| channel.write_ends(id, self.whole_max))
     }
 
     pub(super) fn flushed(&self) -> bool {

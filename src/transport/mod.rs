@@ -27,6 +27,7 @@ mod interest;
 mod listener;
 mod message;
 mod reader;
+pub(crate) mod sim;
 mod spawn;
 mod stats;
 pub mod tcp;

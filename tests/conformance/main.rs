@@ -20,6 +20,9 @@ macro_rules! conformance {
         mod tcp {
             $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case); })+)+
         }
+        mod sim {
+            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case); })+)+
+        }
     };
 }
 

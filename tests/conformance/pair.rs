@@ -1,12 +1,13 @@
 //! Two transports that can reach each other, and what every case needs.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use udpair::message::End;
-use udpair::transport::{JoinHandle, RecvError};
+use udpair::sim::Sim;
+use udpair::transport::{BindError, JoinHandle, RecvError};
 use udpair::{Config, Connection, Listener, Message, Transport};
 
 /// Longer than anything takes: only a bug waits for it.
@@ -14,7 +15,9 @@ pub(crate) const STUCK: Duration = Duration::from_secs(60);
 /// A timeout that is meant to come.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
 
-type Bind = fn(SocketAddr, Config) -> Arc<dyn Transport>;
+type Bind = Arc<dyn Fn(SocketAddr, Config) -> Result<Arc<dyn Transport>, BindError> + Send + Sync>;
+
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Two transports of one kind, on one network.
 pub(crate) struct Pair {
@@ -24,25 +27,44 @@ pub(crate) struct Pair {
 }
 
 pub(crate) fn over_udp(case: fn(Pair)) {
-    run(case, |addr, config| udpair::udp::bind(addr, config).expect("a UDP socket on loopback"));
+    case(Pair::new(Arc::new(udpair::udp::bind)));
 }
 
 pub(crate) fn over_tcp(case: fn(Pair)) {
-    run(case, |addr, config| udpair::tcp::bind(addr, config).expect("a TCP socket on loopback"));
+    case(Pair::new(Arc::new(udpair::tcp::bind)));
 }
 
-fn run(case: fn(Pair), bind: Bind) {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = Config::insecure_plain();
-    case(Pair { server: bind(any, config.clone()), client: bind(any, config), bind });
+pub(crate) fn over_sim(case: fn(Pair)) {
+    let sim = Sim::new(1);
+    let host = sim.host("host");
+    sim.spawn(&host, move |host| {
+        let bind = move |addr: SocketAddr, config| {
+            // A simulated host has no address that it shares with all others.
+            let own = if addr.ip().is_loopback() { host.addr(addr.port()) } else { addr };
+            host.bind(own, config)
+        };
+        case(Pair::new(Arc::new(bind)));
+        Ok(())
+    });
+    sim.run().unwrap_or_else(|error| panic!("{error}"));
 }
 
 impl Pair {
+    fn new(bind: Bind) -> Self {
+        let transport = || bind(ANY, Config::insecure_plain()).expect("any address of this host");
+        Self { server: transport(), client: transport(), bind }
+    }
+
+    /// Binds another transport of the same kind to an address.
+    pub(crate) fn bind(&self, addr: SocketAddr) -> Result<Arc<dyn Transport>, BindError> {
+        (self.bind)(addr, Config::insecure_plain())
+    }
+
     /// Another transport of the same kind.
     pub(crate) fn another(&self, change: impl FnOnce(&mut Config)) -> Arc<dyn Transport> {
         let mut config = Config::insecure_plain();
         change(&mut config);
-        (self.bind)(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config)
+        (self.bind)(ANY, config).expect("any address of this host")
     }
 
     /// The same pair with other settings.

@@ -1,6 +1,6 @@
 //! What of a channel goes into the next frame: how much fits, and how much may be sent.
 
-use super::{SendChannel, is_one_datagram};
+use super::SendChannel;
 use crate::message::budget::{Budget, Filled};
 use crate::message::outgoing::Phase;
 use crate::message::{Delivery, MESSAGE_COST};
@@ -52,7 +52,7 @@ impl SendChannel {
         let delivery = self.config.delivery;
         let message = &mut self.messages[at];
         let chunk = message.chunk().expect("the caller has looked");
-        let atomic = is_one_datagram(delivery, message);
+        let atomic = message.is_one_datagram(delivery);
         let start = (chunk.start == 0).then_some(MessageStart { delivery, tag: message.tag, len: message.len });
         let fin_if_all = message.finished() && chunk.start + chunk.len == message.written();
         let mut data =
@@ -68,7 +68,7 @@ impl SendChannel {
         }
 
         // How much may be sent.
-        if !chunk.again && !takes_no_credit(delivery, atomic) {
+        if !chunk.again && !atomic {
             let first = if message.begun() { 0 } else { MESSAGE_COST };
             let whole = message.len.is_some_and(|total| total <= budget.whole_max);
             // What is handed over whole begins only when all of it may be sent; later chunks were paid for then.
@@ -104,9 +104,4 @@ impl SendChannel {
         }
         Filled::Chunk { message: id, start: chunk.start, end, fin }
     }
-}
-
-/// Such values replace each other at the receiver, which therefore grants no credit for them.
-fn takes_no_credit(delivery: Delivery, one_datagram: bool) -> bool {
-    one_datagram && matches!(delivery, Delivery::Latest | Delivery::Unreliable)
 }

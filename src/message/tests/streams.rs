@@ -60,3 +60,26 @@ fn a_stream_whose_turn_it_is_can_be_written_though_those_behind_it_fill_the_queu
 
 /// What a stream whose turn it is may hold though the queue is full.
 const STREAM_HELD: usize = 64 * 1024;
+
+#[test]
+fn a_message_that_has_its_credit_can_be_written_to_its_end_though_others_that_wait_for_it_fill_the_queue() {
+    for (mode, other) in [(Delivery::Unordered, 0), (Delivery::Ordered, 1)] {
+        let mut pair = Pair::new(Limits { send_queue: 4_096, credit_connection: 60_000, ..limits() });
+        pair.sides[0].configure(0, ChannelConfig::new(mode)).unwrap();
+        let id = pair.sides[0].begin(0, 0, Some(39_000)).unwrap();
+        let body = content(0, 39_000);
+        let mut written = pair.sides[0].write(0, id, &body).unwrap();
+        pair.run();
+        pair.sides[0].send(other, 0, content(1, 39_000)).unwrap();
+        while written < 39_000 {
+            pair.run();
+            assert!(pair.sides[0].stream_writable(0, id));
+            written += pair.sides[0].write(0, id, &body[written..]).unwrap();
+        }
+        pair.sides[0].finish_message(0, id).unwrap();
+        for expected in [(0, 0, body.to_vec()), (other, 1 - u64::from(other), content(1, 39_000).to_vec())] {
+            pair.run();
+            assert_eq!(pair.recv(1), Some(expected));
+        }
+    }
+}

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use crate::time::{Timestamp, earliest};
 
 /// Names a thread or task that waits.
-pub(super) type WaiterKey = u64;
+pub(in crate::transport) type WaiterKey = u64;
 
 /// What a thread that waits does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! same for UDP and TCP.
 //!
 //! ```text
-//! verbs, wait, poll_wait        keeper thread
+//! verbs: wait, poll_wait, ..    keeper thread
 //!        |                          |
 //!   lead (leader, parked)        keeper      the two loops, over Ground
 //!        \________  duty  _________/         who reads the socket, when the timer fires; one small mutex
@@ -27,6 +27,7 @@ mod state;
 mod task;
 #[cfg(test)]
 mod tests;
+mod verbs;
 mod waiters;
 
 use ::core::net::SocketAddr;
@@ -36,30 +37,20 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use bytes::Bytes;
-
 pub(super) use self::core::{Core, Event, Io, Polled, Received, Transmitted};
+pub(super) use self::duty::WaiterKey;
 pub(super) use self::ground::Drainer;
 pub(super) use self::parker::{Signal, Slept};
 pub(super) use self::shared::LEASE;
 use self::shared::Shared;
-use self::state::{State, Work};
+pub(super) use self::state::{State, Work};
 use self::task::Place;
-use super::{
-    AcceptError, Answer, ConnectError, Interest, Joiner, Ready, Stats, Transport, TransportStats, WaitError, WaitSlot,
-    clock,
-};
-use crate::message::{
-    Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Messages, ReadError, Select,
-    SendError, State as Life, WriteError,
-};
-use crate::slots::ConnectionId;
+pub(super) use self::verbs::{Machine, Verbs};
+use super::{ConnectError, Interest, Joiner, Ready, TransportStats, WaitError, WaitSlot, clock};
+use crate::message::Limits;
 use crate::time::Timestamp;
 
-/// What a connection that is not known behaves like.
-const FORGOTTEN: End = End::Closed { code: 0 };
-
-/// A transport over the sockets `I` and the core that they carry.
+/// The machine over the sockets `I` and the core that they carry.
 pub(super) struct Driven<I: Io> {
     shared: Arc<Shared<I>>,
     limits: Limits,
@@ -105,52 +96,6 @@ impl<I: Io> Driven<I> {
         let keeper_id = told.recv().map_err(std::io::Error::other)?;
         Ok(Self { shared, limits, keeper: Mutex::new(Some(keeper)), keeper_id })
     }
-
-    /// Does something to the state, then what it leads to: what is to be sent is sent in this call.
-    fn act<R>(&self, act: impl FnOnce(&mut State<I::Core>, Timestamp, &mut Vec<Waker>) -> R) -> R {
-        let now = clock::now();
-        let mut wakers = Vec::new();
-        let mut state = self.shared.state();
-        let result = act(&mut state, now, &mut wakers);
-        let work = state.poll(now, None);
-        drop(state);
-        let wakers = if wakers.is_empty() { work.wakers } else { wakers.into_iter().chain(work.wakers).collect() };
-        self.shared.finish(Work { wakers, ..work }, None);
-        self.shared.drain_if_stale(now);
-        result
-    }
-
-    /// Does something to the messages of a connection, if it is known.
-    fn with<R>(&self, conn: ConnectionId, act: impl FnOnce(&mut Messages) -> R) -> Option<R> {
-        self.act(|state, _, _| state.core.messages_mut(conn).map(act))
-    }
-
-    /// Does something to the messages of a connection that others may wait for.
-    fn touch(&self, conn: ConnectionId, act: impl FnOnce(&mut Messages, Timestamp)) {
-        self.act(|state, now, wakers| {
-            if let Some(messages) = state.core.messages_mut(conn) {
-                act(messages, now);
-                state.touch(conn, wakers);
-            }
-        });
-    }
-
-    /// As [`with`](Self::with); where the verb would block, that is remembered as `interest`.
-    fn try_with<T, E>(
-        &self,
-        conn: ConnectionId,
-        interest: Interest,
-        act: impl FnOnce(&mut Messages) -> Result<T, E>,
-        would_block: impl FnOnce(&E) -> bool,
-    ) -> Option<Result<T, E>> {
-        self.act(|state, _, _| {
-            let result = state.core.messages_mut(conn).map(act)?;
-            if result.as_ref().is_err_and(would_block) {
-                state.want(interest);
-            }
-            Some(result)
-        })
-    }
 }
 
 impl<I: Io> Drop for Driven<I> {
@@ -168,144 +113,40 @@ impl<I: Io> Drop for Driven<I> {
     }
 }
 
-impl<I: Io> Transport for Driven<I> {
-    fn local_addr(&self) -> SocketAddr {
-        self.shared.io.local_addr()
+impl<I: Io> Machine for Driven<I> {
+    type Core = I::Core;
+
+    fn act<R>(&self, act: impl FnOnce(&mut State<I::Core>, Timestamp, &mut Vec<Waker>) -> R) -> R {
+        let now = clock::now();
+        let mut wakers = Vec::new();
+        let mut state = self.shared.state();
+        let result = act(&mut state, now, &mut wakers);
+        let work = state.poll(now, None);
+        drop(state);
+        let wakers = if wakers.is_empty() { work.wakers } else { wakers.into_iter().chain(work.wakers).collect() };
+        self.shared.finish(Work { wakers, ..work }, None);
+        self.shared.drain_if_stale(now);
+        result
     }
 
-    fn peer_addr(&self, conn: ConnectionId) -> Option<SocketAddr> {
-        self.shared.state().core.remote(conn)
+    fn look<R>(&self, look: impl FnOnce(&mut State<I::Core>) -> R) -> R {
+        look(&mut self.shared.state())
+    }
+
+    fn call(&self, remote: SocketAddr) -> Result<<I::Core as Core>::Call, ConnectError> {
+        self.shared.io.call(remote)
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.shared.io.local_addr()
     }
 
     fn limits(&self) -> Limits {
         self.limits
     }
 
-    fn stats(&self, conn: ConnectionId) -> Stats {
-        let mut stats = Stats { transport: self.transport_stats(), ..Stats::default() };
-        let state = self.shared.state();
-        if let Some(messages) = state.core.messages(conn) {
-            stats.messages = messages.stats();
-        }
-        state.core.stats(conn, &mut stats);
-        stats
-    }
-
-    fn transport_stats(&self) -> TransportStats {
-        let mut stats = TransportStats::default();
-        self.shared.stats(&mut stats);
-        self.shared.state().core.transport_stats(&mut stats);
-        stats
-    }
-
-    fn connect(&self, remote: SocketAddr) -> Result<ConnectionId, ConnectError> {
-        let call = self.shared.io.call(remote)?;
-        self.act(|state, now, wakers| {
-            let conn = state.core.connect(now, remote, call)?;
-            state.hold(conn, wakers);
-            Ok(conn)
-        })
-    }
-
-    fn incoming(&self) -> Result<Option<ConnectionId>, AcceptError> {
-        let mut state = self.shared.state();
-        if !state.core.listens() {
-            return Err(AcceptError::NotListening);
-        }
-        Ok(state.next_incoming(clock::now()))
-    }
-
-    fn answer(&self, conn: ConnectionId, answer: Answer) {
-        self.act(|state, now, wakers| {
-            state.core.answer(now, conn, answer);
-            match answer {
-                Answer::Accept => state.hold(conn, wakers),
-                Answer::Refuse(_) => state.core.release(now, conn),
-            }
-        });
-    }
-
-    fn state(&self, conn: ConnectionId) -> Life {
-        self.shared.state().core.messages(conn).map_or(Life::Ended(FORGOTTEN), Messages::state)
-    }
-
-    fn configure(&self, conn: ConnectionId, channel: u16, config: ChannelConfig) -> Result<(), ConfigureError> {
-        self.with(conn, |messages| messages.configure(channel, config)).unwrap_or(Err(FORGOTTEN.into()))
-    }
-
-    fn send(&self, conn: ConnectionId, channel: u16, tag: u16, body: Bytes) -> Result<MessageId, SendError> {
-        let full = |error: &SendError| *error == SendError::WouldBlock;
-        self.try_with(conn, Interest::Writable(conn, channel), |messages| messages.send(channel, tag, body), full)
-            .unwrap_or(Err(FORGOTTEN.into()))
-    }
-
-    fn begin(&self, conn: ConnectionId, channel: u16, tag: u16, len: Option<u64>) -> Result<MessageId, SendError> {
-        let full = |error: &SendError| *error == SendError::WouldBlock;
-        self.try_with(conn, Interest::Writable(conn, channel), |messages| messages.begin(channel, tag, len), full)
-            .unwrap_or(Err(FORGOTTEN.into()))
-    }
-
-    fn write(&self, conn: ConnectionId, channel: u16, id: MessageId, bytes: &[u8]) -> Result<usize, WriteError> {
-        let full = |error: &WriteError| *error == WriteError::WouldBlock;
-        let interest = Interest::StreamWritable(conn, channel, id);
-        self.try_with(conn, interest, |messages| messages.write(channel, id, bytes), full)
-            .unwrap_or(Err(FORGOTTEN.into()))
-    }
-
-    fn finish(&self, conn: ConnectionId, channel: u16, id: MessageId) -> Result<(), WriteError> {
-        self.with(conn, |messages| messages.finish_message(channel, id)).unwrap_or(Err(FORGOTTEN.into()))
-    }
-
-    fn reset(&self, conn: ConnectionId, channel: u16, id: MessageId, code: u32) {
-        self.touch(conn, |messages, _| messages.reset(channel, id, code));
-    }
-
-    fn recv(&self, conn: ConnectionId, select: Select) -> Result<Option<Arrival>, End> {
-        if select == Select::Any {
-            // To find nothing changes nothing: this comes before every wait.
-            let mut state = self.shared.state();
-            if state.core.messages(conn).is_some_and(|messages| !messages.readable(select)) {
-                state.on_recv_in_vain(conn);
-                return Ok(None);
-            }
-        }
-        self.act(|state, _, wakers| {
-            let arrival = state.core.messages_mut(conn).ok_or(FORGOTTEN)?.recv(select)?;
-            state.on_recv(conn, select, arrival.is_some(), wakers);
-            if arrival.is_none() && select != Select::Any {
-                state.want(Interest::Readable(conn, select));
-            }
-            Ok(arrival)
-        })
-    }
-
-    fn read(&self, conn: ConnectionId, channel: u16, id: MessageId, buf: &mut [u8]) -> Result<usize, ReadError> {
-        let empty = |error: &ReadError| *error == ReadError::WouldBlock;
-        let interest = Interest::StreamReadable(conn, channel, id);
-        self.try_with(conn, interest, |messages| messages.read(channel, id, buf), empty)
-            .unwrap_or(Err(FORGOTTEN.into()))
-    }
-
-    fn stop(&self, conn: ConnectionId, channel: u16, id: MessageId, code: u32) {
-        self.touch(conn, |messages, _| messages.stop(channel, id, code));
-    }
-
-    fn close(&self, conn: ConnectionId, code: u32, linger: Duration) {
-        self.touch(conn, |messages, now| messages.close(now, code, linger));
-    }
-
-    fn close_report(&self, conn: ConnectionId) -> Option<CloseReport> {
-        self.shared.state().core.messages(conn)?.close_report().cloned()
-    }
-
-    fn abort(&self, conn: ConnectionId, code: u32) {
-        self.touch(conn, |messages, _| messages.abort(code));
-    }
-
-    fn release(&self, conn: ConnectionId) {
-        self.act(|state, now, _| {
-            state.let_go(now, conn);
-        });
+    fn stats(&self, stats: &mut TransportStats) {
+        self.shared.stats(stats);
     }
 
     fn wait(&self, interests: &[Interest], until: Option<Timestamp>) -> Result<Ready, WaitError> {

@@ -19,13 +19,13 @@ const WANTED_MAX: usize = 64;
 /// What is to be done once the lock is free.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Work {
-    pub(super) wakers: Vec<Waker>,
-    pub(super) transmit: bool,
-    pub(super) deadline: Option<Timestamp>,
-    pub(super) version: u64,
+pub(in crate::transport) struct Work {
+    pub(in crate::transport) wakers: Vec<Waker>,
+    pub(in crate::transport) transmit: bool,
+    pub(in crate::transport) deadline: Option<Timestamp>,
+    pub(in crate::transport) version: u64,
     /// Nobody holds the transport any more and nothing is left to do.
-    pub(super) over: bool,
+    pub(in crate::transport) over: bool,
 }
 
 /// A connection that somebody holds.
@@ -45,9 +45,9 @@ struct Held {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct State<C> {
-    pub(super) core: C,
-    pub(super) waiters: Waiters,
+pub(in crate::transport) struct State<C> {
+    pub(in crate::transport) core: C,
+    pub(in crate::transport) waiters: Waiters,
     held: BTreeMap<ConnectionId, Held>,
     /// Connections with something new, longest first.
     news: BTreeMap<u64, ConnectionId>,
@@ -63,7 +63,7 @@ pub(super) struct State<C> {
 }
 
 impl<C: Core> State<C> {
-    pub(super) const fn new(core: C) -> Self {
+    pub(in crate::transport) const fn new(core: C) -> Self {
         Self {
             core,
             waiters: Waiters::new(),
@@ -80,7 +80,7 @@ impl<C: Core> State<C> {
     }
 
     /// Works off what has happened; what is left to do is done without the lock. `me` is awake and looks afterwards.
-    pub(super) fn poll(&mut self, now: Timestamp, me: Option<WaiterKey>) -> Work {
+    pub(in crate::transport) fn poll(&mut self, now: Timestamp, me: Option<WaiterKey>) -> Work {
         let mut wakers = Vec::new();
         let mut events = core::mem::take(&mut self.events);
         let mut polled = self.core.poll(now, &mut events);
@@ -131,12 +131,12 @@ impl<C: Core> State<C> {
     }
 
     /// True when the outbox, once taken, is to be filled again.
-    pub(super) const fn has_more(&self) -> bool {
+    pub(in crate::transport) const fn has_more(&self) -> bool {
         self.more
     }
 
     /// What of `interests` holds, the first. A connection with something new is taken out of the queue by it.
-    pub(super) fn check(&mut self, interests: &[Interest]) -> Option<Result<Ready, WaitError>> {
+    pub(in crate::transport) fn check(&mut self, interests: &[Interest]) -> Option<Result<Ready, WaitError>> {
         if let Some(kind) = self.broken {
             return Some(Err(WaitError::Broken(kind)));
         }
@@ -155,7 +155,7 @@ impl<C: Core> State<C> {
     }
 
     /// As [`check`](Self::check), for somebody on the list.
-    pub(super) fn look(&mut self, key: WaiterKey) -> Option<Result<Ready, WaitError>> {
+    pub(in crate::transport) fn look(&mut self, key: WaiterKey) -> Option<Result<Ready, WaitError>> {
         // Copied for the length of the check: it changes the queues beside the list.
         let interests = core::mem::take(self.waiters.interests_mut(key)?);
         let result = self.check(&interests);
@@ -167,7 +167,7 @@ impl<C: Core> State<C> {
     }
 
     /// Somebody no longer waits. What it was told of and did not take, somebody else is told of.
-    pub(super) fn leave(&mut self, key: WaiterKey, wakers: &mut Vec<Waker>) {
+    pub(in crate::transport) fn leave(&mut self, key: WaiterKey, wakers: &mut Vec<Waker>) {
         self.waiters.remove(key);
         if !self.incoming.is_empty() {
             self.waiters.wake_one(Shared::Incoming, None, wakers);
@@ -178,19 +178,19 @@ impl<C: Core> State<C> {
     }
 
     /// A verb changed what can be waited for on a connection, beyond what the core will tell.
-    pub(super) fn touch(&mut self, id: ConnectionId, wakers: &mut Vec<Waker>) {
+    pub(in crate::transport) fn touch(&mut self, id: ConnectionId, wakers: &mut Vec<Waker>) {
         Self::tell(&self.core, &mut self.waiters, id, None, wakers);
         self.news_of(id, None, wakers);
     }
 
     /// Somebody holds the connection now: it counts for [`Interest::AnyConnection`].
-    pub(super) fn hold(&mut self, id: ConnectionId, wakers: &mut Vec<Waker>) {
+    pub(in crate::transport) fn hold(&mut self, id: ConnectionId, wakers: &mut Vec<Waker>) {
         self.held.insert(id, Held::default());
         self.news_of(id, None, wakers);
     }
 
     /// Nobody holds the connection any more: what was sent has the usual time to be taken.
-    pub(super) fn let_go(&mut self, now: Timestamp, id: ConnectionId) {
+    pub(in crate::transport) fn let_go(&mut self, now: Timestamp, id: ConnectionId) {
         if let Some(messages) = self.core.messages_mut(id) {
             messages.close(now, 0, LINGER);
         }
@@ -201,7 +201,7 @@ impl<C: Core> State<C> {
     }
 
     /// A verb was refused: when it is possible, that is news.
-    pub(super) fn want(&mut self, interest: Interest) {
+    pub(in crate::transport) fn want(&mut self, interest: Interest) {
         let Some(held) = interest.connection().and_then(|id| self.held.get_mut(&id)) else { return };
         if held.wanted.contains(&interest) || held.wants_anything {
             return;
@@ -215,22 +215,37 @@ impl<C: Core> State<C> {
     }
 
     /// A message was asked for; where one was had, what it left is news again.
-    pub(super) fn on_recv(&mut self, id: ConnectionId, select: Select, had: bool, wakers: &mut Vec<Waker>) {
-        self.on_recv_in_vain(id);
+    pub(in crate::transport) fn on_recv(
+        &mut self,
+        id: ConnectionId,
+        select: Select,
+        had: bool,
+        wakers: &mut Vec<Waker>,
+    ) {
+        self.on_asked(id);
         if had && self.core.messages(id).is_some_and(|messages| messages.readable(select)) {
             self.queue(id, None, wakers);
         }
     }
 
-    /// A message was asked for, and none is there: the next one is news.
-    pub(super) fn on_recv_in_vain(&mut self, id: ConnectionId) {
+    /// Looks whether asking for any message would be in vain: that is asked before every wait, and to find nothing
+    /// changes nothing but that the next message is news.
+    pub(in crate::transport) fn is_in_vain(&mut self, id: ConnectionId) -> bool {
+        let nothing = self.core.messages(id).is_some_and(|messages| !messages.readable(Select::Any));
+        if nothing {
+            self.on_asked(id);
+        }
+        nothing
+    }
+
+    fn on_asked(&mut self, id: ConnectionId) {
         if let Some(held) = self.held.get_mut(&id) {
             held.told_readable = false;
         }
     }
 
     /// The next connection to be answered; those that ended meanwhile are passed over.
-    pub(super) fn next_incoming(&mut self, now: Timestamp) -> Option<ConnectionId> {
+    pub(in crate::transport) fn next_incoming(&mut self, now: Timestamp) -> Option<ConnectionId> {
         while let Some(id) = self.incoming.pop_front() {
             if self
                 .core
@@ -245,7 +260,7 @@ impl<C: Core> State<C> {
     }
 
     /// The handles are gone; what is left is closed in the background.
-    pub(super) fn orphan(&mut self, now: Timestamp) {
+    pub(in crate::transport) fn orphan(&mut self, now: Timestamp) {
         self.orphaned = true;
         for id in core::mem::take(&mut self.incoming) {
             self.core.answer(now, id, Answer::Refuse(0));
@@ -259,7 +274,7 @@ impl<C: Core> State<C> {
     }
 
     /// The transport's own descriptors failed, or its keeper.
-    pub(super) fn fail(&mut self, kind: ErrorKind, wakers: &mut Vec<Waker>) {
+    pub(in crate::transport) fn fail(&mut self, kind: ErrorKind, wakers: &mut Vec<Waker>) {
         // The first reason counts.
         self.broken.get_or_insert(kind);
         self.waiters.wake_all(wakers);

@@ -18,7 +18,7 @@ struct Waiter {
 /// The list of those who wait. Coming and going takes no memory from the system once the list was as long: a thread
 /// does both for each message that it waits for.
 #[derive(Debug)]
-pub(super) struct Waiters {
+pub(in crate::transport) struct Waiters {
     next_key: WaiterKey,
     /// By key, which is also the order of coming.
     waiters: Vec<(WaiterKey, Waiter)>,
@@ -58,7 +58,7 @@ impl Waiters {
     }
 
     /// Puts somebody on the list.
-    pub(super) fn add(&mut self, interests: &[Interest], waker: Waker) -> WaiterKey {
+    pub(in crate::transport) fn add(&mut self, interests: &[Interest], waker: Waker) -> WaiterKey {
         let key = self.next_key;
         self.next_key += 1;
         for interest in interests {
@@ -92,24 +92,24 @@ impl Waiters {
     }
 
     /// What somebody waits for, where it is on the list.
-    pub(super) fn interests_mut(&mut self, key: WaiterKey) -> Option<&mut Vec<Interest>> {
+    pub(in crate::transport) fn interests_mut(&mut self, key: WaiterKey) -> Option<&mut Vec<Interest>> {
         self.get_mut(key).map(|waiter| &mut waiter.interests)
     }
 
     /// Somebody has looked and goes back to sleep: the next time something holds it must be woken again.
-    pub(super) fn on_looked(&mut self, key: WaiterKey) {
+    pub(in crate::transport) fn on_looked(&mut self, key: WaiterKey) {
         if let Some(waiter) = self.get_mut(key) {
             waiter.woken = false;
         }
     }
 
     /// True when somebody was told that something holds, and has not looked since.
-    pub(super) fn is_woken(&self, key: WaiterKey) -> bool {
+    pub(in crate::transport) fn is_woken(&self, key: WaiterKey) -> bool {
         self.index(key).is_some_and(|index| self.waiters[index].1.woken)
     }
 
     /// Replaces the waker of a task that moved.
-    pub(super) fn set_waker(&mut self, key: WaiterKey, waker: &Waker) {
+    pub(in crate::transport) fn set_waker(&mut self, key: WaiterKey, waker: &Waker) {
         if let Some(waiter) = self.get_mut(key) {
             waiter.waker.clone_from(waker);
         }

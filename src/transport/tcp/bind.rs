@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::core::TcpCore;
 use super::io::{Rx, TcpIo, Tx};
 use super::stream::Options;
-use crate::transport::driven::Driven;
+use crate::transport::driven::{Driven, Verbs};
 use crate::transport::{BindError, Config, Transport};
 
 /// Connections that may wait in the kernel until the library has looked at them.
@@ -24,7 +24,7 @@ const LISTEN_MAX: i32 = 1024;
 /// Where the address cannot be had, or a value of the configuration cannot be.
 pub fn bind(addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, BindError> {
     open(addr, &config)
-        .map(|driven| Arc::new(driven) as Arc<dyn Transport>)
+        .map(|driven| Arc::new(Verbs(driven)) as Arc<dyn Transport>)
         .map_err(|error| BindError::from_io(addr, error))
 }
 

@@ -19,15 +19,15 @@ const RELEASED_FEW: usize = 16;
 
 /// What a call needs to know that the core cannot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
+pub(in crate::transport) struct Call {
     /// The transport's address, for errors.
-    pub(super) local: SocketAddr,
-    pub(super) path: PathLimits,
+    pub(in crate::transport) local: SocketAddr,
+    pub(in crate::transport) path: PathLimits,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct UdpCore {
+pub(in crate::transport) struct UdpCore {
     endpoint: Endpoint,
     outbox: Outbox,
     listens: bool,
@@ -41,7 +41,7 @@ pub(super) struct UdpCore {
 }
 
 impl UdpCore {
-    pub(super) fn new(config: proto::Config, seed: [u8; 32], dual: bool, listens: bool) -> Self {
+    pub(in crate::transport) fn new(config: proto::Config, seed: [u8; 32], dual: bool, listens: bool) -> Self {
         Self {
             endpoint: Endpoint::new(config, seed),
             outbox: Outbox::default(),
@@ -53,7 +53,7 @@ impl UdpCore {
     }
 
     /// A datagram came from `from` to the address `to` of ours, where that is not the only one.
-    pub(super) fn handle_datagram(
+    pub(in crate::transport) fn handle_datagram(
         &mut self,
         now: Timestamp,
         from: SocketAddr,
@@ -72,19 +72,24 @@ impl UdpCore {
         self.endpoint.handle_datagram(now, from, ecn, datagram);
     }
 
-    pub(super) fn handle_batch_end(&mut self, by: Drainer) {
+    pub(in crate::transport) fn handle_batch_end(&mut self, by: Drainer) {
         self.endpoint.handle_batch_end(match by {
             Drainer::Caller => Drained::ByWaiter,
             Drainer::Keeper => Drained::ByKeeper,
         });
     }
 
-    pub(super) fn handle_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
+    pub(in crate::transport) fn handle_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
         self.endpoint.handle_unreachable(now, remote);
     }
 
+    /// `addr` as the socket names it.
+    pub(in crate::transport) fn on_wire(&self, addr: SocketAddr) -> SocketAddr {
+        if self.dual { mapped(addr) } else { addr }
+    }
+
     /// Exchanges the outbox for an empty one; false where there is nothing in it.
-    pub(super) fn take(&mut self, empty: &mut Outbox) -> bool {
+    pub(in crate::transport) fn take(&mut self, empty: &mut Outbox) -> bool {
         debug_assert!(empty.is_empty());
         if self.outbox.is_empty() {
             return false;
@@ -98,8 +103,7 @@ impl Core for UdpCore {
     type Call = Call;
 
     fn connect(&mut self, now: Timestamp, remote: SocketAddr, call: Call) -> Result<ConnectionId, ConnectError> {
-        let on_wire = if self.dual { mapped(remote) } else { remote };
-        self.endpoint.connect(now, on_wire, call.path).map_err(|error| match error {
+        self.endpoint.connect(now, self.on_wire(remote), call.path).map_err(|error| match error {
             proto::ConnectError::TooMany { .. } => ConnectError::TooMany,
             proto::ConnectError::Address(_) => ConnectError::Address { remote, local: call.local },
         })

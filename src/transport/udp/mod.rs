@@ -18,9 +18,10 @@ use std::sync::Arc;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use self::core::UdpCore;
+pub(super) use self::core::{Call, UdpCore};
 use self::io::{UdpIo, UdpRx, UdpTx};
-use super::driven::{Driven, LEASE};
+pub(super) use self::outbox::Outbox;
+use super::driven::{Driven, LEASE, Verbs};
 use super::{BindError, Config, Transport};
 use crate::proto;
 
@@ -50,5 +51,5 @@ pub fn bind(addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, Bind
     let core = UdpCore::new(endpoint, seed, io.is_dual(), config.backlog > 0);
     let tokens = (UdpRx::new(), UdpTx::default());
     let driven = Driven::start(io, core, tokens, config.limits.mended(), config.busy_poll).map_err(failed)?;
-    Ok(Arc::new(driven))
+    Ok(Arc::new(Verbs(driven)))
 }

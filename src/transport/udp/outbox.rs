@@ -9,13 +9,13 @@ const BATCHES_MAX: usize = 4;
 
 /// Datagrams of one length (the last may be shorter) to one address.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) to: SocketAddr,
+pub(in crate::transport) struct Batch {
+    pub(in crate::transport) to: SocketAddr,
     /// Where they are to come from, where the socket has several addresses.
-    pub(super) from: Option<IpAddr>,
+    pub(in crate::transport) from: Option<IpAddr>,
     /// The length of each but the last, where there are several.
-    pub(super) segment: Option<usize>,
-    pub(super) ecn: Option<Ecn>,
+    pub(in crate::transport) segment: Option<usize>,
+    pub(in crate::transport) ecn: Option<Ecn>,
     bytes: Vec<u8>,
     /// How many bytes have gone.
     gone: usize,
@@ -23,19 +23,19 @@ pub(super) struct Batch {
 
 impl Batch {
     /// What has not gone yet.
-    pub(super) fn rest(&self) -> &[u8] {
+    pub(in crate::transport) fn rest(&self) -> &[u8] {
         &self.bytes[self.gone..]
     }
 
     /// The next `len` bytes have gone.
-    pub(super) fn on_gone(&mut self, len: usize) {
+    pub(in crate::transport) fn on_gone(&mut self, len: usize) {
         self.gone += len;
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::transport) struct Outbox {
     /// Those from `first` to `end` are to be sent; the others are spare.
     batches: Vec<Batch>,
     first: usize,
@@ -45,21 +45,21 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(in crate::transport) const fn is_empty(&self) -> bool {
         self.first == self.end
     }
 
-    pub(super) const fn is_full(&self) -> bool {
+    pub(in crate::transport) const fn is_full(&self) -> bool {
         self.end >= BATCHES_MAX
     }
 
     /// The buffer that the core fills, for [`commit`](Self::commit) to take.
-    pub(super) const fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(in crate::transport) const fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.spare
     }
 
     /// What the core has put into the buffer is to be sent, from `from` where that is known.
-    pub(super) fn commit(&mut self, transmit: &Transmit, from: Option<IpAddr>) {
+    pub(in crate::transport) fn commit(&mut self, transmit: &Transmit, from: Option<IpAddr>) {
         debug_assert_eq!(transmit.len, self.spare.len(), "the whole buffer is to be sent");
         let Transmit { to, segment, ecn, .. } = *transmit;
         if self.end == self.batches.len() {
@@ -72,12 +72,12 @@ impl Outbox {
     }
 
     /// The next batch that has not gone.
-    pub(super) fn front(&mut self) -> Option<&mut Batch> {
+    pub(in crate::transport) fn front(&mut self) -> Option<&mut Batch> {
         if self.is_empty() { None } else { self.batches.get_mut(self.first) }
     }
 
     /// The front batch has gone, or counts as lost.
-    pub(super) fn pop(&mut self) {
+    pub(in crate::transport) fn pop(&mut self) {
         debug_assert!(!self.is_empty());
         self.first += 1;
         if self.is_empty() {

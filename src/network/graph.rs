@@ -4,6 +4,9 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::collections::BTreeMap;
 
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+
 use super::config::LinkConfig;
 use super::counters::Counters;
 use super::dice::{self, Luck};
@@ -194,6 +197,11 @@ impl Network {
     #[must_use]
     pub fn address_v6(&self, host: HostId, port: u16) -> SocketAddr {
         SocketAddr::new(self.hosts[host.0].ipv6, port)
+    }
+
+    /// What a host's own chance comes from: neither another host's nor that of the links.
+    pub(crate) fn chance_of(&self, host: HostId) -> Xoshiro256PlusPlus {
+        Xoshiro256PlusPlus::seed_from_u64(dice::path_seed(self.seed, self.name(host), ""))
     }
 
     // Links. All of this holds for datagrams sent from now on.

@@ -1,4 +1,5 @@
-//! A seeded network in virtual time: the same seed gives the same fate to every datagram, for ever.
+//! A seeded network in virtual time: the same seed gives the same fate to every datagram, for ever. Public as a part of
+//! [`crate::sim`].
 //!
 //! [`Network`] is sans-IO. Whoever drives it hands it datagrams ([`Network::send`]), asks when the next one is due
 //! ([`Network::next_at`]) and takes it then ([`Network::poll`]); time is an argument. It reads no clock, opens no
@@ -30,8 +31,8 @@ mod config;
 mod counters;
 mod dice;
 mod fate;
+mod graph;
 mod link;
-mod network;
 mod queue;
 mod rules;
 #[cfg(test)]
@@ -40,5 +41,5 @@ mod tests;
 pub use config::{Burst, LinkConfig, MILLION, Oversize};
 pub use counters::Counters;
 pub use fate::{Arrival, DropReason, Fate, PacketTrace};
-pub use network::{Delivery, DeliveryKind, Ecn, HOSTS_MAX, HostId, IN_FLIGHT_BYTES_MAX, Network};
+pub use graph::{Delivery, DeliveryKind, Ecn, HOSTS_MAX, HostId, IN_FLIGHT_BYTES_MAX, Network};
 pub use rules::{DatagramInfo, RuleId, Verdict};

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use super::network::{Ecn, HostId};
+use super::graph::{Ecn, HostId};
 use crate::time::Timestamp;
 
 /// What a rule sees of a datagram.

@@ -1,0 +1,266 @@
+//! The verbs of [`Transport`], written once for every machine that drives a core.
+
+use core::net::SocketAddr;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::state::State;
+use crate::message::{
+    Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Messages, ReadError, Select,
+    SendError, State as Life, WriteError,
+};
+use crate::slots::ConnectionId;
+use crate::time::Timestamp;
+use crate::transport::{
+    AcceptError, Answer, ConnectError, Interest, Joiner, Ready, Stats, Transport, TransportStats, WaitError, WaitSlot,
+};
+
+/// What a connection that is not known behaves like.
+const FORGOTTEN: End = End::Closed { code: 0 };
+
+/// What drives a core: threads, a keeper and sockets, or a simulated world.
+pub(in crate::transport) trait Machine: Send + Sync {
+    /// What it drives.
+    type Core: Core;
+
+    /// Does something to the state, then what it leads to: what is to be sent is sent in this call.
+    fn act<R>(&self, act: impl FnOnce(&mut State<Self::Core>, Timestamp, &mut Vec<Waker>) -> R) -> R;
+
+    /// Looks at the state, or takes from its queues; nothing follows from it.
+    fn look<R>(&self, look: impl FnOnce(&mut State<Self::Core>) -> R) -> R;
+
+    /// What a call to `remote` needs.
+    fn call(&self, remote: SocketAddr) -> Result<<Self::Core as Core>::Call, ConnectError>;
+
+    /// See [`Transport::local_addr`].
+    fn local_addr(&self) -> SocketAddr;
+
+    /// See [`Transport::limits`].
+    fn limits(&self) -> Limits;
+
+    /// Fills in what the machine counts.
+    fn stats(&self, stats: &mut TransportStats);
+
+    /// See [`Transport::wait`].
+    fn wait(&self, interests: &[Interest], until: Option<Timestamp>) -> Result<Ready, WaitError>;
+
+    /// See [`Transport::poll_wait`].
+    fn poll_wait(
+        &self,
+        slot: &mut WaitSlot,
+        interests: &[Interest],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Ready, WaitError>>;
+
+    /// See [`Transport::now`].
+    fn now(&self) -> Timestamp;
+
+    /// See [`Transport::sleep_until`].
+    fn sleep_until(&self, until: Timestamp);
+
+    /// See [`Transport::spawn_thread`].
+    fn spawn_thread(&self, name: &str, main: Box<dyn FnOnce() + Send>) -> std::io::Result<Joiner>;
+}
+
+/// A transport over a machine.
+pub(in crate::transport) struct Verbs<M>(pub(in crate::transport) M);
+
+impl<M: Machine> Verbs<M> {
+    /// Does something to the messages of a connection, if it is known.
+    fn with<R>(&self, conn: ConnectionId, act: impl FnOnce(&mut Messages) -> R) -> Option<R> {
+        self.0.act(|state, _, _| state.core.messages_mut(conn).map(act))
+    }
+
+    /// Does something to the messages of a connection that others may wait for.
+    fn touch(&self, conn: ConnectionId, act: impl FnOnce(&mut Messages, Timestamp)) {
+        self.0.act(|state, now, wakers| {
+            if let Some(messages) = state.core.messages_mut(conn) {
+                act(messages, now);
+                state.touch(conn, wakers);
+            }
+        });
+    }
+
+    /// As [`with`](Self::with); where the verb would block, that is remembered as `interest`.
+    fn try_with<T, E>(
+        &self,
+        conn: ConnectionId,
+        interest: Interest,
+        act: impl FnOnce(&mut Messages) -> Result<T, E>,
+        would_block: impl FnOnce(&E) -> bool,
+    ) -> Option<Result<T, E>> {
+        self.0.act(|state, _, _| {
+            let result = state.core.messages_mut(conn).map(act)?;
+            if result.as_ref().is_err_and(would_block) {
+                state.want(interest);
+            }
+            Some(result)
+        })
+    }
+}
+
+impl<M: Machine> Transport for Verbs<M> {
+    fn local_addr(&self) -> SocketAddr {
+        self.0.local_addr()
+    }
+
+    fn peer_addr(&self, conn: ConnectionId) -> Option<SocketAddr> {
+        self.0.look(|state| state.core.remote(conn))
+    }
+
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    fn stats(&self, conn: ConnectionId) -> Stats {
+        let mut stats = Stats { transport: self.transport_stats(), ..Stats::default() };
+        self.0.look(|state| {
+            if let Some(messages) = state.core.messages(conn) {
+                stats.messages = messages.stats();
+            }
+            state.core.stats(conn, &mut stats);
+        });
+        stats
+    }
+
+    fn transport_stats(&self) -> TransportStats {
+        let mut stats = TransportStats::default();
+        self.0.stats(&mut stats);
+        self.0.look(|state| state.core.transport_stats(&mut stats));
+        stats
+    }
+
+    fn connect(&self, remote: SocketAddr) -> Result<ConnectionId, ConnectError> {
+        let call = self.0.call(remote)?;
+        self.0.act(|state, now, wakers| {
+            let conn = state.core.connect(now, remote, call)?;
+            state.hold(conn, wakers);
+            Ok(conn)
+        })
+    }
+
+    fn incoming(&self) -> Result<Option<ConnectionId>, AcceptError> {
+        let now = self.0.now();
+        self.0.look(
+            |state| {
+                if state.core.listens() { Ok(state.next_incoming(now)) } else { Err(AcceptError::NotListening) }
+            },
+        )
+    }
+
+    fn answer(&self, conn: ConnectionId, answer: Answer) {
+        self.0.act(|state, now, wakers| {
+            state.core.answer(now, conn, answer);
+            match answer {
+                Answer::Accept => state.hold(conn, wakers),
+                Answer::Refuse(_) => state.core.release(now, conn),
+            }
+        });
+    }
+
+    fn state(&self, conn: ConnectionId) -> Life {
+        self.0.look(|state| state.core.messages(conn).map_or(Life::Ended(FORGOTTEN), Messages::state))
+    }
+
+    fn configure(&self, conn: ConnectionId, channel: u16, config: ChannelConfig) -> Result<(), ConfigureError> {
+        self.with(conn, |messages| messages.configure(channel, config)).unwrap_or(Err(FORGOTTEN.into()))
+    }
+
+    fn send(&self, conn: ConnectionId, channel: u16, tag: u16, body: Bytes) -> Result<MessageId, SendError> {
+        let full = |error: &SendError| *error == SendError::WouldBlock;
+        self.try_with(conn, Interest::Writable(conn, channel), |messages| messages.send(channel, tag, body), full)
+            .unwrap_or(Err(FORGOTTEN.into()))
+    }
+
+    fn begin(&self, conn: ConnectionId, channel: u16, tag: u16, len: Option<u64>) -> Result<MessageId, SendError> {
+        let full = |error: &SendError| *error == SendError::WouldBlock;
+        self.try_with(conn, Interest::Writable(conn, channel), |messages| messages.begin(channel, tag, len), full)
+            .unwrap_or(Err(FORGOTTEN.into()))
+    }
+
+    fn write(&self, conn: ConnectionId, channel: u16, id: MessageId, bytes: &[u8]) -> Result<usize, WriteError> {
+        let full = |error: &WriteError| *error == WriteError::WouldBlock;
+        let interest = Interest::StreamWritable(conn, channel, id);
+        self.try_with(conn, interest, |messages| messages.write(channel, id, bytes), full)
+            .unwrap_or(Err(FORGOTTEN.into()))
+    }
+
+    fn finish(&self, conn: ConnectionId, channel: u16, id: MessageId) -> Result<(), WriteError> {
+        self.with(conn, |messages| messages.finish_message(channel, id)).unwrap_or(Err(FORGOTTEN.into()))
+    }
+
+    fn reset(&self, conn: ConnectionId, channel: u16, id: MessageId, code: u32) {
+        self.touch(conn, |messages, _| messages.reset(channel, id, code));
+    }
+
+    fn recv(&self, conn: ConnectionId, select: Select) -> Result<Option<Arrival>, End> {
+        if select == Select::Any && self.0.look(|state| state.is_in_vain(conn)) {
+            return Ok(None);
+        }
+        self.0.act(|state, _, wakers| {
+            let arrival = state.core.messages_mut(conn).ok_or(FORGOTTEN)?.recv(select)?;
+            state.on_recv(conn, select, arrival.is_some(), wakers);
+            if arrival.is_none() && select != Select::Any {
+                state.want(Interest::Readable(conn, select));
+            }
+            Ok(arrival)
+        })
+    }
+
+    fn read(&self, conn: ConnectionId, channel: u16, id: MessageId, buf: &mut [u8]) -> Result<usize, ReadError> {
+        let empty = |error: &ReadError| *error == ReadError::WouldBlock;
+        let interest = Interest::StreamReadable(conn, channel, id);
+        self.try_with(conn, interest, |messages| messages.read(channel, id, buf), empty)
+            .unwrap_or(Err(FORGOTTEN.into()))
+    }
+
+    fn stop(&self, conn: ConnectionId, channel: u16, id: MessageId, code: u32) {
+        self.touch(conn, |messages, _| messages.stop(channel, id, code));
+    }
+
+    fn close(&self, conn: ConnectionId, code: u32, linger: Duration) {
+        self.touch(conn, |messages, now| messages.close(now, code, linger));
+    }
+
+    fn close_report(&self, conn: ConnectionId) -> Option<CloseReport> {
+        self.0.look(|state| state.core.messages(conn)?.close_report().cloned())
+    }
+
+    fn abort(&self, conn: ConnectionId, code: u32) {
+        self.touch(conn, |messages, _| messages.abort(code));
+    }
+
+    fn release(&self, conn: ConnectionId) {
+        self.0.act(|state, now, _| {
+            state.let_go(now, conn);
+        });
+    }
+
+    fn wait(&self, interests: &[Interest], until: Option<Timestamp>) -> Result<Ready, WaitError> {
+        self.0.wait(interests, until)
+    }
+
+    fn poll_wait(
+        &self,
+        slot: &mut WaitSlot,
+        interests: &[Interest],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Ready, WaitError>> {
+        self.0.poll_wait(slot, interests, cx)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, until: Timestamp) {
+        self.0.sleep_until(until);
+    }
+
+    fn spawn_thread(&self, name: &str, main: Box<dyn FnOnce() + Send>) -> std::io::Result<Joiner> {
+        self.0.spawn_thread(name, main)
+    }
+}

@@ -144,7 +144,9 @@ impl Assembly {
             return;
         }
         let known = self.total.map_or(usize::MAX, |total| usize::try_from(total - self.base).unwrap_or(usize::MAX));
-        let target = (needed * 2).max(1024).min(known).max(needed);
+        // The first chunk takes what it brings: beginning many messages must not cost much more than the credit says.
+        let wanted = if self.window.capacity() == 0 { needed } else { needed * 2 };
+        let target = wanted.min(known).max(needed);
         self.window.reserve_exact(target - self.window.len());
     }
 

@@ -6,7 +6,7 @@ use crate::wire::RangeSet;
 
 /// Ranges of taken values that a `Latest` channel keeps apart. What is older is only counted: a receipt for it that
 /// comes as late as that is not counted any more.
-const VALUE_RANGES_MAX: usize = 64;
+pub(super) const VALUE_RANGES_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Receipts {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::assembly::Assembly;
 use super::credit::ReceiveCredit;
+use super::receipts::VALUE_RANGES_MAX;
 use super::{
     Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation,
 };
@@ -372,6 +373,10 @@ impl ReceiveChannel {
             shared.unreliable -= ready.held();
         } else if matches!(ready.body, ReadyBody::Whole(_)) {
             self.taken.insert_one(ready.id);
+            // Values leave gaps between them and cost no credit: of those that could not be told, the newest are kept.
+            while self.delivery == Some(Delivery::Latest) && self.taken.range_count() > VALUE_RANGES_MAX {
+                self.taken.pop_first();
+            }
         }
         Some(ready)
     }

@@ -92,6 +92,12 @@ impl Receiver {
         self.shared.gaps = self.shared.gaps + channel.settled_apart() - apart;
         if !channel.private {
             self.order.extend(core::iter::repeat_n(number, channel.ready_len().saturating_sub(ready)));
+            // Taken, or given up for newer ones: the oldest of the channel either way.
+            for _ in channel.ready_len()..ready {
+                if let Some(at) = self.order.iter().position(|held| *held == number) {
+                    self.order.remove(at);
+                }
+            }
         }
         if channel.credit_due() && !core::mem::replace(&mut channel.credit_queued, true) {
             self.control.push_back(Control::CreditChannel(number));
@@ -123,7 +129,7 @@ impl Receiver {
     /// Hands over the next message that `select` means.
     pub(super) fn recv(&mut self, select: Select) -> Option<Arrival> {
         let number = match select {
-            Select::Any => self.order.pop_front()?,
+            Select::Any => *self.order.front()?,
             Select::One(number) => {
                 self.make_private(number);
                 number

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+mod bounds;
 mod close;
 mod credit;
 mod streams;

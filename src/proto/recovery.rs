@@ -18,7 +18,7 @@ const LOST_KEPT_MAX: usize = 1_024;
 /// How long they are.
 const LOST_KEPT_FOR: Duration = Duration::from_secs(1);
 /// Backed-off probe timeouts grow no longer than this (or one round trip's own timeout).
-const PTO_MAX: Duration = Duration::from_secs(1);
+pub(super) const PTO_MAX: Duration = Duration::from_secs(1);
 
 /// The peer acknowledged a packet that was never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

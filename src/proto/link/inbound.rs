@@ -11,7 +11,7 @@ use crate::proto::acks::Elicits;
 use crate::proto::congestion::Acked;
 use crate::proto::counters::Dropped;
 use crate::proto::ecn::Ecn;
-use crate::proto::recovery::Outcome;
+use crate::proto::recovery::{Outcome, PTO_MAX};
 
 /// The least time that a connection answers its peer's packets after the peer has closed.
 const DRAIN_MIN: Duration = Duration::from_millis(100);
@@ -157,7 +157,7 @@ impl Link {
     }
 
     pub(super) fn drain(&mut self, now: Timestamp) {
-        self.stage = Stage::Draining(now + (self.recovery.rtt().probe_timeout() * 3).max(DRAIN_MIN));
+        self.stage = Stage::Draining(now + (self.recovery.rtt().probe_timeout().min(PTO_MAX) * 3).max(DRAIN_MIN));
     }
 
     /// Gives back what a probe is to carry: the oldest that was not repeated yet.

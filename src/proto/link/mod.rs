@@ -18,7 +18,7 @@ use super::ecn::{Ecn, EcnPath};
 use super::idle::{Idle, Silence};
 use super::mtu::{self, MTU_BASE, MtuSearch, PathLimits};
 use super::pacer::Pacer;
-use super::recovery::{Expired, Outcome, Recovery};
+use super::recovery::{Expired, Outcome, PTO_MAX, Recovery};
 use super::rtt::Rtt;
 use super::stats::LinkStats;
 
@@ -218,7 +218,7 @@ impl Link {
 
     /// When CLOSE, sent first at `since`, is not repeated any more. The round trip may have become known since then.
     fn gives_up_close(&self, since: Timestamp) -> Timestamp {
-        since + (self.recovery.rtt().probe_timeout() * CLOSE_PROBE_TIMEOUTS).max(CLOSE_MIN)
+        since + (self.recovery.rtt().probe_timeout().min(PTO_MAX) * CLOSE_PROBE_TIMEOUTS).max(CLOSE_MIN)
     }
 
     fn busy_deadline(&self) -> Timestamp {

@@ -2,10 +2,11 @@
 //! the handles over it.
 //!
 //! This floor has the sockets, the threads and the clock. It must not know how a datagram is laid out or when a packet
-//! counts as lost: that is `wire`'s and `proto`'s. The back ends on real sockets are for Linux so far: they stand on its
-//! timers and signals as descriptors.
+//! counts as lost: that is `wire`'s and `proto`'s. The back ends on real sockets are for Linux so far: they stand on
+//! its timers and signals as descriptors.
 //!
-//! Above this floor nobody touches `std::time` or `std::thread`, so that the same program runs over a simulated network.
+//! Above this floor nobody touches `std::time` or `std::thread`, so that the same program runs over a simulated
+//! network.
 
 use core::net::SocketAddr;
 use core::task::{Context, Poll};

@@ -51,4 +51,6 @@ pub mod sim {
     pub use crate::transport::sim::*;
 }
 
-pub use transport::{Config, Connection, Listener, Message, Transport, tcp, udp};
+pub use transport::{Config, Connection, Listener, Message, Transport};
+#[cfg(target_os = "linux")]
+pub use transport::{tcp, udp};

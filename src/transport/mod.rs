@@ -2,8 +2,11 @@
 //! the handles over it.
 //!
 //! This floor has the sockets, the threads and the clock. It must not know how a datagram is laid out or when a packet
-//! counts as lost: that is `wire`'s and `proto`'s. Above it nobody touches `std::time` or `std::thread`, so that the
-//! same program runs over a simulated network.
+//! counts as lost: that is `wire`'s and `proto`'s. The back ends on real sockets are for Linux so far: they stand on
+//! its timers and signals as descriptors.
+//!
+//! Above this floor nobody touches `std::time` or `std::thread`, so that the same program runs over a simulated
+//! network.
 
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
@@ -18,9 +21,11 @@ use crate::message::{
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
+#[cfg(target_os = "linux")]
 mod clock;
 mod config;
 mod connection;
+#[cfg(target_os = "linux")]
 mod driven;
 mod error;
 mod interest;
@@ -30,7 +35,9 @@ mod reader;
 pub(crate) mod sim;
 mod spawn;
 mod stats;
+#[cfg(target_os = "linux")]
 pub mod tcp;
+#[cfg(target_os = "linux")]
 pub mod udp;
 mod writer;
 

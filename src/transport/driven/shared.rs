@@ -27,6 +27,8 @@ pub(super) struct Shared<I: Io> {
     pub(super) io: I,
     state: Mutex<State<I::Core>>,
     rx: Mutex<I::Rx>,
+    /// The keeper wants the receive token: a thread that takes it again and again lets it have it.
+    rx_wanted: AtomicBool,
     tx: Mutex<I::Tx>,
     /// Somebody left something to transmit to whoever holds `tx`: it looks once more after it has given it back.
     tx_wanted: AtomicBool,
@@ -67,6 +69,7 @@ impl<I: Io> Shared<I> {
             io,
             state: Mutex::new(State::new(core)),
             rx: Mutex::new(rx),
+            rx_wanted: AtomicBool::new(false),
             tx: Mutex::new(tx),
             tx_wanted: AtomicBool::new(false),
             duty: Mutex::new(Duty::new(I::LEASE)),
@@ -224,7 +227,13 @@ impl<I: Io> Ground for Shared<I> {
     }
 
     fn drain(&self, by: Drainer, me: Option<WaiterKey>) -> bool {
-        self.drain_with(lock(&self.rx), by, me)
+        if by == Drainer::Caller {
+            return self.drain_with(lock(&self.rx), by, me);
+        }
+        self.rx_wanted.store(true, Ordering::Relaxed);
+        let rx = lock(&self.rx);
+        self.rx_wanted.store(false, Ordering::Relaxed);
+        self.drain_with(rx, by, me)
     }
 
     fn run_timers(&self) {
@@ -269,7 +278,13 @@ impl<I: Io> Ground for Shared<I> {
         let end = clock::now() + busy;
         let end = until.map_or(end, |until| until.min(end));
         loop {
-            if self.drain(Drainer::Caller, Some(key)) || parker.is_raised() {
+            // A lock is not fair: whoever gives it back and takes it at once keeps others from it.
+            if self.rx_wanted.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            } else if self.drain(Drainer::Caller, Some(key)) {
+                return true;
+            }
+            if parker.is_raised() {
                 return true;
             }
             if clock::now() >= end {

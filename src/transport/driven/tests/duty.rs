@@ -104,6 +104,17 @@ fn whoever_watches_the_socket_watches_for_room_once_the_kernel_is_full() {
 }
 
 #[test]
+fn a_verb_that_drains_sends_the_keeper_off_for_another_lease() {
+    let mut duty = duty();
+    assert_eq!(duty.plan(at(1_000)), (Plan::SleepOnSocket { writable: false }, Timer::Keep));
+    duty.on_drained(at(1_100));
+    assert_eq!(duty.plan(at(1_200)), (Plan::Sleep, Timer::Set(Some(at(1_600)))));
+    duty.on_drained(at(1_550));
+    assert_eq!(duty.plan(at(1_600)), (Plan::Sleep, Timer::Set(Some(at(2_050)))));
+    assert_eq!(duty.plan(at(2_050)), (Plan::SleepOnSocket { writable: false }, Timer::Set(None)));
+}
+
+#[test]
 fn a_stopped_keeper_ends() {
     let mut duty = duty();
     assert_eq!(duty.stop(), Wake::Keeper);

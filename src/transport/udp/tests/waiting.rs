@@ -1,13 +1,14 @@
 //! Waiting: limits, several interests, any connection, tasks.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::{LONG, config, connect, pair, transports};
+use super::{LONG, config, connect, loopback, pair, transports};
 use crate::message::{Select, SendError};
-use crate::transport::{Interest, RecvError, WaitError, WaitSlot};
+use crate::transport::{Config, ConnectError, Connection, Interest, RecvError, WaitError, WaitSlot};
 
 /// Short enough to wait for in a test.
 const SHORT: Duration = Duration::from_millis(20);
@@ -95,6 +96,19 @@ fn a_channel_of_its_own_is_not_given_to_whoever_asks_for_any() {
     assert!(far.try_recv().unwrap().is_none());
     let own = far.recv_on_timeout(4, LONG).unwrap();
     assert_eq!((own.channel, own.tag), (4, 40));
+}
+
+#[test]
+fn timers_run_while_a_thread_polls_busily_and_a_message_ends_its_poll() {
+    let config = Config { busy_poll: Some(LONG), connect_timeout: Duration::from_millis(200), ..config() };
+    let (caller, listener) = transports(&config);
+    let (near, far) = connect(&caller, &listener);
+    let polling = caller.spawn("poll", move || near.recv_timeout(LONG).unwrap()).unwrap();
+    let silent = UdpSocket::bind(loopback()).unwrap();
+    let result = Connection::connect(&caller, silent.local_addr().unwrap());
+    assert!(matches!(result, Err(ConnectError::TimedOut { .. })), "{result:?}");
+    far.send(vec![1]).unwrap();
+    polling.join().unwrap();
 }
 
 #[derive(Default)]

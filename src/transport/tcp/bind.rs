@@ -49,5 +49,5 @@ fn open(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
     // Without a listener the socket only finds out whether the address is this machine's, and which port it would be.
     let io = TcpIo::new(listens.then(|| socket.into()), local, options, buffers)?;
     let core = TcpCore::new(config, seed, controller);
-    Driven::start(io, core, (Rx::new(), Tx::default()), config.limits, config.busy_poll)
+    Driven::start(io, core, (Rx::new(), Tx::default()), config.limits.mended(), config.busy_poll)
 }

@@ -95,7 +95,11 @@ impl TcpCore {
     pub(super) fn handle(&mut self, now: Timestamp, brought: Brought, buffer: &[u8]) {
         let key = match brought {
             Brought::Caller { stream, remote } => return self.handle_caller(now, stream, remote),
-            Brought::Short => return self.short.arm(now + SHORT_FOR),
+            Brought::Short => {
+                // The listener is not polled any more.
+                self.accepts = false;
+                return self.short.arm(now + SHORT_FOR);
+            }
             Brought::Bytes { key, .. } | Brought::End { key } | Brought::Failed { key, .. } | Brought::Room { key } => {
                 key
             }
@@ -126,6 +130,10 @@ impl TcpCore {
 
     fn handle_caller(&mut self, now: Timestamp, stream: Arc<Stream>, remote: SocketAddr) {
         if self.entries.len() >= CONNECTIONS_MAX {
+            self.counters.count(Lost::TooMany);
+            return self.outbox.push_back(Job::Drop { stream });
+        }
+        if self.strangers.is_overfull() {
             self.counters.count(Lost::TooMany);
             return self.outbox.push_back(Job::Drop { stream });
         }
@@ -309,7 +317,9 @@ impl Core for TcpCore {
     }
 
     fn remote(&self, id: ConnectionId) -> Option<SocketAddr> {
-        self.entries.get(id).map(|entry| entry.remote)
+        // As the peer's own family writes it, also where the listener takes both.
+        let remote = self.entries.get(id)?.remote;
+        Some(SocketAddr::new(remote.ip().to_canonical(), remote.port()))
     }
 
     fn release(&mut self, _now: Timestamp, id: ConnectionId) {
@@ -320,7 +330,8 @@ impl Core for TcpCore {
     }
 
     fn is_idle(&self) -> bool {
-        self.entries.iter().all(|(_, entry)| !entry.is_known())
+        // Once the peer knows of the end, reading to the end of its stream is a courtesy that nobody has to wait for.
+        self.entries.iter().all(|(_, entry)| !entry.is_known() || entry.link.messages().closed())
     }
 
     fn handle_wait(&mut self, _now: Timestamp) {

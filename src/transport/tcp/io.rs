@@ -139,10 +139,22 @@ impl TcpIo {
             match self.accept_one(listener) {
                 Ok((stream, remote)) => brought.push(Brought::Caller { stream, remote }),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if is_short(&error) => return brought.push(Brought::Short),
+                Err(error) if is_short(&error) => {
+                    // Now, not by a job: whoever waits would come here again and again until that is done.
+                    self.watch_callers(false);
+                    return brought.push(Brought::Short);
+                }
                 // A caller that is gone again, or whose socket cannot be used.
                 Err(_) => {}
             }
+        }
+    }
+
+    fn watch_callers(&self, on: bool) {
+        if let Some(listener) = &self.listener {
+            let flags = if on { EventFlags::IN } else { EventFlags::empty() };
+            // It was added when the transport was bound, so this cannot fail.
+            let _ = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags);
         }
     }
 
@@ -270,13 +282,7 @@ impl TcpIo {
                 stream.unwatch(&self.epoll);
                 self.streams().remove(&stream.key);
             }
-            Job::Accept { on } => {
-                if let Some(listener) = &self.listener {
-                    let flags = if on { EventFlags::IN } else { EventFlags::empty() };
-                    // It was added when the transport was bound, so this cannot fail.
-                    let _ = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags);
-                }
-            }
+            Job::Accept { on } => self.watch_callers(on),
         }
         None
     }
@@ -317,13 +323,19 @@ impl Io for TcpIo {
     }
 
     fn sleep(&self, signal: &Arc<Signal>, timeout: Option<&Timespec>) -> Option<Result<Slept, ErrorKind>> {
+        // Epoll counts in milliseconds. What is left then is slept by a poll, which is exact.
+        let timeout = match timeout {
+            Some(timeout) if timeout.tv_sec == 0 && timeout.tv_nsec < 2_000_000 => return None,
+            Some(timeout) => {
+                Some(Timespec { tv_sec: timeout.tv_sec, tv_nsec: timeout.tv_nsec / 1_000_000 * 1_000_000 })
+            }
+            None => None,
+        };
         self.poll_signal(signal).ok()?;
         let mut events = [const { MaybeUninit::<Event>::uninit() }; 2];
-        let events = match epoll::wait(&self.epoll, &mut events[..], timeout) {
+        let events = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok((events, _)) => &*events,
             Err(Errno::INTR) => &[],
-            // A system older than times of less than a millisecond.
-            Err(Errno::NOSYS) => return None,
             Err(errno) => return Some(Err(io::Error::from(errno).kind())),
         };
         let signalled = events.iter().any(|event| { event.data }.u64() == SIGNAL);

@@ -254,6 +254,7 @@ impl Link {
     /// The stream cannot be used any more, or was never there: the connection is over, if it is not yet.
     pub(super) fn fail(&mut self, end: End) {
         self.messages.end(end);
+        self.handshake = Handshake::Over;
         self.handshake_timer.disarm();
         self.farewell.give_up();
     }

@@ -42,6 +42,11 @@ impl Strangers {
         Some(*oldest + EVICTED_FROM).filter(|until| *until > now)
     }
 
+    /// True where nobody was told in time that nobody is to come.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.by_age.len() >= 2 * STRANGERS_MAX
+    }
+
     fn is_full(&self) -> bool {
         self.by_age.len() >= STRANGERS_MAX
     }

@@ -96,6 +96,7 @@ fn frames_before_the_handshake_are_no_handshake() {
     bytes.extend(frames(&[Frame::Ping]));
     pair.sides[LISTENER].link.handle_bytes(pair.now, &bytes);
     assert!(pair.sides[LISTENER].link.is_gone());
+    assert!(!pair.sides[LISTENER].link.asks());
 }
 
 #[test]

@@ -51,6 +51,4 @@ pub mod sim {
     pub use crate::transport::sim::*;
 }
 
-pub use transport::{Config, Connection, Listener, Message, Transport};
-#[cfg(target_os = "linux")]
-pub use transport::{tcp, udp};
+pub use transport::{Config, Connection, Listener, Message, Transport, tcp, udp};

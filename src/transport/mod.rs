@@ -21,11 +21,9 @@ use crate::message::{
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
-#[cfg(target_os = "linux")]
 mod clock;
 mod config;
 mod connection;
-#[cfg(target_os = "linux")]
 mod driven;
 mod error;
 mod interest;
@@ -35,9 +33,7 @@ mod reader;
 pub(crate) mod sim;
 mod spawn;
 mod stats;
-#[cfg(target_os = "linux")]
 pub mod tcp;
-#[cfg(target_os = "linux")]
 pub mod udp;
 mod writer;
 

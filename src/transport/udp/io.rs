@@ -120,6 +120,12 @@ impl UdpIo {
         // quinn-udp asks for the time of each datagram, and its control buffer has no room for that *and* the ECN mark
         // of joined datagrams: the mark is what gets lost (0.6.3).
         setsockopt(&socket, sockopt::ReceiveTimestampns, &false)?;
+        // Which of our addresses was called is a question only where there are several.
+        match addr {
+            _ if addr.ip().is_unspecified() => {}
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &false)?,
+            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &false)?,
+        }
         state.enable_transport_errors((&socket).into())?;
         Ok(Self {
             local: socket.local_addr()?,

@@ -1,5 +1,5 @@
 //! The end of a TCP connection: the last record, `shutdown(Write)`, reading and discarding to the end of the stream,
-//! the socket. `spec/tcp.md`, section "Closing".
+//! the socket. `spec/tcp.md`, section "The end".
 
 use core::time::Duration;
 

@@ -130,12 +130,6 @@ impl Link {
         self.idle = Some(Idle::new(now, self.config.idle_timeout, peers));
     }
 
-    #[cfg(test)]
-    /// True once messages can go.
-    pub(super) const fn is_established(&self) -> bool {
-        self.idle.is_some()
-    }
-
     pub(super) const fn messages(&self) -> &Messages {
         &self.messages
     }

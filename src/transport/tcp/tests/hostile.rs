@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::pair::{CALLER, LISTENER, Pair, Side, config, content, identity, ms};
-use crate::message::{End, Violation};
+use crate::message::{End, State, Violation};
 use crate::time::Timestamp;
 use crate::transport::tcp::handshake;
 use crate::transport::tcp::link::Link;
@@ -262,7 +262,7 @@ fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
         if link.asks() {
             link.grant(now, ConnectionCid(1));
         }
-        while link.is_established()
+        while link.messages().state() == State::Open
             && link.messages_mut().recv(crate::message::Select::Any).is_ok_and(|got| got.is_some())
         {}
         link.handle_wait();

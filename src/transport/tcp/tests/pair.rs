@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Arrival, ArrivalBody, Limits, Select};
+use crate::message::{Arrival, ArrivalBody, Limits, Select, State};
 use crate::time::Timestamp;
 use crate::transport::tcp::farewell::Socket;
 use crate::transport::tcp::handshake::Identity;
@@ -108,7 +108,7 @@ impl Pair {
     pub(super) fn established() -> Self {
         let mut pair = Self::new();
         pair.run();
-        assert!(pair.sides.iter().all(|side| side.link.is_established()));
+        assert!(pair.sides.iter().all(|side| side.link.messages().state() == State::Open));
         pair
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::pair::{CALLER, LISTENER, Pair, config, content, ms};
-use crate::message::{ArrivalBody, ChannelConfig, Delivery, Limits, Select};
+use crate::message::{ArrivalBody, ChannelConfig, Delivery, Limits, Select, State};
 use crate::transport::tcp::link::{LinkConfig, OUTPUT_MAX};
 use crate::wire::{RECORD_BODY_MAX, RECORD_OVERHEAD};
 
@@ -16,7 +16,7 @@ fn check_pieces(first: usize, piece: usize, sizes: &[usize]) {
     pair.carry(CALLER, first);
     pair.run_in_pieces(piece);
     for side in 0..2 {
-        assert!(pair.sides[side].link.is_established(), "cut at {first}, then {piece}");
+        assert!(pair.sides[side].link.messages().state() == State::Open, "cut at {first}, then {piece}");
         for (seed, len) in sizes.iter().enumerate() {
             pair.sides[side].send(content(seed + side, *len));
         }

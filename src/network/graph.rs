@@ -65,7 +65,7 @@ pub enum DeliveryKind {
 type Change = Box<dyn FnOnce(&mut Network) + Send>;
 type OnPacket = Box<dyn FnMut(&PacketTrace) + Send>;
 
-/// A seeded network in virtual time; see the [module](super).
+/// A seeded network in virtual time; see the module.
 ///
 /// Time never runs backwards in it: a `now` before that of an earlier call counts as that one.
 pub struct Network {

@@ -78,7 +78,7 @@ fn integers() {
 
 #[test]
 fn packets() {
-    check("packets.txt", 58, |vector| packet(&vector.bytes));
+    check("packets.txt", 77, |vector| packet(&vector.bytes));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn packet_numbers() {
 
 #[test]
 fn parameters() {
-    check("params.txt", 17, |vector| {
+    check("params.txt", 20, |vector| {
         all_or_error(Params::decode(&vector.bytes), |params| vec![meaning::params(&params)])
     });
 }
@@ -116,22 +116,30 @@ fn payloads() {
 
 #[test]
 fn records() {
-    check("records.txt", 24, |vector| match Record::decode(&vector.bytes) {
-        Ok(None) => (vec!["INCOMPLETE".to_owned()], None),
-        Ok(Some(record)) => {
-            let kind = if record.kind == RecordKind::Handshake { "handshake" } else { "frames" };
-            let mut lines = vec![format!("RECORD mode=plain kind={kind} len={}", record.len)];
-            let error = match record.kind {
-                RecordKind::Frames => frames(record.body, &mut lines),
-                RecordKind::Handshake => {
-                    let (more, error) = packet(record.body);
-                    lines.extend(more);
-                    error
-                }
-            };
-            (lines, error)
+    check("records.txt", 33, |vector| {
+        let mode = vector.mode.as_deref().unwrap_or("plain");
+        let (_, mode_named) = meaning::MODES.into_iter().find(|(name, _)| *name == mode).expect("a mode");
+        match Record::decode(mode_named, &vector.bytes) {
+            Ok(None) => (vec!["INCOMPLETE".to_owned()], None),
+            Ok(Some(record)) => {
+                let kind = if record.kind == RecordKind::Handshake { "handshake" } else { "frames" };
+                let mut lines = vec![format!("RECORD mode={mode} kind={kind} len={}", record.len)];
+                let error = match record.kind {
+                    RecordKind::Frames if mode_named.is_sealed() => {
+                        lines[0] += &format!(" sealed={}", hex(record.body));
+                        None
+                    }
+                    RecordKind::Frames => frames(record.body, &mut lines),
+                    RecordKind::Handshake => {
+                        let (more, error) = packet(record.body);
+                        lines.extend(more);
+                        error
+                    }
+                };
+                (lines, error)
+            }
+            Err(error) => (Vec::new(), Some(error)),
         }
-        Err(error) => (Vec::new(), Some(error)),
     });
 }
 

@@ -148,14 +148,15 @@ impl Harness {
         let params = Self::params();
         let cookie = self.cookie;
         let client_random = Self::random(nth);
-        let hello = Hello2 { client_random, invite: [0; 8], cookie, client_cid: OUR_CID, params: &params };
+        let hello =
+            Hello2 { client_random, invite: [0; 8], cookie, client_cid: OUR_CID, key_share: None, params: &params };
         self.handshake(&Packet::Hello2(hello), 1);
     }
 
     fn share(&mut self) {
         let Some((client_random, client_cid)) = self.asked else { return };
         let params = Self::params();
-        let share = Share { client_random, client_cid, server_cid: OUR_CID, params: &params };
+        let share = Share { client_random, client_cid, server_cid: OUR_CID, key_share: None, params: &params };
         self.handshake(&Packet::Share(share), 1);
         self.peer_cid = Some(client_cid);
     }
@@ -360,6 +361,7 @@ impl Harness {
             (_, Packet::Hello(hello)) => self.asked = Some((hello.client_random, ConnectionCid(0))),
             (_, Packet::Hello2(hello)) => self.asked = Some((hello.client_random, hello.client_cid)),
             (_, Packet::Refuse(_)) => {}
+            (_, Packet::ConfirmJ(_) | Packet::ConfirmI(_) | Packet::Sealed(..)) => panic!("not of plain mode"),
         }
     }
 }

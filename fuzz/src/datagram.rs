@@ -33,6 +33,13 @@ pub fn packet(datagram: &[u8]) {
         assert_eq!(written, datagram, "a data packet has one form only");
         return;
     }
+    if let Packet::Sealed(header, content) = packet {
+        let mut written = Vec::new();
+        udpair::wire::start_data(&mut written, &header);
+        written.extend_from_slice(content);
+        assert_eq!(written, datagram, "what is sealed stands as it is");
+        return;
+    }
     if let Packet::Hello2(udpair::wire::Hello2 { params: encoded, .. })
     | Packet::Share(udpair::wire::Share { params: encoded, .. }) = packet
     {

@@ -142,7 +142,14 @@ impl Handshake {
                 Packet::Hello(hello).put_handshake(Mode::Plain, out);
             }
             cookie => {
-                let hello = Hello2 { client_random, invite, cookie, client_cid: self.cid, params: &self.params };
+                let hello = Hello2 {
+                    client_random,
+                    invite,
+                    cookie,
+                    client_cid: self.cid,
+                    key_share: None,
+                    params: &self.params,
+                };
                 Packet::Hello2(hello).put_handshake(Mode::Plain, out);
                 self.asked = true;
             }
@@ -257,7 +264,7 @@ mod tests {
     }
 
     fn share() -> Share<'static> {
-        Share { client_random: RANDOM, client_cid: CID, server_cid: ConnectionCid(77), params: &[] }
+        Share { client_random: RANDOM, client_cid: CID, server_cid: ConnectionCid(77), key_share: None, params: &[] }
     }
 
     #[test]

@@ -133,8 +133,13 @@ impl Listener {
         }
         let params = Params::decode(hello.params).map_err(|_| Dropped::Malformed)?;
         self.make_room(now, from.ip(), room)?;
-        let share =
-            Share { client_random: hello.client_random, client_cid: hello.client_cid, server_cid: cid, params: ours };
+        let share = Share {
+            client_random: hello.client_random,
+            client_cid: hello.client_cid,
+            server_cid: cid,
+            key_share: None,
+            params: ours,
+        };
         let mut bytes = Vec::new();
         Packet::Share(share).put_handshake(Mode::Plain, &mut bytes);
         out.extend_from_slice(&bytes);

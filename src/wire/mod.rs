@@ -15,12 +15,16 @@ pub use frame::{
     AckBlocks, CloseKind, Data, Delivery, EcnCounts, Frame, Frames, MessageStart, RangeList, put_ack_blocks,
 };
 pub use packet::{
-    COOKIE_LEN, ConnectionCid, Cookie, DATA_OVERHEAD, DataHeader, HELLO_LEN, Hello, Hello2, Mode, Packet, RANDOM_LEN,
-    Refuse, RefuseCode, Retry, Share, VERSION, check_crc, put_crc, start_data,
+    CONFIRM_LEN, COOKIE_LEN, Confirm, ConnectionCid, Cookie, DATA_HEADER_LEN, DATA_OVERHEAD, DataHeader, HELLO_LEN,
+    Hello, Hello2, KEY_SHARE_LEN, KeyShare, Mode, Packet, RANDOM_LEN, Refuse, RefuseCode, Retry, SEAL_LEN, Share,
+    VERSION, check_crc, put_crc, start_data,
 };
 pub use params::Params;
 pub use ranges::RangeSet;
-pub use record::{RECORD_BODY_MAX, RECORD_OVERHEAD, Record, RecordKind, finish_record, start_record};
+pub use record::{
+    RECORD_BODY_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Record, RecordKind, finish_record, put_record_len,
+    start_record,
+};
 
 /// The most bytes that an [`Delivery::Unreliable`] message, or a [`Delivery::Latest`] value that counts as one
 /// datagram, may have, on every back end and for ever: 1,200 less the largest headers and tag.

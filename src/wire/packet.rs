@@ -4,13 +4,14 @@
 //!  0        1        2              10         14            n-4        n
 //! +--------+--------+--------------+----------+-------------+----------+
 //! | ver mo | flags  | connection   | number   | frames ...  | CRC32    |   data
-//! |  4   2 |        |  id (64 bit) | low 32 b |             | (or tag) |
+//! |  4   2 |        |  id (64 bit) | low 32 b | (or sealed) | (or tag) |
 //! |  fo 2  +--------+--------------+----------+-------------+----------+
 //! |        | type   | fields of HELLO, RETRY, HELLO2, SHARE..| CRC32    |   handshake
 //! +--------+--------+----------------------------------------+----------+
 //! ```
 //!
-//! The checksum covers everything before it and is checked before anything else is read, save the version.
+//! The checksum covers everything before it and is checked before anything else is read, save the version. Data packets
+//! of sealed modes have a tag in its place, which this floor does not judge.
 
 use super::codec::{DecodeError, Reader};
 
@@ -22,16 +23,26 @@ pub const RANDOM_LEN: usize = 16;
 pub const COOKIE_LEN: usize = 40;
 /// Every HELLO datagram, and the least that a HELLO2 may have: no answer to it is longer.
 pub const HELLO_LEN: usize = 256;
+/// Bytes of a data packet's clear header; in sealed modes it is authenticated with what follows.
+pub const DATA_HEADER_LEN: usize = 14;
 /// What a plain data packet adds to its frames: header and checksum.
-pub const DATA_OVERHEAD: usize = 14 + CRC_LEN;
+pub const DATA_OVERHEAD: usize = DATA_HEADER_LEN + CRC_LEN;
+/// Bytes of a public share of the key agreement.
+pub const KEY_SHARE_LEN: usize = 32;
+/// Bytes of the tag in CONFIRM_J and CONFIRM_I.
+pub const CONFIRM_LEN: usize = 32;
+/// Bytes of the tag at the end of what is sealed.
+pub const SEAL_LEN: usize = 16;
 
-const CRC_LEN: usize = 4;
+pub(super) const CRC_LEN: usize = 4;
 const FORM_HANDSHAKE: u8 = 0;
 const FORM_DATA: u8 = 1;
 const HELLO: u8 = 1;
 const RETRY: u8 = 2;
 const HELLO2: u8 = 3;
 const SHARE: u8 = 4;
+const CONFIRM_J: u8 = 5;
+const CONFIRM_I: u8 = 6;
 const REFUSE: u8 = 7;
 const FLAG_KEY_PHASE: u8 = 0x01;
 
@@ -47,12 +58,35 @@ pub enum Mode {
 }
 
 impl Mode {
-    const fn code(self) -> u8 {
+    /// The mode in a first byte.
+    #[must_use]
+    pub const fn code(self) -> u8 {
         match self {
             Self::Plain => 0,
             Self::Code => 1,
             Self::Psk => 2,
         }
+    }
+
+    /// True where packets are encrypted and authenticated.
+    #[must_use]
+    pub const fn is_sealed(self) -> bool {
+        !matches!(self, Self::Plain)
+    }
+
+    /// Bytes at the end of a data packet, or of a record of frames: a checksum or a tag.
+    #[must_use]
+    pub const fn trailer_len(self) -> usize {
+        if self.is_sealed() { SEAL_LEN } else { CRC_LEN }
+    }
+
+    pub(super) const fn from_first(first: u8) -> Result<Self, DecodeError> {
+        Ok(match first >> 2 & 3 {
+            0 => Self::Plain,
+            1 => Self::Code,
+            2 => Self::Psk,
+            _ => return Err(DecodeError::Mode),
+        })
     }
 }
 
@@ -62,6 +96,9 @@ pub struct ConnectionCid(pub u64);
 
 /// A cookie: proof that its bearer receives at the address that it claims.
 pub type Cookie = [u8; COOKIE_LEN];
+
+/// A public share of the key agreement. Any bytes may stand there: whether they are one is for whoever uses them.
+pub type KeyShare = [u8; KEY_SHARE_LEN];
 
 /// Opens a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +131,8 @@ pub struct Hello2<'a> {
     pub cookie: Option<Cookie>,
     /// The id that packets to the client must bear.
     pub client_cid: ConnectionCid,
+    /// In sealed modes, and in no other.
+    pub key_share: Option<KeyShare>,
     /// Encoded [`super::Params`].
     pub params: &'a [u8],
 }
@@ -107,8 +146,19 @@ pub struct Share<'a> {
     pub client_cid: ConnectionCid,
     /// The id that packets to the server must bear.
     pub server_cid: ConnectionCid,
+    /// In sealed modes, and in no other.
+    pub key_share: Option<KeyShare>,
     /// Encoded [`super::Params`].
     pub params: &'a [u8],
+}
+
+/// Proof that whoever sends it has the session's key. In sealed modes only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// As in HELLO2.
+    pub client_random: [u8; RANDOM_LEN],
+    /// The proof.
+    pub tag: [u8; CONFIRM_LEN],
 }
 
 /// Why the library on the other side refuses a handshake.
@@ -201,50 +251,60 @@ pub enum Packet<'a> {
     Hello2(Hello2<'a>),
     /// Grants it.
     Share(Share<'a>),
+    /// The client has the key.
+    ConfirmJ(Confirm),
+    /// So has the server.
+    ConfirmI(Confirm),
     /// A hint that there will be none.
     Refuse(Refuse),
-    /// A data packet and its frames.
+    /// A data packet of [`Mode::Plain`] and its frames.
     Data(DataHeader, &'a [u8]),
+    /// A data packet of a sealed mode, and what is sealed in it, the tag included. Nothing of it was judged yet, the
+    /// header neither; the [`DATA_HEADER_LEN`] bytes before are to be authenticated with it.
+    Sealed(DataHeader, &'a [u8]),
 }
 
 impl<'a> Packet<'a> {
-    /// Checks a datagram and takes it apart. Sealed modes come back as [`DecodeError::Mode`] until they exist.
+    /// Checks a datagram and takes it apart; what is sealed stays sealed.
     pub fn decode(datagram: &'a [u8]) -> Result<(Mode, Self), DecodeError> {
         let first = *datagram.first().ok_or(DecodeError::Truncated)?;
         if first >> 4 != VERSION {
             return Err(DecodeError::Version(first >> 4));
         }
-        let mode = match first >> 2 & 3 {
-            0 => Mode::Plain,
-            1 => Mode::Code,
-            2 => Mode::Psk,
-            _ => return Err(DecodeError::Mode),
-        };
+        let mode = Mode::from_first(first)?;
         let form = first & 3;
-        if form == FORM_DATA && mode != Mode::Plain {
-            return Err(DecodeError::Mode);
-        }
-        let mut input = Reader::new(check_crc(datagram)?);
+        let content = if form == FORM_DATA && mode.is_sealed() { datagram } else { check_crc(datagram)? };
+        let mut input = Reader::new(content);
         input.u8()?;
         let packet = match form {
-            FORM_DATA => {
-                let flags = input.u8()?;
-                if flags != 0 {
-                    return Err(DecodeError::Value("flags"));
-                }
-                let cid = ConnectionCid(input.u64()?);
-                let number_low = input.u32()?;
-                Self::Data(DataHeader { mode, key_phase: flags & FLAG_KEY_PHASE != 0, cid, number_low }, input.rest())
-            }
-            FORM_HANDSHAKE => Self::decode_handshake(&mut input, datagram.len())?,
+            FORM_DATA => Self::decode_data(&mut input, mode)?,
+            FORM_HANDSHAKE => Self::decode_handshake(&mut input, mode, datagram.len())?,
             _ => return Err(DecodeError::Type(first)),
         };
         Ok((mode, packet))
     }
 
-    fn decode_handshake(input: &mut Reader<'a>, datagram_len: usize) -> Result<Self, DecodeError> {
+    fn decode_data(input: &mut Reader<'a>, mode: Mode) -> Result<Self, DecodeError> {
+        let flags = input.u8()?;
+        if flags & !(if mode.is_sealed() { FLAG_KEY_PHASE } else { 0 }) != 0 {
+            return Err(DecodeError::Value("flags"));
+        }
+        let cid = ConnectionCid(input.u64()?);
+        let number_low = input.u32()?;
+        let header = DataHeader { mode, key_phase: flags & FLAG_KEY_PHASE != 0, cid, number_low };
+        if !mode.is_sealed() {
+            return Ok(Self::Data(header, input.rest()));
+        }
+        if input.rest().len() < SEAL_LEN {
+            return Err(DecodeError::Truncated);
+        }
+        Ok(Self::Sealed(header, input.rest()))
+    }
+
+    fn decode_handshake(input: &mut Reader<'a>, mode: Mode, datagram_len: usize) -> Result<Self, DecodeError> {
         let kind = input.u8()?;
         let client_random = input.array()?;
+        let key_share = |input: &mut Reader<'a>| mode.is_sealed().then(|| input.array()).transpose();
         Ok(match kind {
             HELLO if datagram_len != HELLO_LEN => return Err(DecodeError::Value("hello length")),
             HELLO => Self::Hello(Hello { client_random, invite: input.array()?, params_hash: input.array()? }),
@@ -258,15 +318,21 @@ impl<'a> Packet<'a> {
                     _ => return Err(DecodeError::Value("cookie")),
                 };
                 let client_cid = ConnectionCid(input.u64()?);
+                let key_share = key_share(input)?;
                 let params_len = usize::from(input.u16()?);
-                Self::Hello2(Hello2 { client_random, invite, cookie, client_cid, params: input.bytes(params_len)? })
+                let params = input.bytes(params_len)?;
+                Self::Hello2(Hello2 { client_random, invite, cookie, client_cid, key_share, params })
             }
             SHARE => {
                 let client_cid = ConnectionCid(input.u64()?);
                 let server_cid = ConnectionCid(input.u64()?);
+                let key_share = key_share(input)?;
                 let params_len = usize::from(input.u16()?);
-                Self::Share(Share { client_random, client_cid, server_cid, params: input.bytes(params_len)? })
+                let params = input.bytes(params_len)?;
+                Self::Share(Share { client_random, client_cid, server_cid, key_share, params })
             }
+            CONFIRM_J if mode.is_sealed() => Self::ConfirmJ(Confirm { client_random, tag: input.array()? }),
+            CONFIRM_I if mode.is_sealed() => Self::ConfirmI(Confirm { client_random, tag: input.array()? }),
             REFUSE => {
                 Self::Refuse(Refuse { client_random, code: RefuseCode::from_code(input.u8()?)?, version: input.u8()? })
             }
@@ -277,7 +343,8 @@ impl<'a> Packet<'a> {
     /// Appends a handshake packet, padded and with its checksum.
     ///
     /// # Panics
-    /// On `Data`, which is written in steps: [`start_data`], frames, [`put_crc`].
+    /// On `Data` and `Sealed`, which are written in steps: [`start_data`], frames, and [`put_crc`] or a tag. On a key
+    /// share or a confirmation in [`Mode::Plain`], and on a missing key share in another mode.
     pub fn put_handshake(&self, mode: Mode, out: &mut Vec<u8>) {
         let from = out.len();
         let first = VERSION << 4 | mode.code() << 2 | FORM_HANDSHAKE;
@@ -308,6 +375,7 @@ impl<'a> Packet<'a> {
                     }
                 }
                 out.extend_from_slice(&hello.client_cid.0.to_be_bytes());
+                put_key_share(out, mode, hello.key_share.as_ref());
                 put_params(out, hello.params);
                 least = HELLO_LEN;
             }
@@ -315,13 +383,19 @@ impl<'a> Packet<'a> {
                 start(SHARE, &share.client_random);
                 out.extend_from_slice(&share.client_cid.0.to_be_bytes());
                 out.extend_from_slice(&share.server_cid.0.to_be_bytes());
+                put_key_share(out, mode, share.key_share.as_ref());
                 put_params(out, share.params);
+            }
+            Self::ConfirmJ(confirm) | Self::ConfirmI(confirm) => {
+                assert!(mode.is_sealed(), "there is nothing to confirm");
+                start(if matches!(self, Self::ConfirmJ(_)) { CONFIRM_J } else { CONFIRM_I }, &confirm.client_random);
+                out.extend_from_slice(&confirm.tag);
             }
             Self::Refuse(refuse) => {
                 start(REFUSE, &refuse.client_random);
                 out.extend_from_slice(&[refuse.code.code(), refuse.version]);
             }
-            Self::Data(..) => unreachable!("written in steps"),
+            Self::Data(..) | Self::Sealed(..) => unreachable!("written in steps"),
         }
         let padded = (from + least).saturating_sub(CRC_LEN);
         if out.len() < padded {
@@ -331,13 +405,19 @@ impl<'a> Packet<'a> {
     }
 }
 
+fn put_key_share(out: &mut Vec<u8>, mode: Mode, share: Option<&KeyShare>) {
+    assert_eq!(share.is_some(), mode.is_sealed(), "a key share in sealed modes, and in no other");
+    out.extend_from_slice(share.map_or(&[], KeyShare::as_slice));
+}
+
 fn put_params(out: &mut Vec<u8>, params: &[u8]) {
     let len = u16::try_from(params.len()).expect("our own parameters take a few dozen bytes");
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(params);
 }
 
-/// Appends the header of a data packet. Frames follow, then [`put_crc`] from where the header began.
+/// Appends the header of a data packet. Frames follow, then [`put_crc`] from where the header began, or in sealed modes
+/// the tag.
 pub fn start_data(out: &mut Vec<u8>, header: &DataHeader) {
     out.push(VERSION << 4 | header.mode.code() << 2 | FORM_DATA);
     out.push(if header.key_phase { FLAG_KEY_PHASE } else { 0 });
@@ -361,17 +441,18 @@ pub fn check_crc(bytes: &[u8]) -> Result<&[u8], DecodeError> {
 mod tests {
     use super::*;
 
-    fn round_trip(packet: Packet<'_>) -> Vec<u8> {
+    fn round_trip(mode: Mode, packet: Packet<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        packet.put_handshake(Mode::Plain, &mut bytes);
-        assert_eq!(Packet::decode(&bytes), Ok((Mode::Plain, packet)));
+        packet.put_handshake(mode, &mut bytes);
+        assert_eq!(Packet::decode(&bytes), Ok((mode, packet)));
         for cut in 0..bytes.len() {
             assert!(Packet::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Packet::decode(&flipped).is_err(), "bit {bit}");
+            // What is sealed is not judged here: a handshake packet can be taken for such, and is none.
+            assert!(!matches!(Packet::decode(&flipped), Ok((_, it)) if !matches!(it, Packet::Sealed(..))), "bit {bit}");
         }
         bytes
     }
@@ -380,16 +461,34 @@ mod tests {
     fn handshake_packets_return_as_they_went_and_no_bit_may_flip() {
         let client_random = [7; RANDOM_LEN];
         let params = [1, 2, 3];
-        let hello = Hello { client_random, invite: [1; 8], params_hash: [2; 32] };
-        assert_eq!(round_trip(Packet::Hello(hello)).len(), HELLO_LEN);
-        round_trip(Packet::Retry(Retry { client_random, cookie: [9; COOKIE_LEN] }));
-        let client_cid = ConnectionCid(5);
-        for cookie in [None, Some([4; COOKIE_LEN])] {
-            let hello2 = Hello2 { client_random, invite: [0; 8], cookie, client_cid, params: &params };
-            assert_eq!(round_trip(Packet::Hello2(hello2)).len(), HELLO_LEN);
+        for mode in [Mode::Plain, Mode::Code, Mode::Psk] {
+            let key_share = mode.is_sealed().then_some([8; KEY_SHARE_LEN]);
+            let hello = Hello { client_random, invite: [1; 8], params_hash: [2; 32] };
+            assert_eq!(round_trip(mode, Packet::Hello(hello)).len(), HELLO_LEN);
+            round_trip(mode, Packet::Retry(Retry { client_random, cookie: [9; COOKIE_LEN] }));
+            let (client_cid, server_cid) = (ConnectionCid(5), ConnectionCid(6));
+            for cookie in [None, Some([4; COOKIE_LEN])] {
+                let hello2 = Hello2 { client_random, invite: [0; 8], cookie, client_cid, key_share, params: &params };
+                assert_eq!(round_trip(mode, Packet::Hello2(hello2)).len(), HELLO_LEN);
+            }
+            let share = Share { client_random, client_cid, server_cid, key_share, params: &params };
+            round_trip(mode, Packet::Share(share));
+            round_trip(mode, Packet::Refuse(Refuse { client_random, code: RefuseCode::Busy, version: VERSION }));
         }
-        round_trip(Packet::Share(Share { client_random, client_cid, server_cid: ConnectionCid(6), params: &params }));
-        round_trip(Packet::Refuse(Refuse { client_random, code: RefuseCode::Busy, version: VERSION }));
+    }
+
+    #[test]
+    fn confirmations_return_as_they_went_and_plain_knows_none() {
+        let confirm = Confirm { client_random: [7; RANDOM_LEN], tag: [3; CONFIRM_LEN] };
+        for packet in [Packet::ConfirmJ(confirm), Packet::ConfirmI(confirm)] {
+            let mut bytes = round_trip(Mode::Code, packet);
+            round_trip(Mode::Psk, packet);
+            assert_eq!(bytes.len(), 54);
+            bytes[0] = VERSION << 4;
+            bytes.truncate(50);
+            put_crc(&mut bytes, 0);
+            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Type(bytes[1])));
+        }
     }
 
     #[test]
@@ -397,10 +496,26 @@ mod tests {
         let header = DataHeader { mode: Mode::Plain, key_phase: false, cid: ConnectionCid(77), number_low: 3 };
         let mut bytes = vec![0xee]; // as inside a batch: the packet does not begin at 0
         start_data(&mut bytes, &header);
+        assert_eq!(bytes.len(), 1 + DATA_HEADER_LEN);
         bytes.extend_from_slice(b"frames");
         put_crc(&mut bytes, 1);
         assert_eq!(bytes.len(), 1 + DATA_OVERHEAD + 6);
         assert_eq!(Packet::decode(&bytes[1..]), Ok((Mode::Plain, Packet::Data(header, b"frames"))));
+    }
+
+    #[test]
+    fn a_sealed_data_packet_comes_back_unopened() {
+        for (mode, key_phase) in [(Mode::Code, false), (Mode::Psk, true)] {
+            let header = DataHeader { mode, key_phase, cid: ConnectionCid(77), number_low: 3 };
+            let mut bytes = Vec::new();
+            start_data(&mut bytes, &header);
+            bytes.extend_from_slice(&[0xab; SEAL_LEN - 1]);
+            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Truncated));
+            bytes.push(0xab);
+            assert_eq!(Packet::decode(&bytes), Ok((mode, Packet::Sealed(header, &[0xab; SEAL_LEN]))));
+            bytes[1] |= 2;
+            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Value("flags")));
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Params {
     pub receive_buffer: u64,
     /// 7: the longest datagram that the side accepts, in bytes of UDP payload; UDP only. Default 65,507.
     pub datagram_len_max: u64,
+    /// 8: the side has no AES in hardware, so ChaCha20-Poly1305 seals in both directions; nothing in
+    /// [`super::Mode::Plain`]. Default false, and then not written.
+    pub prefers_chacha: bool,
 }
 
 impl Default for Params {
@@ -32,12 +35,13 @@ impl Default for Params {
             idle_timeout_ms: 0,
             receive_buffer: 0,
             datagram_len_max: 65_507,
+            prefers_chacha: false,
         }
     }
 }
 
 impl Params {
-    /// Appends all pairs.
+    /// Appends all pairs; the last one only where it says something.
     pub fn put(&self, out: &mut Vec<u8>) {
         let pairs = [
             self.credit_connection,
@@ -51,6 +55,10 @@ impl Params {
         for (id, value) in (1..).zip(pairs) {
             put_varint(out, id);
             put_varint(out, value);
+        }
+        if self.prefers_chacha {
+            put_varint(out, 8);
+            put_varint(out, 1);
         }
     }
 
@@ -75,6 +83,8 @@ impl Params {
                 6 => params.receive_buffer = value,
                 7 if value < 1_200 => return Err(DecodeError::Value("datagram length")),
                 7 => params.datagram_len_max = value,
+                8 if value > 1 => return Err(DecodeError::Value("cipher")),
+                8 => params.prefers_chacha = value == 1,
                 _ => {}
             }
         }
@@ -88,11 +98,14 @@ mod tests {
 
     #[test]
     fn params_return_as_they_went_and_unknown_ones_are_passed_over() {
-        let params = Params { credit_connection: 1 << 26, idle_timeout_ms: 10_000, ..Params::default() };
-        let mut bytes = Vec::new();
-        params.put(&mut bytes);
-        bytes.extend_from_slice(&[40, 9]);
-        assert_eq!(Params::decode(&bytes), Ok(params));
+        for prefers_chacha in [false, true] {
+            let params =
+                Params { credit_connection: 1 << 26, idle_timeout_ms: 10_000, prefers_chacha, ..Params::default() };
+            let mut bytes = Vec::new();
+            params.put(&mut bytes);
+            bytes.extend_from_slice(&[40, 9]);
+            assert_eq!(Params::decode(&bytes), Ok(params));
+        }
     }
 
     #[test]

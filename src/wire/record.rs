@@ -10,16 +10,20 @@
 //! ```
 //!
 //! A record with a wrong first byte, kind or checksum ends its TCP connection: behind it nothing can be trusted.
+//! Records of frames have in sealed modes a tag in place of the checksum, which this floor does not judge.
 
 use super::codec::{DecodeError, Reader};
-use super::packet::{Mode, VERSION, check_crc, put_crc};
+use super::packet::{CRC_LEN, Mode, VERSION, check_crc, put_crc};
 
 /// The longest body of a record, in bytes.
 pub const RECORD_BODY_MAX: usize = 65_535;
-/// What a plain record adds to its body: header and checksum.
-pub const RECORD_OVERHEAD: usize = HEADER_LEN + 4;
+/// Bytes of a record's header; in sealed modes it is authenticated with the frames that follow.
+pub const RECORD_HEADER_LEN: usize = 4;
+/// What a record adds to its body, if it has a checksum: that and the header.
+pub const RECORD_OVERHEAD: usize = RECORD_HEADER_LEN + CRC_LEN;
 
-const HEADER_LEN: usize = 4;
+const FORM_RECORD: u8 = 2;
+const KIND_FRAMES: u8 = 1;
 
 /// What a record's body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +34,12 @@ pub enum RecordKind {
     Frames,
 }
 
-/// One record, checked.
+/// One record, checked as far as a checksum goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// What the body is.
     pub kind: RecordKind,
-    /// The body.
+    /// The body. Frames of a sealed mode are still sealed, and the tag stands behind them.
     pub body: &'a [u8],
     /// How many bytes of the stream the record took.
     pub len: usize,
@@ -46,50 +50,58 @@ impl<'a> Record<'a> {
     /// there.
     #[must_use]
     pub fn len_at(stream: &[u8]) -> Option<usize> {
-        let header = stream.first_chunk::<HEADER_LEN>()?;
-        Some(usize::from(u16::from_be_bytes([header[2], header[3]])) + RECORD_OVERHEAD)
+        let &[first, kind, high, low] = stream.first_chunk::<RECORD_HEADER_LEN>()?;
+        // Of a mode that there is not, and of other versions, only what a checksum protects is of any use.
+        let mode = if kind == KIND_FRAMES { Mode::from_first(first).unwrap_or(Mode::Plain) } else { Mode::Plain };
+        Some(RECORD_HEADER_LEN + usize::from(u16::from_be_bytes([high, low])) + mode.trailer_len())
     }
 
-    /// The record at the front of `stream`; `None` while it is not all there.
-    pub fn decode(stream: &'a [u8]) -> Result<Option<Self>, DecodeError> {
+    /// The record at the front of `stream`, whose two sides have agreed on `mode`; `None` while it is not all there.
+    /// Sealed frames are not opened.
+    pub fn decode(mode: Mode, stream: &'a [u8]) -> Result<Option<Self>, DecodeError> {
         let mut input = Reader::new(stream);
         let Ok(first) = input.u8() else { return Ok(None) };
         if first >> 4 != VERSION {
             return Err(DecodeError::Version(first >> 4));
         }
-        if first != first_byte(Mode::Plain) {
+        if first != first_byte(mode) {
             return Err(DecodeError::Mode);
         }
         let Ok(kind) = input.u8() else { return Ok(None) };
         let kind = match kind {
             0 => RecordKind::Handshake,
-            1 => RecordKind::Frames,
+            KIND_FRAMES => RecordKind::Frames,
             _ => return Err(DecodeError::Type(kind)),
         };
-        let Ok(body_len) = input.u16() else { return Ok(None) };
-        let len = usize::from(body_len) + RECORD_OVERHEAD;
+        let Some(len) = Self::len_at(stream) else { return Ok(None) };
         let Some(record) = stream.get(..len) else { return Ok(None) };
-        let body = &check_crc(record)?[HEADER_LEN..];
-        Ok(Some(Record { kind, body, len }))
+        let sealed = mode.is_sealed() && kind == RecordKind::Frames;
+        let content = if sealed { record } else { check_crc(record)? };
+        Ok(Some(Record { kind, body: &content[RECORD_HEADER_LEN..], len }))
     }
 }
 
 const fn first_byte(mode: Mode) -> u8 {
-    let mode = match mode {
-        Mode::Plain => 0,
-        Mode::Code => 1,
-        Mode::Psk => 2,
-    };
-    VERSION << 4 | mode << 2 | 2
+    VERSION << 4 | mode.code() << 2 | FORM_RECORD
 }
 
-/// Appends a record's header with an open length. The body follows, then [`finish_record`] from where it began.
+/// Appends a record's header with an open length. The body follows, then [`finish_record`] from where it began, or, for
+/// frames of a sealed mode, [`put_record_len`] and the tag.
 pub fn start_record(out: &mut Vec<u8>, mode: Mode, kind: RecordKind) {
     let kind = match kind {
         RecordKind::Handshake => 0,
-        RecordKind::Frames => 1,
+        RecordKind::Frames => KIND_FRAMES,
     };
     out.extend_from_slice(&[first_byte(mode), kind, 0, 0]);
+}
+
+/// Fills in the length of the record that began at index `from`.
+///
+/// # Panics
+/// When the body is longer than [`RECORD_BODY_MAX`].
+pub fn put_record_len(out: &mut [u8], from: usize) {
+    let len = u16::try_from(out.len() - from - RECORD_HEADER_LEN).expect("the writer keeps to RECORD_BODY_MAX");
+    out[from + 2..from + RECORD_HEADER_LEN].copy_from_slice(&len.to_be_bytes());
 }
 
 /// Fills in the length of the record that began at index `from` and appends its checksum.
@@ -97,8 +109,7 @@ pub fn start_record(out: &mut Vec<u8>, mode: Mode, kind: RecordKind) {
 /// # Panics
 /// When the body is longer than [`RECORD_BODY_MAX`].
 pub fn finish_record(out: &mut Vec<u8>, from: usize) {
-    let len = u16::try_from(out.len() - from - HEADER_LEN).expect("the writer keeps to RECORD_BODY_MAX");
-    out[from + 2..from + HEADER_LEN].copy_from_slice(&len.to_be_bytes());
+    put_record_len(out, from);
     put_crc(out, from);
 }
 
@@ -120,14 +131,41 @@ mod tests {
             let body = vec![5; len];
             let mut bytes = record(&body);
             bytes.push(0x55);
-            let decoded = Record::decode(&bytes).unwrap().unwrap();
+            let decoded = Record::decode(Mode::Plain, &bytes).unwrap().unwrap();
             assert_eq!(decoded, Record { kind: RecordKind::Frames, body: &body, len: len + RECORD_OVERHEAD });
             assert_eq!(Record::len_at(&bytes[..4]), Some(decoded.len));
             assert_eq!(Record::len_at(&bytes[..3]), None);
             for cut in [0, 1, 2, 3, 4, len + RECORD_OVERHEAD - 1] {
-                assert_eq!(Record::decode(&bytes[..cut]), Ok(None), "cut at {cut}");
+                assert_eq!(Record::decode(Mode::Plain, &bytes[..cut]), Ok(None), "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_record_of_another_mode_is_refused_by_its_first_byte() {
+        assert_eq!(Record::decode(Mode::Code, &record(b"frames")[..1]), Err(DecodeError::Mode));
+        assert_eq!(Record::decode(Mode::Plain, &[0x16]), Err(DecodeError::Mode));
+        assert_eq!(Record::decode(Mode::Psk, &[0x16]), Err(DecodeError::Mode));
+        assert_eq!(Record::decode(Mode::Code, &[0x16]), Ok(None));
+    }
+
+    #[test]
+    fn sealed_frames_come_back_unopened_and_a_sealed_handshake_has_a_checksum() {
+        let mut bytes = Vec::new();
+        start_record(&mut bytes, Mode::Code, RecordKind::Frames);
+        bytes.extend_from_slice(b"sealed");
+        put_record_len(&mut bytes, 0);
+        bytes.extend_from_slice(&[0xee; 16]);
+        let record = Record::decode(Mode::Code, &bytes).unwrap().unwrap();
+        assert_eq!(record, Record { kind: RecordKind::Frames, body: &bytes[4..], len: 4 + 6 + 16 });
+        assert_eq!(Record::decode(Mode::Code, &bytes[..25]), Ok(None));
+
+        let mut bytes = Vec::new();
+        start_record(&mut bytes, Mode::Psk, RecordKind::Handshake);
+        finish_record(&mut bytes, 0);
+        assert_eq!(Record::decode(Mode::Psk, &bytes).unwrap().unwrap().len, RECORD_OVERHEAD);
+        bytes[7] ^= 1;
+        assert_eq!(Record::decode(Mode::Psk, &bytes), Err(DecodeError::Checksum));
     }
 
     #[test]
@@ -137,7 +175,7 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             // A longer length waits for bytes that never come; everything else is an error.
-            assert!(!matches!(Record::decode(&flipped), Ok(Some(_))), "bit {bit}");
+            assert!(!matches!(Record::decode(Mode::Plain, &flipped), Ok(Some(_))), "bit {bit}");
         }
     }
 }

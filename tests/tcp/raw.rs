@@ -64,7 +64,8 @@ pub(crate) fn hello() -> Vec<u8> {
     let mut params = Vec::new();
     generous().put(&mut params);
     let client_cid = ConnectionCid(1);
-    let hello = Hello2 { client_random: RANDOM, invite: [0; 8], cookie: None, client_cid, params: &params };
+    let hello =
+        Hello2 { client_random: RANDOM, invite: [0; 8], cookie: None, client_cid, key_share: None, params: &params };
     record(RecordKind::Handshake, |out| Packet::Hello2(hello).put_handshake(Mode::Plain, out))
 }
 
@@ -142,6 +143,7 @@ impl Raw {
             client_random: hello.client_random,
             client_cid: hello.client_cid,
             server_cid: ConnectionCid(2),
+            key_share: None,
             params: &params,
         };
         raw.write(&record(RecordKind::Handshake, |out| Packet::Share(share).put_handshake(Mode::Plain, out)));
@@ -155,7 +157,7 @@ impl Raw {
     /// The next record; `None` at the end of the stream.
     pub(crate) fn record(&mut self) -> Option<(RecordKind, Vec<u8>)> {
         loop {
-            if let Some(record) = Record::decode(&self.read).expect("a sound record") {
+            if let Some(record) = Record::decode(Mode::Plain, &self.read).expect("a sound record") {
                 let (kind, body, len) = (record.kind, record.body.to_vec(), record.len);
                 self.read.drain(..len);
                 return Some((kind, body));

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener};
 use udpair::Connection;
 use udpair::message::{End, State, Violation};
 use udpair::transport::RecvError;
-use udpair::wire::{CloseKind, Frame, Packet, Record, RecordKind, RefuseCode};
+use udpair::wire::{CloseKind, Frame, Mode, Packet, Record, RecordKind, RefuseCode};
 
 use crate::raw::{RANDOM, Raw, SHORT, STUCK, accept, bind, frames, hello, loopback, message, record};
 
@@ -181,7 +181,7 @@ fn a_full_backlog_and_another_version_are_refused_in_words() {
     std::io::Read::read_exact(&mut raw.stream, &mut answer).unwrap();
     assert_eq!(answer[0] >> 4, 2);
     let answer = in_version(1, &answer);
-    let record = Record::decode(&answer).unwrap().unwrap();
+    let record = Record::decode(Mode::Plain, &answer).unwrap().unwrap();
     let Ok((_, Packet::Refuse(refuse))) = Packet::decode(record.body) else { panic!("no REFUSE") };
     assert_eq!((refuse.client_random, refuse.code, refuse.version), (RANDOM, RefuseCode::Version, 1));
     raw.until_ended();

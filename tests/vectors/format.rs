@@ -13,6 +13,8 @@ pub(crate) struct Vector {
     pub(crate) error: Option<String>,
     pub(crate) violation: Option<String>,
     pub(crate) expected: Option<u64>,
+    /// The receiver's, where it is not plain.
+    pub(crate) mode: Option<String>,
     pub(crate) canonical: bool,
 }
 
@@ -64,6 +66,7 @@ fn parse(file: &str, lines: &[String]) -> Vector {
         match key {
             "name" => vector.name = value,
             "expected" => vector.expected = Some(value.parse().expect("a number")),
+            "mode" => vector.mode = Some(value),
             "hex" => vector.bytes = bytes(&value),
             "is" => vector.is.push(expand(&value)),
             "error" => vector.error = Some(value),

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use udpair::wire::{CloseKind, DecodeError, Delivery, Frame, Mode, Packet, Params, RefuseCode};
+use udpair::wire::{CloseKind, Confirm, DecodeError, Delivery, Frame, KeyShare, Mode, Packet, Params, RefuseCode};
 
 use super::format::hex;
 
@@ -59,20 +59,24 @@ pub(crate) fn packet(mode: Mode, packet: &Packet<'_>) -> String {
             format!("RETRY mode={mode} client_random={} cookie={}", hex(&retry.client_random), hex(&retry.cookie))
         }
         Packet::Hello2(hello) => format!(
-            "HELLO2 mode={mode} client_random={} invite={} cookie={} client_id={:016x} params={}",
+            "HELLO2 mode={mode} client_random={} invite={} cookie={} client_id={:016x}{} params={}",
             hex(&hello.client_random),
             hex(&hello.invite),
             hello.cookie.map_or_else(|| "none".to_owned(), |cookie| hex(&cookie)),
             hello.client_cid.0,
+            key_share(hello.key_share),
             hex(hello.params)
         ),
         Packet::Share(share) => format!(
-            "SHARE mode={mode} client_random={} client_id={:016x} server_id={:016x} params={}",
+            "SHARE mode={mode} client_random={} client_id={:016x} server_id={:016x}{} params={}",
             hex(&share.client_random),
             share.client_cid.0,
             share.server_cid.0,
+            key_share(share.key_share),
             hex(share.params)
         ),
+        Packet::ConfirmJ(confirm) => confirmation("CONFIRM_J", mode, confirm),
+        Packet::ConfirmI(confirm) => confirmation("CONFIRM_I", mode, confirm),
         Packet::Refuse(refuse) => format!(
             "REFUSE mode={mode} client_random={} code={} version={}",
             hex(&refuse.client_random),
@@ -80,24 +84,40 @@ pub(crate) fn packet(mode: Mode, packet: &Packet<'_>) -> String {
             refuse.version
         ),
         Packet::Data(header, _) => {
-            assert!(!header.key_phase, "no vector has one");
+            assert!(!header.key_phase, "only what is sealed has one");
             format!("PACKET mode={mode} connection_id={:016x} number_low={}", header.cid.0, header.number_low)
         }
+        Packet::Sealed(header, sealed) => format!(
+            "SEALED mode={mode} key_phase={} connection_id={:016x} number_low={} sealed={}",
+            u8::from(header.key_phase),
+            header.cid.0,
+            header.number_low,
+            hex(sealed)
+        ),
     }
+}
+
+fn key_share(share: Option<KeyShare>) -> String {
+    share.map_or_else(String::new, |share| format!(" key_share={}", hex(&share)))
+}
+
+fn confirmation(word: &str, mode: &str, confirm: &Confirm) -> String {
+    format!("{word} mode={mode} client_random={} tag={}", hex(&confirm.client_random), hex(&confirm.tag))
 }
 
 /// Parameters.
 pub(crate) fn params(params: &Params) -> String {
     format!(
         "PARAMS credit_connection={} credit_channel={} message_len_max={} ack_delay_max={} idle_timeout={} \
-         receive_buffer={} datagram_len_max={}",
+         receive_buffer={} datagram_len_max={}{}",
         params.credit_connection,
         params.credit_channel,
         params.message_len_max,
         params.ack_delay_max_us,
         params.idle_timeout_ms,
         params.receive_buffer,
-        params.datagram_len_max
+        params.datagram_len_max,
+        if params.prefers_chacha { " prefers_chacha=1" } else { "" }
     )
 }
 

@@ -4,9 +4,9 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 
 use udpair::wire::{
-    CloseKind, ConnectionCid, Data, DataHeader, Delivery, EcnCounts, Frame, Hello, Hello2, MessageStart, Mode, Packet,
-    Params, RangeSet, RecordKind, Refuse, RefuseCode, Retry, Share, finish_record, put_ack_blocks, put_crc, put_varint,
-    start_data, start_record,
+    CloseKind, Confirm, ConnectionCid, Data, DataHeader, Delivery, EcnCounts, Frame, Hello, Hello2, MessageStart, Mode,
+    Packet, Params, RangeSet, RecordKind, Refuse, RefuseCode, Retry, SEAL_LEN, Share, finish_record, put_ack_blocks,
+    put_crc, put_record_len, put_varint, start_data, start_record,
 };
 
 use super::format::bytes;
@@ -20,20 +20,27 @@ pub(crate) fn write(lines: &[String]) -> Vec<u8> {
         Meaning { word: "INTEGER", value, .. } => put_varint(&mut out, value.parse().expect("a number")),
         meaning @ Meaning { word: "PARAMS", .. } => params(&meaning).put(&mut out),
         meaning @ Meaning { word: "PACKET", .. } => {
-            let cid = ConnectionCid(u64::from_str_radix(meaning.text("connection_id"), 16).expect("an id"));
-            let number_low = meaning.number("number_low").try_into().expect("32 bits");
-            start_data(
-                &mut out,
-                &DataHeader { mode: meaning.named("mode", &MODES), key_phase: false, cid, number_low },
-            );
+            start_packet(&meaning, false, &mut out);
             frames(rest, &mut out);
             put_crc(&mut out, 0);
+        }
+        meaning @ Meaning { word: "SEALED", .. } => {
+            start_packet(&meaning, meaning.number("key_phase") == 1, &mut out);
+            out.extend(meaning.bytes("sealed"));
         }
         meaning @ Meaning { word: "RECORD", .. } => {
             let mode = meaning.named("mode", &MODES);
             if meaning.text("kind") == "handshake" {
                 start_record(&mut out, mode, RecordKind::Handshake);
                 out.extend(write(rest));
+            } else if mode.is_sealed() {
+                let sealed = meaning.bytes("sealed");
+                let (content, tag) = sealed.split_at(sealed.len() - SEAL_LEN);
+                start_record(&mut out, mode, RecordKind::Frames);
+                out.extend_from_slice(content);
+                put_record_len(&mut out, 0);
+                out.extend_from_slice(tag);
+                return out;
             } else {
                 start_record(&mut out, mode, RecordKind::Frames);
                 frames(rest, &mut out);
@@ -41,7 +48,10 @@ pub(crate) fn write(lines: &[String]) -> Vec<u8> {
             finish_record(&mut out, 0);
         }
         Meaning { word: "INCOMPLETE", .. } => panic!("an incomplete record cannot be written"),
-        meaning @ Meaning { word: "HELLO" | "RETRY" | "HELLO2" | "SHARE" | "REFUSE", .. } => {
+        meaning @ Meaning {
+            word: "HELLO" | "RETRY" | "HELLO2" | "SHARE" | "CONFIRM_J" | "CONFIRM_I" | "REFUSE",
+            ..
+        } => {
             handshake(&meaning, &mut out);
         }
         _ => frames(lines, &mut out),
@@ -116,13 +126,21 @@ fn params(meaning: &Meaning<'_>) -> Params {
         idle_timeout_ms: meaning.number("idle_timeout"),
         receive_buffer: meaning.number("receive_buffer"),
         datagram_len_max: meaning.number("datagram_len_max"),
+        prefers_chacha: meaning.fields.contains_key("prefers_chacha"),
     }
+}
+
+fn start_packet(meaning: &Meaning<'_>, key_phase: bool, out: &mut Vec<u8>) {
+    let cid = ConnectionCid(u64::from_str_radix(meaning.text("connection_id"), 16).expect("an id"));
+    let number_low = meaning.number("number_low").try_into().expect("32 bits");
+    start_data(out, &DataHeader { mode: meaning.named("mode", &MODES), key_phase, cid, number_low });
 }
 
 fn handshake(meaning: &Meaning<'_>, out: &mut Vec<u8>) {
     let mode: Mode = meaning.named("mode", &MODES);
     let client_random = meaning.array("client_random");
     let params = meaning.fields.get("params").map(|params| bytes(params)).unwrap_or_default();
+    let key_share = meaning.fields.contains_key("key_share").then(|| meaning.array("key_share"));
     let packet = match meaning.word {
         "HELLO" => Packet::Hello(Hello {
             client_random,
@@ -135,14 +153,18 @@ fn handshake(meaning: &Meaning<'_>, out: &mut Vec<u8>) {
             invite: meaning.array("invite"),
             cookie: (meaning.text("cookie") != "none").then(|| meaning.array("cookie")),
             client_cid: meaning.cid("client_id"),
+            key_share,
             params: &params,
         }),
         "SHARE" => Packet::Share(Share {
             client_random,
             client_cid: meaning.cid("client_id"),
             server_cid: meaning.cid("server_id"),
+            key_share,
             params: &params,
         }),
+        "CONFIRM_J" => Packet::ConfirmJ(Confirm { client_random, tag: meaning.array("tag") }),
+        "CONFIRM_I" => Packet::ConfirmI(Confirm { client_random, tag: meaning.array("tag") }),
         _ => {
             let code: RefuseCode = meaning.named("code", &REFUSE_CODES);
             let version = meaning.text("version").parse().expect("a version");

@@ -54,6 +54,7 @@ impl Endpoint {
                 self.with_connecting(from, &refuse.client_random, |it, _| it.handle_refuse(now, &refuse))
             }
             Packet::Share(share) => self.handle_share(now, from, &share),
+            Packet::ConfirmJ(_) | Packet::ConfirmI(_) | Packet::Sealed(..) => Err(Dropped::Mode),
         }
     }
 

@@ -114,8 +114,14 @@ fn odd_handshake(rng: &mut ChaCha8Rng, random: [u8; 16], cookie: Option<Cookie>)
     let mut out = Vec::new();
     let hash = crate::proto::handshake::params_hash(&params);
     let hello = Hello { client_random: random, invite: [0; 8], params_hash: hash };
-    let hello2 =
-        Hello2 { client_random: random, invite: [0; 8], cookie, client_cid: ConnectionCid(1), params: &params };
+    let hello2 = Hello2 {
+        client_random: random,
+        invite: [0; 8],
+        cookie,
+        client_cid: ConnectionCid(1),
+        key_share: None,
+        params: &params,
+    };
     let packet = if rng.random_bool(0.5) { Packet::Hello(hello) } else { Packet::Hello2(hello2) };
     packet.put_handshake(Mode::Plain, &mut out);
     out.truncate(out.len() - 4);

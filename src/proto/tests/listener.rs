@@ -48,7 +48,14 @@ impl Desk {
         let now = at(ms);
         let client_random = random(n);
         let cookie = Some(self.cookie(now, from, client_random));
-        let hello = Hello2 { client_random, invite: [0; 8], cookie, client_cid: ConnectionCid(5), params: &[] };
+        let hello = Hello2 {
+            client_random,
+            invite: [0; 8],
+            cookie,
+            client_cid: ConnectionCid(5),
+            key_share: None,
+            params: &[],
+        };
         assert!(self.listener.is_proven(now, from, &hello));
         let mut out = Vec::new();
         self.next_cid += 1;
@@ -79,8 +86,14 @@ fn a_hello_leaves_no_state_behind() {
 fn a_hello2_without_cookie_or_with_a_stolen_one_proves_nothing() {
     let desk = Desk::new();
     let cookie = desk.cookie(at(0), source(1, 1), random(1));
-    let hello =
-        |cookie| Hello2 { client_random: random(1), invite: [0; 8], cookie, client_cid: ConnectionCid(5), params: &[] };
+    let hello = |cookie| Hello2 {
+        client_random: random(1),
+        invite: [0; 8],
+        cookie,
+        client_cid: ConnectionCid(5),
+        key_share: None,
+        params: &[],
+    };
     assert!(desk.listener.is_proven(at(1), source(1, 1), &hello(Some(cookie))));
     assert!(!desk.listener.is_proven(at(1), source(1, 1), &hello(None)));
     assert!(!desk.listener.is_proven(at(1), source(2, 1), &hello(Some(cookie))));

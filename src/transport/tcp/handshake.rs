@@ -4,8 +4,8 @@
 use crate::message::End;
 use crate::proto::version::UnknownVersion;
 use crate::wire::{
-    ConnectionCid, DecodeError, Hello2, Mode, Packet, Params, RANDOM_LEN, RECORD_OVERHEAD, Record, RecordKind, Refuse,
-    RefuseCode, Share, VERSION, check_crc, finish_record, start_record,
+    ConnectionCid, DecodeError, Hello2, Mode, Packet, Params, RANDOM_LEN, RECORD_HEADER_LEN, Record, RecordKind,
+    Refuse, RefuseCode, Share, VERSION, check_crc, finish_record, start_record,
 };
 
 /// The longest record of a handshake, header and checksum included: what a stranger can make us hold.
@@ -14,7 +14,6 @@ pub(super) const RECORD_LEN_MAX: usize = 2 * 1024;
 // What never changes between versions, beside what `proto::version` says: the form and the header of a record.
 const FORM_MASK: u8 = 0x03;
 const FORM_RECORD: u8 = 2;
-const HEADER_LEN: usize = RECORD_OVERHEAD - 4;
 
 /// What a caller draws at random for one call.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +63,7 @@ impl Handshake {
             invite: [0; 8],
             cookie: None,
             client_cid: identity.cid,
+            key_share: None,
             params: &params,
         };
         put(Packet::Hello2(hello), out);
@@ -109,7 +109,13 @@ impl Handshake {
         let Self::Asked { caller, params: theirs } = core::mem::replace(self, Self::Over) else { return None };
         let mut params = Vec::new();
         ours.put(&mut params);
-        let share = Share { client_random: caller.random, client_cid: caller.cid, server_cid, params: &params };
+        let share = Share {
+            client_random: caller.random,
+            client_cid: caller.cid,
+            server_cid,
+            key_share: None,
+            params: &params,
+        };
         put(Packet::Share(share), out);
         Some(theirs)
     }
@@ -139,7 +145,7 @@ impl Handshake {
             return Err(End::Broken);
         }
         let Some(record) = held.get(..len) else { return Ok(false) };
-        let body = check_crc(record).ok().and_then(|body| body.get(HEADER_LEN..));
+        let body = check_crc(record).ok().and_then(|body| body.get(RECORD_HEADER_LEN..));
         let caller = body.and_then(UnknownVersion::decode).ok_or(End::Broken)?;
         let first = record[0];
         let from = out.len();

@@ -1,6 +1,6 @@
 //! Cutting a stream of bytes into records, wherever the reads happened to cut it.
 
-use crate::wire::{DecodeError, Record};
+use crate::wire::{DecodeError, Mode, Record};
 
 /// Finds the records in what was read. Whole ones are handed on where they stand; only one that a read has cut is
 /// kept here until the rest of it comes.
@@ -25,7 +25,7 @@ impl Intake {
         }
         if self.partial.is_empty() {
             let len = checked_len(bytes, len_max)?;
-            if let Some(record) = Record::decode(bytes)? {
+            if let Some(record) = Record::decode(Mode::Plain, bytes)? {
                 *bytes = &bytes[record.len..];
                 return Ok(Some(record));
             }
@@ -44,14 +44,14 @@ impl Intake {
             self.partial.push(*first);
             *bytes = rest;
             // What cannot be the beginning of a record is told now, not when the record would have ended.
-            Record::decode(&self.partial)?;
+            Record::decode(Mode::Plain, &self.partial)?;
         };
         self.partial.reserve_exact(len - self.partial.len());
         let (head, rest) = bytes.split_at((len - self.partial.len()).min(bytes.len()));
         self.partial.extend_from_slice(head);
         *bytes = rest;
         self.spent = self.partial.len() == len;
-        Record::decode(&self.partial)
+        Record::decode(Mode::Plain, &self.partial)
     }
 }
 
@@ -65,7 +65,7 @@ fn checked_len(stream: &[u8], len_max: usize) -> Result<Option<usize>, DecodeErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Mode, RECORD_BODY_MAX, RECORD_OVERHEAD, RecordKind, finish_record, start_record};
+    use crate::wire::{RECORD_BODY_MAX, RECORD_OVERHEAD, RecordKind, finish_record, start_record};
 
     const LEN_MAX: usize = RECORD_BODY_MAX + RECORD_OVERHEAD;
 

@@ -72,8 +72,14 @@ fn a_receipt_for_a_record_never_sent_is_a_violation() {
 fn frames_and_records_out_of_place_are_violations() {
     // An ACK: largest 0, no delay, one block of one packet.
     check_violation(&record(RecordKind::Frames, |out| out.extend([2, 0, 0, 1, 1])), Violation::Misplaced);
-    let hello =
-        Hello2 { client_random: [7; 16], invite: [0; 8], cookie: None, client_cid: ConnectionCid(77), params: &[] };
+    let hello = Hello2 {
+        client_random: [7; 16],
+        invite: [0; 8],
+        cookie: None,
+        client_cid: ConnectionCid(77),
+        key_share: None,
+        params: &[],
+    };
     check_violation(&handshake_record(Packet::Hello2(hello)), Violation::Misplaced);
     let unreadable = Frames::new(&[0x0a]).next().unwrap().unwrap_err();
     check_violation(&record(RecordKind::Frames, |out| out.push(0x0a)), unreadable.into());
@@ -103,7 +109,13 @@ fn frames_before_the_handshake_are_no_handshake() {
 fn an_answer_to_another_call_is_no_answer() {
     let share = |random, cid| {
         let client_cid = ConnectionCid(cid);
-        let share = Share { client_random: [random; 16], client_cid, server_cid: ConnectionCid(1), params: &[] };
+        let share = Share {
+            client_random: [random; 16],
+            client_cid,
+            server_cid: ConnectionCid(1),
+            key_share: None,
+            params: &[],
+        };
         handshake_record(Packet::Share(share))
     };
     let refuse = |random| {
@@ -152,11 +164,12 @@ fn the_answer_is_never_longer_than_the_question() {
         idle_timeout_ms: u64::MAX >> 2,
         receive_buffer: u64::MAX >> 2,
         datagram_len_max: u64::MAX >> 2,
+        prefers_chacha: true,
     };
     let (mut hello, mut share) = (Vec::new(), Vec::new());
     handshake::Handshake::call(identity(), &ours, &mut hello);
     let mut side = handshake::Handshake::Listening;
-    let outcome = side.handle(&Record::decode(&hello).unwrap().unwrap());
+    let outcome = side.handle(&Record::decode(Mode::Plain, &hello).unwrap().unwrap());
     assert_eq!(outcome, handshake::Outcome::Asks);
     side.grant(ConnectionCid(1), &ours, &mut share).unwrap();
     assert!(share.len() <= hello.len() && hello.len() <= handshake::RECORD_LEN_MAX);
@@ -275,7 +288,7 @@ fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
     link.on_written();
     assert!(link.is_gone());
     let mut rest = &out[..];
-    while let Some(record) = Record::decode(rest).unwrap() {
+    while let Some(record) = Record::decode(Mode::Plain, rest).unwrap() {
         if record.kind == RecordKind::Frames {
             assert!(Frames::new(record.body).all(|frame| frame.is_ok()));
         }

@@ -2,12 +2,12 @@
 
 use super::pair::{CALLER, LISTENER, Pair, content, ms};
 use crate::message::{End, State};
-use crate::wire::{Frame, Frames, Record};
+use crate::wire::{Frame, Frames, Mode, Record};
 
 /// The frames of the records in `stream`, by name.
 fn names(mut stream: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
-    while let Some(record) = Record::decode(stream).unwrap() {
+    while let Some(record) = Record::decode(Mode::Plain, stream).unwrap() {
         names.extend(Frames::new(record.body).map(|frame| match frame.unwrap() {
             Frame::Received { count } => format!("RECEIVED {count}"),
             Frame::Data(data) => format!("DATA {}", data.message),

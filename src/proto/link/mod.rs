@@ -16,14 +16,15 @@ use super::congestion::Controller;
 use super::counters::Dropped;
 use super::ecn::{Ecn, EcnPath};
 use super::idle::{Idle, Silence};
+use super::lists::Lists;
 use super::mtu::{self, MTU_BASE, MtuSearch, PathLimits};
 use super::pacer::Pacer;
 use super::recovery::{Expired, Outcome, PTO_MAX, Recovery};
 use super::rtt::Rtt;
 use super::stats::LinkStats;
 
-/// Emptied lists of sent frames that are kept for reuse.
-const SPARE_MAX: usize = 4_096;
+/// Places in the list that packets are filled with, where one was filled with more.
+const FILLED_KEPT: usize = 16_384;
 /// What a peer may claim to hold acknowledgements back for.
 const PEER_ACK_DELAY_MAX: Duration = Duration::from_secs(1);
 /// For so many probe timeouts CLOSE is repeated: it goes four times, as each lasts twice as long as the one before.
@@ -35,15 +36,17 @@ const CLOSE_MIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Scratch {
     outcome: Outcome<Vec<Sent>>,
-    spare: Vec<Vec<Sent>>,
+    lists: Lists,
+    /// What the packet that is being written holds.
+    filled: Vec<Sent>,
 }
 
 impl Scratch {
-    fn recycle(&mut self, mut frames: Vec<Sent>) {
-        if frames.capacity() > 0 && self.spare.len() < SPARE_MAX {
-            frames.clear();
-            self.spare.push(frames);
-        }
+    /// What was filled in, in a list of its own.
+    fn keep(&mut self) -> Vec<Sent> {
+        let kept = self.lists.keep(&mut self.filled);
+        self.filled.shrink_to(FILLED_KEPT);
+        kept
     }
 }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::message::{End, Messages, Sent, State};
 use crate::time::{Timer, Timestamp, earliest};
-use crate::wire::{ConnectionCid, DataHeader, Params};
+use crate::wire::{ConnectionCid, DataHeader, Params, VARINT_MAX};
 
 use super::acks::Acks;
 use super::budget::Budget;
@@ -163,6 +163,9 @@ impl Link {
         scratch: &mut Scratch,
     ) -> Result<(), Dropped> {
         let number = header.number(self.acks.expected());
+        if number > VARINT_MAX {
+            return Err(Dropped::Malformed); // no acknowledgement could name it
+        }
         if let Stage::Draining(_) = self.stage {
             return self.handle_draining(now, number, ecn, payload);
         }
@@ -322,6 +325,39 @@ impl Link {
             packets_received: self.packets_received,
             packets_lost,
             probes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Limits;
+    use crate::proto::acks::Elicits;
+    use crate::wire::Mode;
+
+    #[test]
+    fn a_peer_that_counts_its_packets_up_to_the_end_of_all_numbers_gets_no_answer_there() {
+        let now = Timestamp::from_nanos(1);
+        let config = Config::default();
+        let path = PathLimits { datagram_len_max: 1_472 };
+        let params = Messages::new(Limits::default()).params(Params::default());
+        let mut link = Link::new(now, &config, path, ConnectionCid(1), &params);
+        let mut messages = Messages::new(Limits::default());
+        messages.establish(&params);
+        link.acks.on_received(now, VARINT_MAX - 1, None, Elicits::Nothing);
+        let (mut scratch, mut budget, mut out) = (Scratch::default(), Budget::new(1, 1), Vec::new());
+        let mut ping = |number: u64| {
+            #[expect(clippy::cast_possible_truncation, reason = "only the low bits are sent")]
+            let number_low = number as u32;
+            let header = DataHeader { mode: Mode::Plain, key_phase: false, cid: ConnectionCid(2), number_low };
+            let result = link.handle(now, &header, None, &[1], &mut messages, &mut scratch);
+            while link.poll(now, &mut messages, &mut scratch, &mut budget, &mut out).is_some() {}
+            result
+        };
+        assert_eq!(ping(VARINT_MAX), Ok(()), "the last of them");
+        for jump in [0, 1, 1 << 30] {
+            assert_eq!(ping(VARINT_MAX + 1 + jump), Err(Dropped::Malformed), "{jump}");
         }
     }
 }

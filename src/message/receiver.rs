@@ -158,6 +158,11 @@ impl Receiver {
         }
     }
 
+    /// True when anything is ready, on whatever channel.
+    pub(super) fn has_ready(&self) -> bool {
+        self.channels.values().any(|channel| channel.ready_len() > 0)
+    }
+
     pub(super) fn read(&mut self, number: u16, id: u64, buf: &mut [u8]) -> Result<usize, ReadError> {
         self.change(number, |channel, shared| channel.read(id, buf, shared))
     }

@@ -77,7 +77,7 @@ impl Pair {
         let Some(transmit) = self.poll(from) else { return false };
         self.now += HOP;
         let to = 1 - from;
-        for datagram in self.buf.chunks(transmit.segment.unwrap_or(transmit.len)) {
+        for datagram in self.buf.chunks_mut(transmit.segment.unwrap_or(transmit.len)) {
             self.hosts[to].handle_datagram(self.now, address(from), transmit.ecn, datagram);
             self.datagrams += 1;
         }

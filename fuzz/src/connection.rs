@@ -165,7 +165,7 @@ impl Harness {
         if from == 2 {
             self.stranger.0 += bytes.len() as u64;
         }
-        self.endpoint.handle_datagram(self.now, address(from), ecn, &bytes);
+        self.endpoint.handle_datagram(self.now, address(from), ecn, &mut bytes.clone());
         self.last = bytes;
     }
 

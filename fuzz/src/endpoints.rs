@@ -155,7 +155,7 @@ impl World {
 
     fn hand_over(&mut self, from: usize, bytes: &[u8]) {
         if bytes.len() <= self.path_mtu {
-            self.hosts[1 - from].handle_datagram(self.now, address(from), Some(Ecn::Ect0), bytes);
+            self.hosts[1 - from].handle_datagram(self.now, address(from), Some(Ecn::Ect0), &mut bytes.to_vec());
         }
     }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use crate::message::{End, Messages};
+use crate::seal::Protection;
 use crate::time::{Timestamp, earliest};
 use crate::wire::{ConnectionCid, DataHeader, Refuse, Retry, Share};
 
@@ -54,7 +55,7 @@ impl Connection {
     ) -> Self {
         let mut messages = Messages::new(config.limits);
         messages.establish(&half_open.params);
-        let mut link = Link::new(now, config, path, half_open.peer_cid, &half_open.params);
+        let mut link = Link::new(now, config, path, Protection::plain(), half_open.peer_cid, &half_open.params);
         if let Some(sent_at) = half_open.share_sent_at {
             link.on_round_trip(now.saturating_since(sent_at));
         }
@@ -99,17 +100,17 @@ impl Connection {
         matches!(self.carrier, Carrier::Over)
     }
 
-    /// A data packet bearing our id came in from the peer's address.
+    /// A data packet bearing our id came in from the peer's address; `datagram` is all of it, and is opened in place.
     pub fn handle_packet(
         &mut self,
         now: Timestamp,
         header: &DataHeader,
         ecn: Option<Ecn>,
-        payload: &[u8],
+        datagram: &mut [u8],
         scratch: &mut Scratch,
     ) -> Result<(), Dropped> {
         match &mut self.carrier {
-            Carrier::Linked(link) => link.handle(now, header, ecn, payload, &mut self.messages, scratch),
+            Carrier::Linked(link) => link.handle(now, header, ecn, datagram, &mut self.messages, scratch),
             Carrier::Connecting(_) => Err(Dropped::StaleHandshake),
             Carrier::Over => Err(Dropped::AfterEnd),
         }
@@ -133,7 +134,7 @@ impl Connection {
     pub fn handle_share(&mut self, now: Timestamp, config: &Config, share: &Share<'_>) -> Result<(), Dropped> {
         let Carrier::Connecting(handshake) = &self.carrier else { return Err(Dropped::StaleHandshake) };
         let shared = handshake.on_share(now, share).ok_or(Dropped::StaleHandshake)?;
-        let mut link = Link::new(now, config, self.path, shared.peer_cid, &shared.params);
+        let mut link = Link::new(now, config, self.path, Protection::plain(), shared.peer_cid, &shared.params);
         if let Some(round_trip) = shared.round_trip {
             link.on_round_trip(round_trip);
         }

@@ -36,9 +36,11 @@ pub enum Dropped {
     RefusalsLimited,
     /// It came after the connection had ended.
     AfterEnd,
+    /// It is sealed, and not by the connection's peer.
+    Forged,
 }
 
-const NAMES: [(Dropped, &str); 16] = [
+const NAMES: [(Dropped, &str); 17] = [
     (Dropped::Checksum, "checksum"),
     (Dropped::Malformed, "malformed"),
     (Dropped::Version, "version"),
@@ -55,6 +57,7 @@ const NAMES: [(Dropped, &str); 16] = [
     (Dropped::AnswersFull, "answers_full"),
     (Dropped::RefusalsLimited, "refusals_limited"),
     (Dropped::AfterEnd, "after_end"),
+    (Dropped::Forged, "forged"),
 ];
 
 /// Counts since the endpoint was made.

@@ -62,7 +62,7 @@ impl Core for Udp {
             Ecn::Ect1 => proto::Ecn::Ect1,
             Ecn::Ce => proto::Ecn::Ce,
         });
-        self.endpoint.handle_datagram(now, from, ecn, datagram);
+        self.endpoint.handle_datagram(now, from, ecn, &mut datagram.to_vec());
     }
 
     fn batch_end(&mut self, drained: Drained) {

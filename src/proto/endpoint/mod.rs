@@ -253,8 +253,8 @@ impl Endpoint {
 
     // ---- in ----
 
-    /// A datagram came in.
-    pub fn handle_datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]) {
+    /// A datagram came in. What is sealed is opened in place: of no use to the caller afterwards.
+    pub fn handle_datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &mut [u8]) {
         self.counters.datagrams_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
         if let Err(reason) = self.route(now, from, ecn, datagram) {

@@ -25,7 +25,7 @@ impl Endpoint {
         now: Timestamp,
         from: SocketAddr,
         ecn: Option<Ecn>,
-        datagram: &[u8],
+        datagram: &mut [u8],
     ) -> Result<(), Dropped> {
         let (mode, packet) = match Packet::decode(datagram) {
             Ok(decoded) => decoded,
@@ -38,7 +38,7 @@ impl Endpoint {
             return Err(Dropped::Mode);
         }
         match packet {
-            Packet::Data(header, payload) => self.handle_data(now, from, ecn, &header, payload),
+            Packet::Data(header, _) => self.handle_data(now, from, ecn, &header, datagram),
             Packet::Hello(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
             Packet::Hello(hello) => {
                 let mut answer = Vec::new();
@@ -64,7 +64,7 @@ impl Endpoint {
         from: SocketAddr,
         ecn: Option<Ecn>,
         header: &DataHeader,
-        payload: &[u8],
+        datagram: &mut [u8],
     ) -> Result<(), Dropped> {
         let id = match self.routes.of_cid(header.cid) {
             Some(id) => id,
@@ -74,7 +74,7 @@ impl Endpoint {
         if entry.connection.remote() != from {
             return Err(Dropped::WrongSource);
         }
-        let result = entry.connection.handle_packet(now, header, ecn, payload, &mut self.scratch);
+        let result = entry.connection.handle_packet(now, header, ecn, datagram, &mut self.scratch);
         mark_ready(&mut self.ready, id, entry);
         if !core::mem::replace(&mut entry.batch, true) {
             self.batch.push(id);

@@ -6,6 +6,7 @@ mod outbound;
 use core::time::Duration;
 
 use crate::message::{End, Messages, Sent, State};
+use crate::seal::{OpenError, Protection};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::wire::{ConnectionCid, DataHeader, Params, VARINT_MAX};
 
@@ -29,6 +30,8 @@ const FILLED_KEPT: usize = 16_384;
 const PEER_ACK_DELAY_MAX: Duration = Duration::from_secs(1);
 /// For so many probe timeouts CLOSE is repeated: it goes four times, as each lasts twice as long as the one before.
 const CLOSE_PROBE_TIMEOUTS: u32 = 8;
+/// The least time for which packets under the last keys are still opened.
+const OLD_KEYS_MIN: Duration = Duration::from_secs(1);
 /// The least time that CLOSE is repeated.
 const CLOSE_MIN: Duration = Duration::from_millis(500);
 
@@ -84,6 +87,7 @@ pub struct Batch {
 /// An established connection, below its messages.
 #[derive(Debug)]
 pub struct Link {
+    protection: Protection,
     peer_cid: ConnectionCid,
     peer_receive_buffer: u64,
     stage: Stage,
@@ -111,11 +115,19 @@ pub struct Link {
 impl Link {
     /// The handshake is done.
     #[must_use]
-    pub fn new(now: Timestamp, config: &Config, path: PathLimits, peer_cid: ConnectionCid, peer: &Params) -> Self {
+    pub fn new(
+        now: Timestamp,
+        config: &Config,
+        path: PathLimits,
+        protection: Protection,
+        peer_cid: ConnectionCid,
+        peer: &Params,
+    ) -> Self {
         let mut rtt = Rtt::new(config.granularity);
         rtt.set_peer_ack_delay_max(Duration::from_micros(peer.ack_delay_max_us).min(PEER_ACK_DELAY_MAX));
         let mtu = MtuSearch::new(path, peer.datagram_len_max, peer.receive_buffer);
         Self {
+            protection,
             peer_cid,
             peer_receive_buffer: mtu::receive_buffer(peer.receive_buffer),
             stage: Stage::Live,
@@ -152,13 +164,13 @@ impl Link {
         self.stage == Stage::Over
     }
 
-    /// A packet of this connection came in from the right address.
+    /// A packet of this connection came in from the right address; `datagram` is all of it, and is opened in place.
     pub fn handle(
         &mut self,
         now: Timestamp,
         header: &DataHeader,
         ecn: Option<Ecn>,
-        payload: &[u8],
+        datagram: &mut [u8],
         messages: &mut Messages,
         scratch: &mut Scratch,
     ) -> Result<(), Dropped> {
@@ -166,11 +178,23 @@ impl Link {
         if number > VARINT_MAX {
             return Err(Dropped::Malformed); // no acknowledgement could name it
         }
-        if let Stage::Draining(_) = self.stage {
-            return self.handle_draining(now, number, ecn, payload);
-        }
-        if self.acks.is_duplicate(number) {
+        let draining = matches!(self.stage, Stage::Draining(_));
+        if !draining && self.acks.is_duplicate(number) {
             return Err(Dropped::Duplicate);
+        }
+        let keep = (self.recovery.rtt().probe_timeout().min(PTO_MAX) * 3).max(OLD_KEYS_MIN);
+        let payload = match self.protection.open_packet(now, keep, header, number, datagram) {
+            Ok(payload) => payload,
+            Err(error) => {
+                if error == OpenError::TooManyForged {
+                    messages.end(End::Broken);
+                    self.stage = Stage::Over;
+                }
+                return Err(Dropped::Forged);
+            }
+        };
+        if draining {
+            return self.handle_draining(now, number, ecn, payload);
         }
         self.packets_received += 1;
         match self.handle_frames(now, payload, messages, scratch) {
@@ -334,7 +358,7 @@ mod tests {
     use super::*;
     use crate::message::Limits;
     use crate::proto::acks::Elicits;
-    use crate::wire::Mode;
+    use crate::wire::{Mode, put_crc, start_data};
 
     #[test]
     fn a_peer_that_counts_its_packets_up_to_the_end_of_all_numbers_gets_no_answer_there() {
@@ -342,7 +366,7 @@ mod tests {
         let config = Config::default();
         let path = PathLimits { datagram_len_max: 1_472 };
         let params = Messages::new(Limits::default()).params(Params::default());
-        let mut link = Link::new(now, &config, path, ConnectionCid(1), &params);
+        let mut link = Link::new(now, &config, path, Protection::plain(), ConnectionCid(1), &params);
         let mut messages = Messages::new(Limits::default());
         messages.establish(&params);
         link.acks.on_received(now, VARINT_MAX - 1, None, Elicits::Nothing);
@@ -351,7 +375,11 @@ mod tests {
             #[expect(clippy::cast_possible_truncation, reason = "only the low bits are sent")]
             let number_low = number as u32;
             let header = DataHeader { mode: Mode::Plain, key_phase: false, cid: ConnectionCid(2), number_low };
-            let result = link.handle(now, &header, None, &[1], &mut messages, &mut scratch);
+            let mut datagram = Vec::new();
+            start_data(&mut datagram, &header);
+            datagram.push(1);
+            put_crc(&mut datagram, 0);
+            let result = link.handle(now, &header, None, &mut datagram, &mut messages, &mut scratch);
             while link.poll(now, &mut messages, &mut scratch, &mut budget, &mut out).is_some() {}
             result
         };

@@ -2,7 +2,7 @@
 
 use crate::message::{Messages, Sent};
 use crate::time::Timestamp;
-use crate::wire::{DATA_OVERHEAD, DataHeader, Frame, Mode, put_crc, start_data};
+use crate::wire::{DATA_HEADER_LEN, Frame};
 
 use super::{Batch, Link, Scratch, Stage};
 use crate::proto::budget::Budget;
@@ -19,8 +19,6 @@ const PADDED_MAX: usize = 64;
 /// Probe timeouts in a row for which a connection needs nobody's leave: however many others are dead, one that has
 /// heard of its peer lately repairs its losses at once.
 const PROBES_FREE: u32 = 3;
-/// Bytes of the checksum at a packet's end.
-const CRC_LEN: usize = 4;
 
 impl Link {
     /// True when a probe that is wanted may leave now.
@@ -89,7 +87,7 @@ impl Link {
             let Some(draft) = self.draft(now, full, content, messages, scratch, out) else { break };
             count += 1;
             probe = false;
-            let lacking = full - draft.len(out);
+            let lacking = full - draft.len(out) - self.protection.trailer_len();
             let more = lacking <= PADDED_MAX
                 && count < BATCH_PACKETS_MAX
                 && out.len() + lacking + full <= BATCH_LEN_MAX
@@ -118,7 +116,7 @@ impl Link {
         let mut draft = self.begin(out);
         draft.kind = Kind::MtuProbe;
         Frame::Ping.put(out);
-        out.resize(draft.start + len as usize - CRC_LEN, 0);
+        out.resize(draft.start + len as usize - self.protection.trailer_len(), 0);
         self.mtu.on_probe_sent();
         self.finish(now, draft, self.ecn.mark(), &mut Scratch::default(), out);
         true
@@ -129,17 +127,15 @@ impl Link {
             return false;
         }
         let mut draft = self.begin(out);
-        draft.ack_largest = self.acks.put(now, out, MTU_BASE as usize - DATA_OVERHEAD);
+        let room = MTU_BASE as usize - DATA_HEADER_LEN - self.protection.trailer_len();
+        draft.ack_largest = self.acks.put(now, out, room);
         self.finish(now, draft, self.ecn.mark(), &mut Scratch::default(), out);
         true
     }
 
     fn begin(&self, out: &mut Vec<u8>) -> Draft {
         let start = out.len();
-        let number = self.recovery.next_number();
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are sent")]
-        let number_low = number as u32;
-        start_data(out, &DataHeader { mode: Mode::Plain, key_phase: false, cid: self.peer_cid, number_low });
+        self.protection.start_packet(out, self.peer_cid, self.recovery.next_number());
         Draft { start, kind: Kind::AckOnly, ack_largest: None }
     }
 
@@ -155,7 +151,7 @@ impl Link {
     ) -> Option<Draft> {
         let mut draft = self.begin(out);
         let empty = out.len();
-        let end = draft.start + full - CRC_LEN;
+        let end = draft.start + full - self.protection.trailer_len();
         if self.acks.is_owed() {
             draft.ack_largest = self.acks.put(now, out, end - out.len());
         }
@@ -182,9 +178,10 @@ impl Link {
         Some(draft)
     }
 
-    /// Adds the checksum and enters the packet into the books.
+    /// Adds the checksum or the seal, and enters the packet into the books.
     fn finish(&mut self, now: Timestamp, draft: Draft, ecn: Option<Ecn>, scratch: &mut Scratch, out: &mut Vec<u8>) {
-        put_crc(out, draft.start);
+        let sealed = self.protection.finish_packet(out, draft.start, self.recovery.next_number());
+        sealed.expect("numbers ascend, and nobody lives long enough to use them all");
         let len = u32::try_from(out.len() - draft.start).expect("at most 65,507 bytes");
         let Draft { kind, ack_largest, .. } = draft;
         let frames = scratch.keep();
@@ -220,8 +217,8 @@ struct Draft {
 }
 
 impl Draft {
-    /// The packet's length, were it finished now.
+    /// The packet's length so far.
     const fn len(&self, out: &[u8]) -> usize {
-        out.len() - self.start + CRC_LEN
+        out.len() - self.start
     }
 }

@@ -48,16 +48,16 @@ fn a_packet_from_another_address_is_dropped_and_changes_nothing() {
     let (cid, number) = next_to_host_1(&net);
     let mut close = Vec::new();
     Frame::Close { kind: crate::wire::CloseKind::Abort, code: 1 }.put(&mut close);
-    let forged = packet(cid, number, &close);
+    let mut forged = packet(cid, number, &close);
     let stranger = SocketAddr::from(([10, 0, 0, 9], 4_000));
     let mut other_port = address(0);
     other_port.set_port(4_001);
     for from in [stranger, other_port] {
-        net.hosts[1].handle_datagram(net.now, from, None, &forged);
+        net.hosts[1].handle_datagram(net.now, from, None, &mut forged);
     }
     assert_eq!(net.hosts[1].counters().dropped(Dropped::WrongSource), 2);
-    let unknown = packet(ConnectionCid(cid.0 ^ 1), number, &close);
-    net.hosts[1].handle_datagram(net.now, address(0), None, &unknown);
+    let mut unknown = packet(ConnectionCid(cid.0 ^ 1), number, &close);
+    net.hosts[1].handle_datagram(net.now, address(0), None, &mut unknown);
     assert_eq!(net.hosts[1].counters().dropped(Dropped::UnknownCid), 1);
     net.log.clear();
     net.pump(1);
@@ -74,7 +74,7 @@ fn a_peer_that_breaks_the_protocol_is_told_how_and_both_ends_end() {
     for frames in [&never_sent[..], &bad_type, &misplaced, &cut_off] {
         let (mut net, ids) = pair();
         let (cid, number) = next_to_host_1(&net);
-        net.hosts[1].handle_datagram(net.now, address(0), None, &packet(cid, number, frames));
+        net.hosts[1].handle_datagram(net.now, address(0), None, &mut packet(cid, number, frames));
         assert_eq!(net.hosts[1].counters().dropped(Dropped::BadFrame), 1);
         let Some(End::Violation(violation)) = net.messages(1, ids[1]).ended() else { panic!("{frames:?}") };
         net.run_for(Duration::from_millis(1));
@@ -91,7 +91,7 @@ fn a_peer_that_breaks_the_protocol_is_told_how_and_both_ends_end() {
 
 /// What an endpoint answers to one datagram.
 fn answers(endpoint: &mut Endpoint, now: Timestamp, from: SocketAddr, datagram: &[u8]) -> Vec<Vec<u8>> {
-    endpoint.handle_datagram(now, from, None, datagram);
+    endpoint.handle_datagram(now, from, None, &mut datagram.to_vec());
     endpoint.handle_batch_end(crate::proto::Drained::ByWaiter);
     let (mut buf, mut out) = (Vec::new(), Vec::new());
     loop {
@@ -220,7 +220,7 @@ fn nothing_that_arrives_panics_and_state_stays_bounded() {
                 rng.fill_bytes(&mut datagram);
             }
             number = number.wrapping_add(rng.random_range(0..3));
-            net.hosts[1].handle_datagram(net.now, address(0), None, &datagram);
+            net.hosts[1].handle_datagram(net.now, address(0), None, &mut datagram);
             if rng.random_bool(0.2) {
                 net.run_for(Duration::from_micros(rng.random_range(0..3_000)));
             }

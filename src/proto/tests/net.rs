@@ -238,9 +238,10 @@ impl Net {
     fn advance(&mut self, to: Timestamp) {
         self.now = to;
         while let Some(entry) = self.air.first_entry().filter(|entry| entry.key().0 <= to) {
-            let datagram = entry.remove();
+            let mut datagram = entry.remove();
             self.air_cost[1 - datagram.from] -= buffer_cost(datagram.bytes.len() as u64);
-            self.hosts[1 - datagram.from].handle_datagram(to, address(datagram.from), datagram.ecn, &datagram.bytes);
+            let bytes = &mut datagram.bytes;
+            self.hosts[1 - datagram.from].handle_datagram(to, address(datagram.from), datagram.ecn, bytes);
         }
         for host in 0..2 {
             let drained = if self.waits[host] { Drained::ByWaiter } else { Drained::ByKeeper };

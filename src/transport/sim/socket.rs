@@ -64,13 +64,13 @@ impl Socket {
     }
 
     /// Something arrived.
-    pub(super) fn handle(&mut self, now: Timestamp, delivery: &Delivery) {
+    pub(super) fn handle(&mut self, now: Timestamp, delivery: &mut Delivery) {
         let core = &mut self.state.core;
         let from = core.on_wire(delivery.from);
         match delivery.kind {
             DeliveryKind::Unreachable => core.handle_unreachable(now, from),
             DeliveryKind::Datagram => {
-                core.handle_datagram(now, from, None, delivery.ecn.map(proto_ecn), &delivery.bytes);
+                core.handle_datagram(now, from, None, delivery.ecn.map(proto_ecn), &mut delivery.bytes);
             }
         }
     }

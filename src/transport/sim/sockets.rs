@@ -105,10 +105,10 @@ impl Sockets {
     /// Takes what has arrived, and runs the timers that are due.
     pub(super) fn advance(&mut self, now: Timestamp, network: &mut Network, effects: &mut Effects) {
         let mut touched = BTreeSet::new();
-        while let Some(delivery) = network.poll(now) {
+        while let Some(mut delivery) = network.poll(now) {
             match self.by_address.get(&delivery.to).copied() {
                 Some(id) => {
-                    self.get_mut(id).handle(now, &delivery);
+                    self.get_mut(id).handle(now, &mut delivery);
                     touched.insert(id);
                 }
                 None => network.refuse(now, &delivery),

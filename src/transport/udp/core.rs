@@ -59,7 +59,7 @@ impl UdpCore {
         from: SocketAddr,
         to: Option<IpAddr>,
         ecn: Option<Ecn>,
-        datagram: &[u8],
+        datagram: &mut [u8],
     ) {
         if let Some(to) = to
             && self.called.get(&from) != Some(&to)

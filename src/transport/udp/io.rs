@@ -56,18 +56,19 @@ impl UdpRx {
     }
 
     /// The datagrams of the batch, with where each came from, which of our addresses it was sent to, and its mark.
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = (&RecvMeta, &[u8])> {
-        let filled = self.metas[..self.filled].iter().zip(self.bytes.chunks_exact(BUFFER_LEN));
+    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = (&RecvMeta, &mut [u8])> {
+        let filled = self.metas[..self.filled].iter().zip(self.bytes.chunks_exact_mut(BUFFER_LEN));
         filled.flat_map(|(meta, buffer)| {
-            let mut rest = &buffer[..meta.len.min(BUFFER_LEN)];
+            let mut rest = &mut buffer[..meta.len.min(BUFFER_LEN)];
             // Nothing at all is a datagram too.
             let mut empty = rest.is_empty();
             std::iter::from_fn(move || {
                 if rest.is_empty() && !std::mem::take(&mut empty) {
                     return None;
                 }
+                let len = meta.stride.clamp(1, BUFFER_LEN).min(rest.len());
                 let datagram;
-                (datagram, rest) = rest.split_at(meta.stride.clamp(1, BUFFER_LEN).min(rest.len()));
+                (datagram, rest) = std::mem::take(&mut rest).split_at_mut(len);
                 Some((meta, datagram))
             })
         })

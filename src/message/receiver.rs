@@ -72,8 +72,6 @@ impl Receiver {
                 gaps: 0,
                 unreliable: 0,
                 message_len_max: limits.message_len_max,
-                reserved: 0,
-                reserved_max: limits.credit_connection,
             },
             channel_window: limits.credit_channel,
             control: VecDeque::new(),

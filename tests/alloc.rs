@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::Bytes;
-use udpair::message::{Delivery, Limits, Messages, SendError, Violation};
+use udpair::message::{Delivery, Limits, Messages, Select, SendError, Violation};
 use udpair::wire::{Data, Frame, MessageStart, Params};
 
 use pair::Pair;
@@ -172,4 +172,24 @@ fn a_send_queue_full_of_empty_messages_takes_no_more_memory_than_it_should() {
     assert_eq!(refused, SendError::WouldBlock);
     assert!(most < QUEUED_FACTOR * i64_of(limits.send_queue), "{} bytes for each of {count}", most / i64::from(count));
     println!("{} bytes for each of {count}", most / i64::from(count));
+}
+
+#[test]
+fn channels_that_were_once_full_and_were_read_give_the_memory_back() {
+    let before = held();
+    let mut messages = Messages::new(Limits::default());
+    messages.establish(&Params::default());
+    let (channels, each) = (100, 2_000);
+    for channel in 0..channels {
+        // Every other one first, so that there are as many gaps as messages, and then those between them.
+        for message in (0..each).step_by(2).chain((1..each).step_by(2)) {
+            let start = Some(MessageStart { delivery: Delivery::Unordered, tag: 0, len: Some(0) });
+            let data = Data { channel, message, offset: 0, start, fin: true, payload: &[] };
+            assert!(messages.handle(&Frame::Data(data)).is_ok());
+        }
+        while messages.recv(Select::Any).expect("it is open").is_some() {}
+        messages.fill(&mut Vec::new(), 1_000, &mut Vec::new());
+    }
+    let taken = held() - before;
+    assert!(taken < i64::from(channels) * 3_000, "{} bytes for each channel", taken / i64::from(channels));
 }

@@ -14,6 +14,7 @@ mod credit;
 mod end;
 mod error;
 mod messages;
+mod order;
 mod outgoing;
 mod receipts;
 mod receive_channel;

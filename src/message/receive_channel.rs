@@ -10,7 +10,7 @@ use super::receipts::VALUE_RANGES_MAX;
 use super::{
     Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation,
 };
-use crate::wire::{Data, MessageStart, RangeSet};
+use crate::wire::{Data, MessageStart, RangeSet, shrink_queue};
 
 /// What is ready for the application.
 #[derive(Debug)]
@@ -43,7 +43,8 @@ pub(super) enum ReadyBody {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) credit: ReceiveCredit,
-    /// Pieces that stand apart in all messages together, and runs of settled messages that do in all channels.
+    /// Pieces that stand apart in all messages together, runs of settled messages and of those to be told as taken that
+    /// do in all channels, and refusals that wait to be told.
     pub(super) gaps: usize,
     /// What unreliable messages take up that nobody has taken, of all channels together, in bytes.
     pub(super) unreliable: usize,
@@ -90,9 +91,11 @@ impl ReceiveChannel {
         self.ready.len()
     }
 
-    /// How many runs of settled messages stand apart.
-    pub(super) fn settled_apart(&self) -> usize {
-        self.done.range_count()
+    /// How many runs of messages stand apart, of those settled and of those taken that are to be told. Of values taken
+    /// there are only so many.
+    pub(super) fn runs_apart(&self) -> usize {
+        let told = if self.delivery == Some(Delivery::Latest) { 0 } else { self.taken.range_count() };
+        self.done.range_count() + told
     }
 
     pub(super) const fn superseded(&self) -> u64 {
@@ -356,6 +359,7 @@ impl ReceiveChannel {
     /// Hands the next one over.
     pub(super) fn take(&mut self, shared: &mut Shared) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
+        shrink_queue(&mut self.ready);
         self.release(shared, ready.cost);
         if self.delivery == Some(Delivery::Unreliable) {
             shared.unreliable -= ready.held();

@@ -165,3 +165,22 @@ fn unread_unreliable_messages_are_bounded_over_all_channels() {
     side.handle(&crate::wire::Frame::Data(data)).unwrap();
     assert!(side.recv(Select::Any).unwrap().is_some());
 }
+
+#[test]
+fn credit_granted_byte_by_byte_does_not_cut_a_stream_into_a_frame_for_each_byte() {
+    let mut side = Messages::new(limits());
+    let whole = 256 + 1_000;
+    side.establish(&crate::wire::Params { credit_connection: 1 << 30, credit_channel: 300, ..Default::default() });
+    let id = side.begin(0, 0, None).unwrap();
+    assert_eq!(side.write(0, id, &[1; 1_000]), Ok(1_000));
+    side.finish_message(0, id).unwrap();
+    let mut chunks = 0;
+    for limit in 300..=whole {
+        side.handle(&crate::wire::Frame::CreditChannel { channel: 0, limit }).unwrap();
+        let mut sent = Vec::new();
+        side.fill(&mut Vec::new(), ROOM, &mut sent);
+        chunks += sent.len();
+    }
+    assert_eq!(chunks, 4, "of 256 bytes, and what is left of it");
+    assert!(!side.wants_fill(), "all of it went");
+}

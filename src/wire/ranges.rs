@@ -176,8 +176,8 @@ impl RangeSet {
 /// Places of a queue that are kept however few of them are used.
 const PLACES_KEPT: usize = 16;
 
-/// Gives memory of a queue back of which less than a quarter is used: what was once long is not to take it for ever. The
-/// work for it was earned by all that was taken out.
+/// Gives memory of a queue back of which less than a quarter is used: what was once long is not to take it for ever.
+/// The work for it was earned by all that was taken out.
 pub fn shrink_queue<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() > PLACES_KEPT && queue.len() < queue.capacity() / 4 {
         queue.shrink_to((queue.len() * 2).max(PLACES_KEPT));

@@ -3,6 +3,8 @@
 //! Both ends count the same: a message costs [`super::MESSAGE_COST`] when it begins and a byte for each byte up to its
 //! highest offset sent. The receiver gives cost back when the application took the bytes, by raising the limit.
 
+use crate::wire::VARINT_MAX;
+
 /// The sender's end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SendCredit {
@@ -68,8 +70,10 @@ impl ReceiveCredit {
         self.limit() - self.advertised >= self.window / 8
     }
 
+    /// A limit that no frame can tell is none that could be announced: the peer has spent all that there is.
     const fn limit(&self) -> u64 {
-        self.released + self.window
+        let limit = self.released.saturating_add(self.window);
+        if limit > VARINT_MAX { VARINT_MAX } else { limit }
     }
 
     /// The limit to tell the peer now.
@@ -103,6 +107,20 @@ mod tests {
         assert!(credit.charge(12));
         assert!(!credit.charge(1));
         assert_eq!(credit.held(), 100);
+    }
+
+    #[test]
+    fn a_peer_that_spends_and_gets_back_without_end_never_brings_the_limit_beyond_what_a_frame_can_tell() {
+        let window = VARINT_MAX / 4;
+        let mut credit = ReceiveCredit::new(window);
+        let mut spent = 0;
+        while credit.charge(window) {
+            credit.release(window);
+            assert!(credit.advertise() <= VARINT_MAX);
+            spent += 1;
+        }
+        assert_eq!(spent, 4);
+        assert!(!credit.due());
     }
 
     #[test]

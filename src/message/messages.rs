@@ -168,6 +168,17 @@ impl Messages {
         }
     }
 
+    /// True when it makes sense to accept a connection that came in: it lives, or its peer sent something that arrived
+    /// and closed it properly.
+    #[must_use]
+    pub fn may_be_accepted(&self) -> bool {
+        match self.ended() {
+            None => true,
+            Some(End::ClosedByPeer { .. }) => self.receiver.has_ready(),
+            Some(_) => false,
+        }
+    }
+
     /// The connection is found dead: nothing can be sent any more, not even a CLOSE. The first end counts.
     pub fn end(&mut self, end: End) {
         let report = CloseReport { channels: self.sender.report(), cut_short: Some(end) };
@@ -459,7 +470,7 @@ impl Messages {
             Frame::Reset { channel, message, final_size, code } => {
                 self.receiver.handle_reset(channel, message, final_size, code)?;
             }
-            Frame::Stop { channel, message, code } => self.sender.handle_stop(channel, message, code),
+            Frame::Stop { channel, message, code } => self.sender.handle_stop(channel, message, code)?,
             Frame::Taken { channel, messages } => self.sender.handle_taken(channel, messages)?,
             Frame::Close { kind, code } => self.end(End::by_peer(kind, code)),
             Frame::Padding | Frame::Ping | Frame::Ack { .. } | Frame::Received { .. } => {}

@@ -30,6 +30,7 @@ pub mod handshake;
 pub mod idle;
 pub mod link;
 pub mod listener;
+pub mod lists;
 pub mod mtu;
 pub mod pacer;
 pub mod recovery;

@@ -15,6 +15,8 @@ use super::sent::{InFlight, Kind, Ledger, Packet};
 
 /// Lost packets that are remembered, in case that they arrive after all.
 const LOST_KEPT_MAX: usize = 1_024;
+/// Frames in them.
+const LOST_FRAMES_MAX: u64 = 16_384;
 /// How long they are.
 const LOST_KEPT_FOR: Duration = Duration::from_secs(1);
 /// Backed-off probe timeouts grow no longer than this (or one round trip's own timeout).
@@ -107,6 +109,7 @@ struct Lost<F> {
     episode: u64,
     /// True when the frames were already given back, by a probe.
     repeated: bool,
+    frame_count: u32,
     frames: F,
 }
 
@@ -128,6 +131,8 @@ pub struct Recovery<F> {
     lost: VecDeque<Lost<F>>,
     /// How many at the back of `lost` have not been given back.
     lost_fresh: usize,
+    /// Frames in `lost`.
+    lost_frames: u64,
     rtt: Rtt,
     reorder: Reorder,
     episode: Episode,
@@ -139,6 +144,8 @@ pub struct Recovery<F> {
     probe_count: u32,
     /// The number of the first packet after the last probe timeout.
     probe_number: Option<u64>,
+    /// No probe has anything to repeat of lower numbers.
+    repeated_to: u64,
     /// After a spurious probe: the timeout is doubled until a packet from here on gives a clean sample.
     doubled_until: Option<u64>,
     probes_sent: u64,
@@ -153,6 +160,7 @@ impl<F: Default> Recovery<F> {
             ledger: Ledger::default(),
             lost: VecDeque::new(),
             lost_fresh: 0,
+            lost_frames: 0,
             rtt,
             reorder: Reorder::default(),
             episode: Episode::default(),
@@ -162,6 +170,7 @@ impl<F: Default> Recovery<F> {
             probe_from: Timestamp::ZERO,
             probe_count: 0,
             probe_number: None,
+            repeated_to: 0,
             doubled_until: None,
             probes_sent: 0,
             packets_lost: 0,
@@ -178,6 +187,12 @@ impl<F: Default> Recovery<F> {
     #[must_use]
     pub const fn in_flight(&self) -> InFlight {
         self.ledger.in_flight()
+    }
+
+    /// True when a packet with frames of messages may be sent: what is in flight does not take too much to keep.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.ledger.has_room()
     }
 
     /// The round-trip time.
@@ -234,8 +249,9 @@ impl<F: Default> Recovery<F> {
         for range in ranges {
             self.take_late(&range, out);
             // Lowest first: whatever the packets held is mostly finished in the order in which it was begun.
-            for number in range.start.max(self.ledger.first())..range.end {
-                let Some(packet) = self.ledger.take(number) else { continue };
+            let mut from = range.start;
+            while let Some((number, packet)) = self.ledger.take_lowest(from, range.end) {
+                from = number + 1;
                 if number == largest {
                     sampled = Some(packet.sent_at);
                 }
@@ -291,9 +307,11 @@ impl<F: Default> Recovery<F> {
 
     /// What the oldest packet in flight held that was not yet repeated: a probe repeats it.
     pub fn repeat_oldest(&mut self) -> Option<&F> {
-        let numbers = self.ledger.first()..self.ledger.next_number();
+        let mut numbers = self.ledger.first().max(self.repeated_to)..self.ledger.end();
+        self.repeated_to = self.ledger.end();
         let open = |packet: &mut Packet<F>| packet.kind == Kind::Data && !packet.repeated;
-        let oldest = numbers.into_iter().find(|number| self.ledger.get_mut(*number).is_some_and(open))?;
+        let oldest = numbers.find(|number| self.ledger.get_mut(*number).is_some_and(open))?;
+        self.repeated_to = oldest + 1;
         let packet = self.ledger.get_mut(oldest)?;
         packet.repeated = true;
         Some(&packet.frames)
@@ -303,8 +321,8 @@ impl<F: Default> Recovery<F> {
     pub fn take_lost(&mut self, each: impl FnMut(&F)) {
         let from = self.lost.len() - core::mem::take(&mut self.lost_fresh);
         self.lost.range(from..).filter(|lost| !lost.repeated).map(|lost| &lost.frames).for_each(each);
-        while self.lost.len() > LOST_KEPT_MAX {
-            self.lost.pop_front();
+        while self.lost.len() > LOST_KEPT_MAX || self.lost_frames > LOST_FRAMES_MAX {
+            self.forget_lost();
         }
     }
 
@@ -346,6 +364,7 @@ impl<F: Default> Recovery<F> {
         let mut spurious = false;
         while self.lost.get(from).is_some_and(|lost| lost.number < range.end) {
             let Some(lost) = self.lost.remove(from) else { break };
+            self.lost_frames -= u64::from(lost.frame_count);
             spurious = true;
             out.acked.push(lost.frames);
             if lost.episode == self.episode.id {
@@ -391,7 +410,7 @@ impl<F: Default> Recovery<F> {
         let delay = self.reorder.loss_delay(&self.rtt);
         let persistent = self.rtt.persistent_congestion();
         let mut run_from = None;
-        for number in self.ledger.first()..largest {
+        for number in self.ledger.first()..largest.min(self.ledger.end()) {
             let Some(packet) = self.ledger.get_mut(number) else {
                 run_from = None; // acknowledged: the network was not dead
                 continue;
@@ -415,7 +434,14 @@ impl<F: Default> Recovery<F> {
         self.ledger.trim();
         while self.lost.len() > self.lost_fresh && self.lost.front().is_some_and(|lost| lost.at + LOST_KEPT_FOR <= now)
         {
-            self.lost.pop_front();
+            self.forget_lost();
+        }
+    }
+
+    /// Forgets the longest lost.
+    fn forget_lost(&mut self) {
+        if let Some(lost) = self.lost.pop_front() {
+            self.lost_frames -= u64::from(lost.frame_count);
         }
     }
 
@@ -435,8 +461,9 @@ impl<F: Default> Recovery<F> {
             out.congestion = true;
         }
         self.episode.real += 1;
-        let Packet { repeated, frames, .. } = packet;
-        self.lost.push_back(Lost { number, at: now, episode: self.episode.id, repeated, frames });
+        let Packet { repeated, frame_count, frames, .. } = packet;
+        self.lost.push_back(Lost { number, at: now, episode: self.episode.id, repeated, frame_count, frames });
+        self.lost_frames += u64::from(frame_count);
         self.lost_fresh += 1;
     }
 

@@ -19,7 +19,7 @@ pub use packet::{
     Refuse, RefuseCode, Retry, Share, VERSION, check_crc, put_crc, start_data,
 };
 pub use params::Params;
-pub use ranges::RangeSet;
+pub use ranges::{RangeSet, shrink_queue};
 pub use record::{RECORD_BODY_MAX, RECORD_OVERHEAD, Record, RecordKind, finish_record, start_record};
 
 /// The most bytes that an [`Delivery::Unreliable`] message, or a [`Delivery::Latest`] value that counts as one

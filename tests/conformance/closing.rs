@@ -1,9 +1,11 @@
 //! How connections end, and what is reported of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use udpair::message::{End, SendError};
-use udpair::transport::RecvError;
+use udpair::transport::{AcceptError, RecvError};
+use udpair::{Connection, Listener};
 
 use crate::pair::{Pair, SHORT, STUCK, content, end_of, receive};
 
@@ -115,4 +117,32 @@ pub(crate) fn close_is_idempotent(pair: Pair) {
     let first = client.close(1);
     assert_eq!(client.close(2), first);
     assert_eq!(client.send("late"), Err(SendError::Ended(End::Closed { code: 1 })));
+}
+
+pub(crate) fn connections_that_ended_unaccepted_do_not_fill_the_backlog(pair: Pair) {
+    let pair = pair.with(|config| config.backlog = 2);
+    // Over TCP a caller may overtake the end of one before it.
+    let call = || {
+        (0..20)
+            .find_map(|_| Connection::connect(&pair.client, pair.server.local_addr()).ok())
+            .expect("those before it have left their places")
+    };
+    for round in 0..6 {
+        let [one, other] = [(); 2].map(|()| call());
+        if round % 2 == 0 {
+            one.abort(1);
+            other.abort(1);
+        } else {
+            drop((one, other));
+        }
+    }
+    let talker = call();
+    talker.send("said and gone").unwrap();
+    talker.flush_timeout(STUCK).unwrap();
+    talker.close_within(9, Duration::ZERO);
+    let listener = Listener::new(Arc::clone(&pair.server));
+    let server = listener.accept_timeout(STUCK).expect("it had something to say");
+    assert_eq!(receive(&server), "said and gone");
+    assert_eq!(end_of(&server), End::ClosedByPeer { code: 9 });
+    assert_eq!(listener.accept_timeout(SHORT).err(), Some(AcceptError::TimedOut), "the others had not");
 }

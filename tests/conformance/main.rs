@@ -52,7 +52,8 @@ conformance! {
         close_from_another_thread_ends_a_blocked_receive
         both_sides_close_at_once
         reconnecting_after_a_close_works
-        close_is_idempotent;
+        close_is_idempotent
+        connections_that_ended_unaccepted_do_not_fill_the_backlog;
     failing: nobody_listens
         an_application_refuses
         a_full_backlog_refuses_as_busy

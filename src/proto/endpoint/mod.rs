@@ -101,8 +101,6 @@ struct Entry {
     owing: bool,
     /// Came in and was not answered.
     unanswered: bool,
-    /// [`Endpoint::incoming`] gave it.
-    surfaced: bool,
     /// Nobody holds it.
     released: bool,
 }
@@ -209,15 +207,15 @@ impl Endpoint {
     pub fn incoming(&mut self) -> Option<ConnectionId> {
         while let Some(id) = self.incoming.pop_front() {
             self.unannounced = self.unannounced.min(self.incoming.len());
-            if let Some(entry) = self.entries.get_mut(id) {
-                entry.surfaced = true;
+            if self.entries.get(id).is_some_and(|entry| entry.unanswered) {
                 return Some(id);
             }
         }
         None
     }
 
-    /// Decides on a connection that came in.
+    /// Decides on a connection that came in. One that has ended meanwhile and has nothing to give (it was silent, or
+    /// was not closed properly) is forgotten: then it is known no more.
     pub fn answer(&mut self, now: Timestamp, id: ConnectionId, answer: Answer) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         if core::mem::take(&mut entry.unanswered) {
@@ -428,7 +426,6 @@ impl Endpoint {
             batch: false,
             owing: false,
             unanswered,
-            surfaced: false,
             released: false,
         });
         self.ready.push_back(id);
@@ -469,21 +466,22 @@ impl Endpoint {
         self.set_timer(id, self.config.granularity);
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.ready = false;
+        // Nobody would have anything of it: it makes room for others.
+        if entry.unanswered && !entry.connection.messages().may_be_accepted() {
+            entry.unanswered = false;
+            entry.released = true;
+            self.unanswered -= 1;
+        }
         if !entry.connection.is_over() {
             if entry.connection.owes() && !core::mem::replace(&mut entry.owing, true) {
                 self.owing.push(id);
             }
             return;
         }
-        let cid = entry.connection.cid();
-        // Whoever came in, said something and left may still be accepted; whoever fell silent may not.
-        let gone = !matches!(entry.connection.messages().ended(), Some(End::ClosedByPeer { .. }));
-        let forgotten = entry.released || (entry.unanswered && !entry.surfaced && gone);
-        let unanswered = entry.unanswered;
+        let (cid, released) = (entry.connection.cid(), entry.released);
         self.routes.remove_cid(cid);
         self.routes.remove_connecting(id);
-        if forgotten {
-            self.unanswered -= usize::from(unanswered);
+        if released {
             self.entries.remove(id);
         }
     }

@@ -86,7 +86,7 @@ impl Link {
         let mut outcome = core::mem::take(&mut scratch.outcome);
         for frames in outcome.acked.drain(..) {
             frames.iter().for_each(|sent| messages.on_acked(sent));
-            scratch.recycle(frames);
+            scratch.lists.recycle(frames);
         }
         if let Some(largest) = outcome.ack_acked {
             self.acks.on_ack_acked(largest);
@@ -164,7 +164,9 @@ impl Link {
     pub(super) fn repeat(&mut self, messages: &mut Messages) {
         if let Stage::Closing(_) = self.stage {
             messages.on_lost(&Sent::Close); // nothing else matters any more
-        } else if let Some(frames) = self.recovery.repeat_oldest() {
+        } else if self.recovery.has_room()
+            && let Some(frames) = self.recovery.repeat_oldest()
+        {
             frames.iter().for_each(|sent| messages.on_lost(sent));
         }
     }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::message::{End, Messages, Sent, State};
 use crate::time::{Timer, Timestamp, earliest};
-use crate::wire::{ConnectionCid, DataHeader, Params};
+use crate::wire::{ConnectionCid, DataHeader, Params, VARINT_MAX};
 
 use super::acks::Acks;
 use super::budget::Budget;
@@ -16,14 +16,15 @@ use super::congestion::Controller;
 use super::counters::Dropped;
 use super::ecn::{Ecn, EcnPath};
 use super::idle::{Idle, Silence};
+use super::lists::Lists;
 use super::mtu::{self, MTU_BASE, MtuSearch, PathLimits};
 use super::pacer::Pacer;
 use super::recovery::{Expired, Outcome, PTO_MAX, Recovery};
 use super::rtt::Rtt;
 use super::stats::LinkStats;
 
-/// Emptied lists of sent frames that are kept for reuse.
-const SPARE_MAX: usize = 4_096;
+/// Places in the list that packets are filled with, where one was filled with more.
+const FILLED_KEPT: usize = 16_384;
 /// What a peer may claim to hold acknowledgements back for.
 const PEER_ACK_DELAY_MAX: Duration = Duration::from_secs(1);
 /// For so many probe timeouts CLOSE is repeated: it goes four times, as each lasts twice as long as the one before.
@@ -35,15 +36,17 @@ const CLOSE_MIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Scratch {
     outcome: Outcome<Vec<Sent>>,
-    spare: Vec<Vec<Sent>>,
+    lists: Lists,
+    /// What the packet that is being written holds.
+    filled: Vec<Sent>,
 }
 
 impl Scratch {
-    fn recycle(&mut self, mut frames: Vec<Sent>) {
-        if frames.capacity() > 0 && self.spare.len() < SPARE_MAX {
-            frames.clear();
-            self.spare.push(frames);
-        }
+    /// What was filled in, in a list of its own.
+    fn keep(&mut self) -> Vec<Sent> {
+        let kept = self.lists.keep(&mut self.filled);
+        self.filled.shrink_to(FILLED_KEPT);
+        kept
     }
 }
 
@@ -160,6 +163,9 @@ impl Link {
         scratch: &mut Scratch,
     ) -> Result<(), Dropped> {
         let number = header.number(self.acks.expected());
+        if number > VARINT_MAX {
+            return Err(Dropped::Malformed); // no acknowledgement could name it
+        }
         if let Stage::Draining(_) = self.stage {
             return self.handle_draining(now, number, ecn, payload);
         }
@@ -319,6 +325,39 @@ impl Link {
             packets_received: self.packets_received,
             packets_lost,
             probes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Limits;
+    use crate::proto::acks::Elicits;
+    use crate::wire::Mode;
+
+    #[test]
+    fn a_peer_that_counts_its_packets_up_to_the_end_of_all_numbers_gets_no_answer_there() {
+        let now = Timestamp::from_nanos(1);
+        let config = Config::default();
+        let path = PathLimits { datagram_len_max: 1_472 };
+        let params = Messages::new(Limits::default()).params(Params::default());
+        let mut link = Link::new(now, &config, path, ConnectionCid(1), &params);
+        let mut messages = Messages::new(Limits::default());
+        messages.establish(&params);
+        link.acks.on_received(now, VARINT_MAX - 1, None, Elicits::Nothing);
+        let (mut scratch, mut budget, mut out) = (Scratch::default(), Budget::new(1, 1), Vec::new());
+        let mut ping = |number: u64| {
+            #[expect(clippy::cast_possible_truncation, reason = "only the low bits are sent")]
+            let number_low = number as u32;
+            let header = DataHeader { mode: Mode::Plain, key_phase: false, cid: ConnectionCid(2), number_low };
+            let result = link.handle(now, &header, None, &[1], &mut messages, &mut scratch);
+            while link.poll(now, &mut messages, &mut scratch, &mut budget, &mut out).is_some() {}
+            result
+        };
+        assert_eq!(ping(VARINT_MAX), Ok(()), "the last of them");
+        for jump in [0, 1, 1 << 30] {
+            assert_eq!(ping(VARINT_MAX + 1 + jump), Err(Dropped::Malformed), "{jump}");
         }
     }
 }

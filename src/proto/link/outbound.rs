@@ -79,12 +79,13 @@ impl Link {
         while count < BATCH_PACKETS_MAX {
             // A CLOSE does not wait for a window that may never open again.
             let ended = messages.ended().is_some();
-            let wants = messages.wants_fill() || self.ping || probe;
+            let room = ended || self.recovery.has_room();
+            let wants = (room && messages.wants_fill()) || self.ping || probe;
             let fill = wants && (probe || ended || self.allowed(now, 0));
             if !fill && (count > 0 || !self.acks.is_due()) {
                 break;
             }
-            let content = Content { fill, ping: self.ping || probe };
+            let content = Content { fill, messages: room, ping: self.ping || probe };
             let Some(draft) = self.draft(now, full, content, messages, scratch, out) else { break };
             count += 1;
             probe = false;
@@ -93,6 +94,7 @@ impl Link {
                 && count < BATCH_PACKETS_MAX
                 && out.len() + lacking + full <= BATCH_LEN_MAX
                 && messages.wants_fill()
+                && self.recovery.has_room()
                 && self.allowed(now, full);
             if more {
                 out.resize(out.len() + lacking, 0); // PADDING frames
@@ -107,7 +109,8 @@ impl Link {
     }
 
     pub(super) fn put_mtu_probe(&mut self, now: Timestamp, out: &mut Vec<u8>) -> bool {
-        let Some(len) = self.mtu.wants_probe().filter(|_| self.recovery.probe_count() == 0) else { return false };
+        let may = self.recovery.probe_count() == 0 && self.recovery.has_room();
+        let Some(len) = self.mtu.wants_probe().filter(|_| may) else { return false };
         let in_flight = self.recovery.in_flight();
         if in_flight.packets > 0 && in_flight.buffer + buffer_cost(u64::from(len)) > self.peer_receive_buffer {
             return false;
@@ -137,7 +140,7 @@ impl Link {
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits are sent")]
         let number_low = number as u32;
         start_data(out, &DataHeader { mode: Mode::Plain, key_phase: false, cid: self.peer_cid, number_low });
-        Draft { start, kind: Kind::AckOnly, ack_largest: None, frames: Vec::new() }
+        Draft { start, kind: Kind::AckOnly, ack_largest: None }
     }
 
     /// Writes the frames of a packet of at most `full` bytes; nothing where there are none.
@@ -162,18 +165,18 @@ impl Link {
                 Frame::Ping.put(out);
                 self.ping = false;
             }
-            draft.frames = scratch.spare.pop().unwrap_or_default();
-            messages.fill(out, end - out.len(), &mut draft.frames);
+            if content.messages {
+                messages.fill(out, end - out.len(), &mut scratch.filled);
+            }
             if out.len() > from {
                 draft.kind = Kind::Data;
             }
-            if draft.frames.contains(&Sent::Close) && self.stage == Stage::Live {
+            if scratch.filled.contains(&Sent::Close) && self.stage == Stage::Live {
                 self.stage = Stage::Closing(now);
             }
         }
         if out.len() == empty {
             out.truncate(draft.start);
-            scratch.recycle(draft.frames);
             return None;
         }
         Some(draft)
@@ -183,25 +186,27 @@ impl Link {
     fn finish(&mut self, now: Timestamp, draft: Draft, ecn: Option<Ecn>, scratch: &mut Scratch, out: &mut Vec<u8>) {
         put_crc(out, draft.start);
         let len = u32::try_from(out.len() - draft.start).expect("at most 65,507 bytes");
-        let Draft { kind, ack_largest, mut frames, .. } = draft;
-        if frames.is_empty() {
-            scratch.recycle(core::mem::take(&mut frames));
-        }
+        let Draft { kind, ack_largest, .. } = draft;
+        let frames = scratch.keep();
+        let frame_count = u32::try_from(frames.len()).expect("no more than bytes");
         if kind != Kind::AckOnly {
             self.idle.on_asked(now);
             self.pacer.on_sent(u64::from(len));
             self.probes = self.probes.saturating_sub(1);
         }
         let marked = ecn.is_some();
-        self.recovery.on_sent(Packet { sent_at: now, len, kind, marked, repeated: false, ack_largest, frames });
+        let repeated = false;
+        self.recovery.on_sent(Packet { sent_at: now, len, kind, marked, repeated, ack_largest, frame_count, frames });
     }
 }
 
 /// What a packet is to hold beside an acknowledgement.
 #[derive(Clone, Copy, Debug)]
 struct Content {
-    /// Frames of messages.
+    /// What asks for an acknowledgement.
     fill: bool,
+    /// Of that, frames of messages.
+    messages: bool,
     /// A PING.
     ping: bool,
 }
@@ -212,7 +217,6 @@ struct Draft {
     start: usize,
     kind: Kind,
     ack_largest: Option<u64>,
-    frames: Vec<Sent>,
 }
 
 impl Draft {

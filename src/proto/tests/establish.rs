@@ -119,3 +119,56 @@ fn an_endpoint_has_so_many_connections_and_no_more() {
     net.run_for(Duration::from_millis(10));
     assert!(net.hosts[0].connect(net.now, address(1), path).is_ok(), "one is forgotten");
 }
+
+#[test]
+fn connections_that_ended_before_they_were_accepted_leave_their_places_to_others() {
+    // Their driver may have been told of them already, or not yet.
+    for told in [false, true] {
+        let config = Config { backlog: 3, ..Config::default() };
+        let mut net = Net::new(1, [Config::default(), config], Faults::default());
+        let connect = |net: &mut Net| {
+            let id = net.hosts[0].connect(net.now, address(1), PathLimits::unlimited(address(1))).unwrap();
+            net.run_for(Duration::from_millis(10));
+            assert_eq!(net.messages(0, id).state(), State::Open, "told: {told}");
+            id
+        };
+        let mut given = Vec::new();
+        let mut look = |net: &mut Net| {
+            if told {
+                given.extend(std::iter::from_fn(|| net.hosts[1].incoming()));
+            }
+        };
+        for round in 0..9 {
+            let ids = [(); 3].map(|()| connect(&mut net));
+            look(&mut net);
+            for id in ids {
+                let now = net.now;
+                match round % 3 {
+                    0 => net.messages(0, id).close(now, 0, Duration::ZERO),
+                    1 => net.messages(0, id).abort(7),
+                    _ => {}
+                }
+            }
+            net.faults.dead = [round % 3 == 2; 2];
+            net.run_for(if round % 3 == 2 { Duration::from_secs(30) } else { Duration::from_millis(10) });
+            net.faults.dead = [false; 2];
+        }
+        // Whoever said something before it closed properly is still to be heard, and keeps its place.
+        let id = connect(&mut net);
+        net.messages(0, id).send(0, 0, bytes::Bytes::from_static(b"hello")).unwrap();
+        net.run_for(Duration::from_millis(1));
+        let now = net.now;
+        net.messages(0, id).close(now, 3, Duration::from_millis(1));
+        net.run_for(Duration::from_secs(30));
+        look(&mut net);
+        given.extend(std::iter::from_fn(|| net.hosts[1].incoming()));
+        given.retain(|id| net.hosts[1].messages(*id).is_some());
+        let [server] = given[..] else { panic!("{given:?}") };
+        net.hosts[1].answer(net.now, server, Answer::Accept);
+        assert!(net.messages(1, server).recv(crate::message::Select::Any).unwrap().is_some());
+        assert_eq!(net.messages(1, server).ended(), Some(End::ClosedByPeer { code: 3 }));
+        net.hosts[1].release(net.now, server);
+        net.run_for(Duration::from_secs(1));
+        assert_eq!(net.hosts[1].len(), 0, "told: {told}");
+    }
+}

@@ -40,8 +40,16 @@ impl Ladder {
     fn send_kind(&mut self, now: u64, count: u64, kind: Kind, len: u32) {
         for _ in 0..count {
             let frames = self.recovery.next_number();
-            let packet =
-                Packet { sent_at: at(now), len, kind, marked: false, repeated: false, ack_largest: None, frames };
+            let packet = Packet {
+                sent_at: at(now),
+                len,
+                kind,
+                marked: false,
+                repeated: false,
+                ack_largest: None,
+                frame_count: 1,
+                frames,
+            };
             self.recovery.on_sent(packet);
         }
     }
@@ -268,4 +276,58 @@ fn a_long_run_of_losses_is_remembered_only_so_far() {
     assert_eq!(ladder.recovery.lost.len(), LOST_KEPT_MAX);
     assert_eq!(ladder.ack(3_001, &[[1, 2]]).0, Vec::<u64>::new(), "1 is forgotten");
     assert_eq!(ladder.ack(3_001, &[[2_997, 2_998]]).0, [2_997], "the last is not");
+}
+
+#[test]
+fn a_peer_that_talked_on_and_acknowledged_nothing_is_served_again_when_it_does() {
+    let mut ladder = Ladder::settled();
+    /*     2 ms */
+    ladder.send(2_000, 2);
+    // It sends on and on, and every packet of it is acknowledged: there is no room for more data, and at last not even
+    // for the memory of a probe.
+    ladder.send_kind(3_000, 200_000, Kind::AckOnly, 40);
+    assert!(!ladder.recovery.has_room());
+    assert_eq!(ladder.recovery.handle_timeout(at(9_000), &mut ladder.out), Expired::Probe(1));
+    let probe = ladder.recovery.next_number();
+    ladder.send(9_000, 1);
+    /*    10 ms */
+    assert_eq!(ladder.ack(10_000, &[[probe, probe + 1]]), (vec![], vec![1, 2]), "what was sent before it is lost");
+    assert!(ladder.recovery.has_room());
+    assert_eq!(ladder.recovery.in_flight().packets, 0);
+    ladder.send(10_000, 1);
+    assert_eq!(ladder.ack(11_000, &[[probe + 1, probe + 2]]), (vec![probe + 1], vec![]));
+}
+
+#[test]
+fn a_probe_repeats_what_none_has_repeated_however_many_went_before() {
+    let mut ladder = Ladder::settled();
+    ladder.send(2_000, 3);
+    let repeated = |ladder: &mut Ladder| ladder.recovery.repeat_oldest().copied();
+    assert_eq!([(); 4].map(|()| repeated(&mut ladder)), [Some(1), Some(2), Some(3), None]);
+    ladder.send(3_000, 1);
+    assert_eq!([(); 2].map(|()| repeated(&mut ladder)), [Some(4), None]);
+}
+
+#[test]
+fn lost_packets_full_of_frames_are_not_remembered_beyond_their_limit() {
+    let mut ladder = Ladder::settled();
+    for frames in 1..=40 {
+        let (kind, sent_at) = (Kind::Data, at(2_000));
+        let packet = Packet {
+            sent_at,
+            len: 60_000,
+            kind,
+            marked: false,
+            repeated: false,
+            ack_largest: None,
+            frame_count: 1_000,
+            frames,
+        };
+        ladder.recovery.on_sent(packet);
+    }
+    ladder.send(3_000, 3);
+    let (_, lost) = ladder.ack(4_000, &[[43, 44]]);
+    assert_eq!(lost.len(), 40, "all are sent again");
+    let (late, _) = ladder.ack(4_100, &[[1, 41]]);
+    assert_eq!(late, (25..=40).collect::<Vec<_>>(), "of the 16 newest it is seen that they were not lost");
 }

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use super::core::{Core, Event};
 use super::duty::WaiterKey;
 use super::waiters::{Shared, Waiters};
-use crate::message::{Select, State as Life};
+use crate::message::{Messages, Select, State as Life};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::{Answer, Interest, LINGER, Ready, WaitError};
@@ -97,7 +97,8 @@ impl<C: Core> State<C> {
         Work { wakers, transmit: polled.transmit, deadline: polled.deadline, version: self.version, over }
     }
 
-    /// True where it refused connections that nobody will ever answer, so that the core is to be polled again.
+    /// True where it refused or dropped connections that nobody will ever answer, so that the core is to be polled
+    /// again.
     fn on_events(
         &mut self,
         now: Timestamp,
@@ -109,6 +110,7 @@ impl<C: Core> State<C> {
         for event in events.drain(..) {
             match event {
                 Event::Changed(id) => {
+                    refused |= self.drop_incoming(now, id);
                     Self::tell(&self.core, &mut self.waiters, id, me, wakers);
                     self.news_of(id, me, wakers);
                 }
@@ -122,7 +124,11 @@ impl<C: Core> State<C> {
                 Event::Incoming => {
                     while let Some(id) = self.core.incoming() {
                         self.incoming.push_back(id);
-                        self.waiters.wake_one(Shared::Incoming, me, wakers);
+                        if self.drop_incoming(now, id) {
+                            refused = true;
+                        } else {
+                            self.waiters.wake_one(Shared::Incoming, me, wakers);
+                        }
                     }
                 }
             }
@@ -247,16 +253,23 @@ impl<C: Core> State<C> {
     /// The next connection to be answered; those that ended meanwhile are passed over.
     pub(in crate::transport) fn next_incoming(&mut self, now: Timestamp) -> Option<ConnectionId> {
         while let Some(id) = self.incoming.pop_front() {
-            if self
-                .core
-                .messages(id)
-                .is_some_and(|messages| messages.ended().is_none() || messages.readable(Select::Any))
-            {
+            if may_be_accepted(&self.core, id) {
                 return Some(id);
             }
             self.core.release(now, id);
         }
         None
+    }
+
+    /// Drops a connection that has not been answered and never will be, for it has ended: others are to have its place.
+    fn drop_incoming(&mut self, now: Timestamp, id: ConnectionId) -> bool {
+        if self.incoming.is_empty() || may_be_accepted(&self.core, id) {
+            return false;
+        }
+        let Some(at) = self.incoming.iter().position(|held| *held == id) else { return false };
+        self.incoming.remove(at);
+        self.core.release(now, id);
+        true
     }
 
     /// The handles are gone; what is left is closed in the background.
@@ -329,6 +342,11 @@ impl<C: Core> State<C> {
         }
         None
     }
+}
+
+/// Whether a connection that came in is worth accepting. One that is not known any more is not.
+fn may_be_accepted<C: Core>(core: &C, id: ConnectionId) -> bool {
+    core.messages(id).is_some_and(Messages::may_be_accepted)
 }
 
 /// Whether an interest in one connection holds. One that is not known has ended.

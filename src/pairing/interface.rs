@@ -50,8 +50,8 @@ pub struct Target {
 
 impl Interface {
     /// Where everyone on this interface's networks is reached: for each IPv4 address its directed broadcast and the
-    /// limited broadcast, and the IPv6 group once; on the loopback interface its broadcast and `::1`. Empty where it is
-    /// down or has no address.
+    /// limited broadcast, and the IPv6 group once; on the loopback interface its broadcast and `::1`, for its group has
+    /// no route. Empty where it is down or has no address.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
@@ -78,7 +78,7 @@ impl Interface {
                 IpAddr::V6(_) => has_v6 = true,
             }
         }
-        if has_v6 && (self.multicast || self.loopback) {
+        if has_v6 && self.multicast {
             add(None, SocketAddrV6::new(DISCOVERY_GROUP, DISCOVERY_PORT, 0, self.id.0).into());
         }
         if has_v6 && self.loopback {
@@ -148,10 +148,7 @@ pub(super) mod tests {
 
     #[test]
     fn everyone_is_reached_once_on_each_network() {
-        check(
-            &lo(),
-            &[("127.0.0.1", "127.255.255.255:29517"), ("any", "[ff02::7564:7061%1]:29517"), ("any", "[::1]:29517")],
-        );
+        check(&lo(), &[("127.0.0.1", "127.255.255.255:29517"), ("any", "[::1]:29517")]);
         let mut both = eth(2, "10.1.2.3", 16);
         check(&both, &[("10.1.2.3", "10.1.255.255:29517"), ("10.1.2.3", "255.255.255.255:29517")]);
         both.addresses.extend(eth(2, "fd00::2", 64).addresses);

@@ -129,27 +129,21 @@ impl<M: Machine> Discovery<M> {
         }
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
-        let mut failed = Vec::new();
-        let sockets = Sockets::open(&mut failed);
-        let mut report = DiscoveryReport::default();
-        for unbound in &failed {
-            report.on_result(None, Some(unbound.address), Err(FailureReason::of(&unbound.error)));
-        }
-        if sockets.is_empty() {
-            let error = failed.into_iter().next().map(|unbound| unbound.error);
-            return Err(DiscoveryError::Io { source: error.unwrap_or_else(|| ErrorKind::Unsupported.into()) });
-        }
         let now = clock::now();
         let mut discovery = Self {
             machine: machine(now, seed),
-            sockets,
+            sockets: Sockets::closed(),
             signal: Arc::new(Signal::new().map_err(io::Error::from)?),
             only: options.interface,
             interfaces: Vec::new(),
             list_at: now + LIST_EACH,
             joined: BTreeSet::new(),
-            report,
+            report: DiscoveryReport::default(),
         };
+        let failed = discovery.open();
+        if discovery.sockets.is_empty() {
+            return Err(DiscoveryError::Io { source: failed.unwrap_or_else(|| ErrorKind::Unsupported.into()) });
+        }
         discovery.set_interfaces(found);
         Ok(discovery)
     }
@@ -212,8 +206,20 @@ impl<M: Machine> Discovery<M> {
         &self.report
     }
 
+    /// Opens the sockets that are missing; the first error that one of them met.
+    fn open(&mut self) -> Option<io::Error> {
+        let mut first = None;
+        for (address, result) in self.sockets.open() {
+            self.report.on_result(None, Some(address), result.as_ref().map(|&()| ()).map_err(FailureReason::of));
+            first = first.or(result.err());
+        }
+        first
+    }
+
     fn list_again(&mut self, now: Timestamp) {
         self.list_at = now + LIST_EACH;
+        // The port may be free by now.
+        self.open();
         // Where the list cannot be had, the last one is as good as any.
         let Ok(found) = interfaces() else { return };
         if self.set_interfaces(found) {
@@ -233,7 +239,7 @@ impl<M: Machine> Discovery<M> {
         self.joined.retain(|joined| found.iter().any(|interface| interface.id == *joined && interface.up));
         for interface in found.iter().filter(|interface| interface.up) {
             let has_v6 = interface.addresses.iter().any(|address| address.ip.is_ipv6());
-            if !has_v6 || self.joined.contains(&interface.id) {
+            if !has_v6 || !self.sockets.can_join() || self.joined.contains(&interface.id) {
                 continue;
             }
             let joined = self.sockets.join(interface.id).map_err(|error| FailureReason::of(&error));

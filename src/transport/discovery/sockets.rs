@@ -36,22 +36,23 @@ pub(super) struct Sockets {
     shared: [Option<Socket>; 2],
 }
 
-/// A socket that could not be had.
-#[derive(Debug)]
-pub(super) struct Unbound {
-    pub(super) address: SocketAddr,
-    pub(super) error: io::Error,
-}
-
 impl Sockets {
-    /// Opens as many as can be; what cannot is pushed to `failed`.
-    pub(super) fn open(failed: &mut Vec<Unbound>) -> Self {
-        let mut open = |ip: IpAddr, port: u16| {
-            let address = SocketAddr::new(ip, port);
-            bind(address).map_err(|error| failed.push(Unbound { address, error })).ok()
-        };
-        let (v4, v6) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        Self { own: [open(v4, 0), open(v6, 0)], shared: [open(v4, DISCOVERY_PORT), open(v6, DISCOVERY_PORT)] }
+    /// None open yet.
+    pub(super) const fn closed() -> Self {
+        Self { own: [None, None], shared: [None, None] }
+    }
+
+    /// Opens those that are not open, as many as can be, and gives for each how that went.
+    pub(super) fn open(&mut self) -> Vec<(SocketAddr, io::Result<()>)> {
+        let every = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let mut tried = Vec::new();
+        for (sockets, port) in [(&mut self.own, 0), (&mut self.shared, DISCOVERY_PORT)] {
+            for (socket, ip) in sockets.iter_mut().zip(every).filter(|(socket, _)| socket.is_none()) {
+                let address = SocketAddr::new(ip, port);
+                tried.push((address, bind(address).map(|bound| *socket = Some(bound))));
+            }
+        }
+        tried
     }
 
     /// True where nothing can be sent.
@@ -76,9 +77,14 @@ impl Sockets {
         self.all().flatten().map(AsFd::as_fd)
     }
 
+    /// True where what is sent to the group can be heard.
+    pub(super) const fn can_join(&self) -> bool {
+        self.shared[1].is_some()
+    }
+
     /// Takes part in the group on an interface.
     pub(super) fn join(&self, interface: InterfaceId) -> io::Result<()> {
-        let Some(socket) = &self.shared[1] else { return Ok(()) };
+        let Some(socket) = &self.shared[1] else { return Err(ErrorKind::Unsupported.into()) };
         match socket.join_multicast_v6(&DISCOVERY_GROUP, interface.0) {
             // It is a member already.
             Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(()),

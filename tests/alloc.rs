@@ -1,4 +1,5 @@
-//! The steady state takes nothing from the allocator: counted, packet by packet.
+//! What the library takes from the allocator: nothing in the steady state, counted packet by packet; and no more than
+//! credit says for what a peer sends and nobody takes.
 
 #[path = "../benches/pair/mod.rs"]
 mod pair;
@@ -7,6 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::Bytes;
+use udpair::message::{Delivery, Limits, Messages, Select, SendError, Violation};
+use udpair::wire::{Data, Frame, MessageStart, Params};
 
 use pair::Pair;
 
@@ -15,11 +18,21 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
 }
 
+/// Bytes that an allocation of `size` takes: allocators keep a word beside it and round up, as glibc's does.
+fn taken(size: usize) -> i64 {
+    i64::try_from((size + 8).next_multiple_of(16).max(32)).unwrap_or(i64::MAX)
+}
+
+// A thread that is being taken down has nothing to count any more.
 fn count() {
-    // A thread that is being taken down has nothing to count any more.
     let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+fn hold(bytes: i64) {
+    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
 }
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without; this one only counts")]
@@ -27,17 +40,20 @@ fn count() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(taken(layout.size()));
         // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        hold(-taken(layout.size()));
         // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, len: usize) -> *mut u8 {
         count();
+        hold(taken(len) - taken(layout.size()));
         // SAFETY: the caller keeps the contract of `GlobalAlloc::realloc`.
         unsafe { System.realloc(at, layout, len) }
     }
@@ -85,4 +101,95 @@ fn a_short_message_costs_one_allocation_at_the_receiver() {
     let counts = bulk(1_472, 64, 1_000);
     let (allocations, datagrams) = counts[500..].iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     assert!(allocations <= 500, "{allocations} for {datagrams} datagrams and 500 messages");
+}
+
+/// What a connection holds of what its peer sent is at most so many times the credit that it granted, whatever that is.
+const RECEIVED_FACTOR: i64 = 2;
+/// What it holds for sending is at most so many times `Limits::send_queue`.
+const QUEUED_FACTOR: i64 = 3;
+
+fn held() -> i64 {
+    HELD.with(Cell::get)
+}
+
+fn i64_of(bytes: u64) -> i64 {
+    i64::try_from(bytes).expect("far below")
+}
+
+#[test]
+fn the_whole_credit_in_messages_with_hardly_any_content_takes_no_more_memory_than_it_should() {
+    let start = |delivery, len| Some(MessageStart { delivery, tag: 0, len });
+    let whole = Data { channel: 0, message: 0, offset: 0, start: None, fin: true, payload: &[] };
+    let cases = [
+        ("ready and empty", Data { start: start(Delivery::Unordered, Some(0)), ..whole }),
+        ("ready, of a byte", Data { start: start(Delivery::Unordered, Some(1)), payload: &[1], ..whole }),
+        ("out of order", Data { start: start(Delivery::Ordered, Some(0)), message: 1, ..whole }),
+        ("begun", Data { start: start(Delivery::Ordered, Some(2)), fin: false, payload: &[1], ..whole }),
+        (
+            "a long value begun",
+            Data { start: start(Delivery::Latest, Some(2_000)), fin: false, payload: &[1], ..whole },
+        ),
+        ("streams", Data { start: start(Delivery::Unordered, None), fin: false, payload: &[1], ..whole }),
+        ("without a beginning", Data { offset: 1, fin: false, payload: &[1], ..whole }),
+        ("an end alone", Data { offset: 1, ..whole }),
+    ];
+    for (case, data) in cases {
+        let before = held();
+        let limits = Limits::default();
+        let mut messages = Messages::new(limits);
+        messages.establish(&Params::default());
+        let (mut count, mut most) = (0, 0);
+        for channel in 0..4 {
+            let full = (data.message..).find_map(|message| {
+                let told = messages.handle(&Frame::Data(Data { channel, message, ..data })).err();
+                count += usize::from(told.is_none());
+                most = most.max(held() - before);
+                told
+            });
+            assert_eq!(full, Some(Violation::Credit), "{case}: {count}");
+        }
+        assert!(count > 20_000, "{case}: {count}");
+        let factor = RECEIVED_FACTOR * i64_of(limits.credit_connection);
+        assert!(most < factor, "{case}: {} bytes for each of {count}", most / i64_of(count as u64));
+        println!("{case}: {} bytes for each of {count}", most / i64_of(count as u64));
+    }
+}
+
+#[test]
+fn a_send_queue_full_of_empty_messages_takes_no_more_memory_than_it_should() {
+    let before = held();
+    let limits = Limits::default();
+    let mut messages = Messages::new(limits);
+    messages.establish(&messages.params(Params::default()));
+    let (mut count, mut most) = (0, 0);
+    let refused = loop {
+        match messages.send(u16::from(count % 2 == 0), 0, Bytes::new()) {
+            Ok(_) => count += 1,
+            Err(refused) => break refused,
+        }
+        most = most.max(held() - before);
+    };
+    assert_eq!(refused, SendError::WouldBlock);
+    assert!(most < QUEUED_FACTOR * i64_of(limits.send_queue), "{} bytes for each of {count}", most / i64::from(count));
+    println!("{} bytes for each of {count}", most / i64::from(count));
+}
+
+#[test]
+fn channels_that_were_once_full_and_were_read_give_the_memory_back() {
+    let before = held();
+    let mut messages = Messages::new(Limits::default());
+    messages.establish(&Params::default());
+    let (channels, each) = (100, 2_000);
+    for channel in 0..channels {
+        // Every other one first, so that there are as many gaps as messages, and then those between them.
+        for message in (0..each).step_by(2).chain((1..each).step_by(2)) {
+            let start = Some(MessageStart { delivery: Delivery::Unordered, tag: 0, len: Some(0) });
+            let data = Data { channel, message, offset: 0, start, fin: true, payload: &[] };
+            assert!(messages.handle(&Frame::Data(data)).is_ok());
+        }
+        while messages.recv(Select::Any).expect("it is open").is_some() {}
+        messages.fill(&mut Vec::new(), 1_000, &mut Vec::new());
+    }
+    let taken = held() - before;
+    assert!(taken < i64::from(channels) * 3_000, "{} bytes for each channel", taken / i64::from(channels));
 }

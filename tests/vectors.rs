@@ -2,10 +2,13 @@
 //! written gives the bytes where they are canonical.
 
 use udpair::message::{Limits, Messages, Violation};
+use udpair::pairing::Beacon;
 use udpair::wire::{
     ConnectionCid, DataHeader, DecodeError, Frame, Frames, Mode, Packet, Params, Reader, Record, RecordKind,
 };
 
+#[path = "vectors/beacons.rs"]
+mod beacons;
 #[path = "vectors/format.rs"]
 mod format;
 #[path = "vectors/meaning.rs"]
@@ -141,6 +144,21 @@ fn records() {
             Err(error) => (Vec::new(), Some(error)),
         }
     });
+}
+
+#[test]
+fn beacons() {
+    let vectors = load("beacons.txt");
+    assert!(vectors.len() >= 35);
+    for vector in vectors {
+        match Beacon::decode(&vector.bytes) {
+            Ok(beacon) => {
+                assert_eq!([beacons::meaning(&beacon)].as_slice(), vector.is, "{}", vector.name);
+                assert_eq!(hex(&beacons::write(&vector.is[0])), hex(&vector.bytes), "{} written", vector.name);
+            }
+            Err(error) => assert_eq!(Some(meaning::error(error)), vector.error, "{}", vector.name),
+        }
+    }
 }
 
 /// What a side that grants what `violations.txt` says finds wrong with the frames in `payload`.

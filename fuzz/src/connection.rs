@@ -329,7 +329,7 @@ impl Harness {
                         self.stranger.1 += transmit.len as u64;
                     }
                     let segment = transmit.segment.unwrap_or(transmit.len).max(1);
-                    buf.chunks(segment).for_each(|datagram| self.on_transmit(datagram));
+                    buf.chunks(segment).for_each(|datagram| self.on_transmit(transmit.to, datagram));
                 }
                 Output::Changed(_) => {}
                 Output::Incoming => {
@@ -349,14 +349,16 @@ impl Harness {
         }
     }
 
-    fn on_transmit(&mut self, datagram: &[u8]) {
+    fn on_transmit(&mut self, to: SocketAddr, datagram: &[u8]) {
         match Packet::decode(datagram).expect("own datagrams are sound") {
             (_, Packet::Data(header, payload)) => {
                 assert!(Frames::new(payload).all(|frame| frame.is_ok()), "own frames are readable");
                 let expected = self.seen.last().map_or(0, |last| last.end);
                 self.seen.insert_one(header.number(expected));
             }
-            (_, Packet::Retry(retry)) => self.cookie = Some(retry.cookie),
+            // Nobody hears what is sent to an address that was forged.
+            (_, Packet::Retry(retry)) if to == address(1) => self.cookie = Some(retry.cookie),
+            (_, Packet::Retry(_)) => {}
             (_, Packet::Share(share)) => self.peer_cid = Some(share.server_cid),
             (_, Packet::Hello(hello)) => self.asked = Some((hello.client_random, ConnectionCid(0))),
             (_, Packet::Hello2(hello)) => self.asked = Some((hello.client_random, hello.client_cid)),

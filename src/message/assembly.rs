@@ -11,11 +11,10 @@ pub(super) struct Assembly {
     start: Option<MessageStart>,
     /// Where the message ends, once known.
     total: Option<u64>,
-    /// The highest offset seen: what it has cost beside [`super::MESSAGE_COST`].
+    /// The highest offset seen, or announced for a message that goes whole: what it has cost beside
+    /// [`super::MESSAGE_COST`].
     highest: u64,
     received: RangeSet,
-    /// Bytes of memory that were set apart for it at once.
-    reserved: u64,
     /// Bytes from `base` to the highest offset, of which `head` are read.
     window: Vec<u8>,
     head: usize,
@@ -85,21 +84,18 @@ impl Assembly {
         if contradicts { Err(Violation::Contradiction) } else { Ok(()) }
     }
 
-    /// How much the chunk raises the highest offset.
-    pub(super) const fn raises(&self, data: &Data<'_>) -> u64 {
-        data.end().saturating_sub(self.highest)
+    /// What it costs to let the message reach as far.
+    pub(super) const fn raises(&self, reach: u64) -> u64 {
+        reach.saturating_sub(self.highest)
     }
 
-    /// How much memory was set apart for it at once.
-    pub(super) const fn reserved(&self) -> u64 {
-        self.reserved
-    }
-
-    /// Sets memory apart for a message of `len` bytes, so that its content is never moved.
-    pub(super) fn reserve_all(&mut self, len: u64) {
-        let more = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(self.window.len());
-        self.window.reserve_exact(more);
-        self.reserved = len;
+    /// The message goes whole and is `len` bytes long: sets memory apart for it, so that its content is never moved.
+    pub(super) fn announce(&mut self, len: u64) {
+        self.highest = self.highest.max(len);
+        if !self.discarded {
+            let more = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(self.window.len());
+            self.window.reserve_exact(more);
+        }
     }
 
     /// Takes a checked chunk in.

@@ -470,7 +470,7 @@ impl Messages {
             Frame::Reset { channel, message, final_size, code } => {
                 self.receiver.handle_reset(channel, message, final_size, code)?;
             }
-            Frame::Stop { channel, message, code } => self.sender.handle_stop(channel, message, code),
+            Frame::Stop { channel, message, code } => self.sender.handle_stop(channel, message, code)?,
             Frame::Taken { channel, messages } => self.sender.handle_taken(channel, messages)?,
             Frame::Close { kind, code } => self.end(End::by_peer(kind, code)),
             Frame::Padding | Frame::Ping | Frame::Ack { .. } | Frame::Received { .. } => {}

@@ -23,6 +23,11 @@ impl Receipts {
         self.taken
     }
 
+    /// How many runs of them stand apart.
+    pub(super) fn apart(&self) -> usize {
+        self.over.range_count()
+    }
+
     /// True when nothing more is to be heard of the message.
     pub(super) fn is_over(&self, id: u64) -> bool {
         id < self.forgotten || self.over.contains(id)

@@ -10,7 +10,7 @@ use super::receipts::VALUE_RANGES_MAX;
 use super::{
     Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation,
 };
-use crate::wire::{Data, MessageStart, RangeSet};
+use crate::wire::{Data, MessageStart, RangeSet, shrink_queue};
 
 /// What is ready for the application.
 #[derive(Debug)]
@@ -43,26 +43,12 @@ pub(super) enum ReadyBody {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) credit: ReceiveCredit,
-    /// Pieces that stand apart in all messages together, and runs of settled messages that do in all channels.
+    /// Pieces that stand apart in all messages together, runs of settled messages and of those to be told as taken that
+    /// do in all channels, and refusals that wait to be told.
     pub(super) gaps: usize,
     /// What unreliable messages take up that nobody has taken, of all channels together, in bytes.
     pub(super) unreliable: usize,
     pub(super) message_len_max: u64,
-    /// Memory set apart for announced messages, in bytes: no more than the credit that they need, or their
-    /// announcements could take any amount.
-    pub(super) reserved: u64,
-    pub(super) reserved_max: u64,
-}
-
-impl Shared {
-    /// Sets memory apart for a message whose length was announced just now.
-    fn reserve(&mut self, assembly: &mut Assembly, data: &Data<'_>) {
-        let announced = data.start.and_then(|start| start.len).filter(|len| *len <= self.message_len_max);
-        if let Some(len) = announced.filter(|len| self.reserved + len <= self.reserved_max && !assembly.discarded()) {
-            self.reserved += len - assembly.reserved();
-            assembly.reserve_all(len);
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -105,9 +91,11 @@ impl ReceiveChannel {
         self.ready.len()
     }
 
-    /// How many runs of settled messages stand apart.
-    pub(super) fn settled_apart(&self) -> usize {
-        self.done.range_count()
+    /// How many runs of messages stand apart, of those settled and of those taken that are to be told. Of values taken
+    /// there are only so many.
+    pub(super) fn runs_apart(&self) -> usize {
+        let told = if self.delivery == Some(Delivery::Latest) { 0 } else { self.taken.range_count() };
+        self.done.range_count() + told
     }
 
     pub(super) const fn superseded(&self) -> u64 {
@@ -242,20 +230,25 @@ impl ReceiveChannel {
 
     fn assemble(&mut self, data: &Data<'_>, shared: &mut Shared) -> Result<bool, Violation> {
         let id = data.message;
+        // Of a message that goes whole the sender spends all when it begins: so does what is set apart for it.
+        let announced = data.start.and_then(|start| start.len).filter(|len| *len <= shared.message_len_max);
+        let reach = announced.unwrap_or(0).max(data.end());
         let (cost, gaps) = match self.open.get(&id) {
             Some(assembly) if assembly.reset.is_some() => return Ok(false),
             Some(assembly) => {
                 assembly.check(data)?;
-                (assembly.raises(data), assembly.gaps())
+                (assembly.raises(reach), assembly.gaps())
             }
             None => {
                 Assembly::default().check(data)?;
-                (MESSAGE_COST + data.end(), 0)
+                (MESSAGE_COST + reach, 0)
             }
         };
         self.charge(shared, cost)?;
         let assembly = self.open.entry(id).or_default();
-        shared.reserve(assembly, data);
+        if let Some(len) = announced {
+            assembly.announce(len);
+        }
         assembly.insert(data);
         shared.gaps = shared.gaps + assembly.gaps() - gaps;
         let complete = assembly.complete();
@@ -285,7 +278,6 @@ impl ReceiveChannel {
             self.forget(id, shared);
         } else if whole && assembly.complete() {
             let assembly = self.open.remove(&id).expect("found above");
-            shared.reserved -= assembly.reserved();
             let cost = MESSAGE_COST + assembly.highest();
             let body = ReadyBody::Whole(Bytes::from(assembly.into_content()));
             let ready = Ready { id, tag: start.tag, body, cost };
@@ -357,7 +349,6 @@ impl ReceiveChannel {
     fn forget(&mut self, id: u64, shared: &mut Shared) {
         if let Some(assembly) = self.open.remove(&id) {
             shared.gaps -= assembly.gaps();
-            shared.reserved -= assembly.reserved();
             self.release(shared, MESSAGE_COST);
             if id >= self.next {
                 self.settle(id);
@@ -368,6 +359,7 @@ impl ReceiveChannel {
     /// Hands the next one over.
     pub(super) fn take(&mut self, shared: &mut Shared) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
+        shrink_queue(&mut self.ready);
         self.release(shared, ready.cost);
         if self.delivery == Some(Delivery::Unreliable) {
             shared.unreliable -= ready.held();
@@ -446,22 +438,24 @@ mod tests {
 
     #[test]
     fn memory_is_set_apart_for_announced_messages_only_as_far_as_credit_covers_them() {
-        let credit = ReceiveCredit::new(1 << 20);
-        let mut shared =
-            Shared { credit, gaps: 0, unreliable: 0, message_len_max: 1 << 20, reserved: 0, reserved_max: 5_000 };
+        let mut shared = Shared { credit: ReceiveCredit::new(6_000), gaps: 0, unreliable: 0, message_len_max: 1 << 20 };
         let mut channel = ReceiveChannel::new(1 << 20, false);
         let start = |len| MessageStart { delivery: Delivery::Unordered, tag: 0, len: Some(len) };
         let chunk =
             |message, len| Data { channel: 0, message, offset: 0, start: Some(start(len)), fin: false, payload: &[1] };
-        for (message, len, reserved) in [(0, 3_000, 3_000), (1, 2_001, 3_000), (2, 2_000, 5_000), (2, 2_000, 5_000)] {
+        for (message, len, held) in [(0, 3_000, 3_256), (1, 2_000, 5_512), (1, 2_000, 5_512)] {
             assert_eq!(channel.handle_data(&chunk(message, len), &mut shared), Ok(false));
-            assert_eq!(shared.reserved, reserved, "message {message}");
+            assert_eq!(shared.credit.held(), held, "message {message}");
         }
         let rest = vec![1; 2_999];
         let end = Data { offset: 1, start: None, fin: true, payload: &rest, ..chunk(0, 0) };
         assert_eq!(channel.handle_data(&end, &mut shared), Ok(true));
-        assert_eq!(shared.reserved, 2_000, "what has arrived is covered by its credit");
-        assert_eq!(channel.handle_reset(2, 2_000, 9, &mut shared), Ok(()));
-        assert_eq!(shared.reserved, 0);
+        assert_eq!(shared.credit.held(), 5_512, "its content costs nothing more");
+        assert_eq!(channel.handle_reset(1, 1_999, 9, &mut shared), Err(Violation::Contradiction));
+        assert_eq!(channel.handle_reset(1, 2_000, 9, &mut shared), Ok(()));
+        assert_eq!(shared.credit.held(), 3_256);
+        assert!(channel.take(&mut shared).is_some());
+        assert_eq!(shared.credit.held(), 0);
+        assert_eq!(channel.handle_data(&chunk(2, 5_745), &mut shared), Err(Violation::Credit));
     }
 }

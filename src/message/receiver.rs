@@ -8,9 +8,10 @@ use bytes::Bytes;
 use super::credit::ReceiveCredit;
 use super::error::ReadError;
 use super::messages::Sent;
+use super::order::Order;
 use super::receive_channel::{ReadyBody, ReceiveChannel, Shared};
 use super::{GAPS_MAX, Limits, MessageId, Select, Violation};
-use crate::wire::{Data, Frame};
+use crate::wire::{Data, Frame, shrink_queue};
 
 /// Channels from here on belong to the library: their messages are never given to whoever asks for any.
 const LIBRARY_CHANNELS: u16 = 65_280;
@@ -53,7 +54,7 @@ enum Control {
 pub(super) struct Receiver {
     channels: BTreeMap<u16, ReceiveChannel>,
     /// The channel of every ready message that is for whoever asks for any, in the order of becoming ready.
-    order: VecDeque<u16>,
+    order: Order,
     shared: Shared,
     channel_window: u64,
     control: VecDeque<Control>,
@@ -66,14 +67,12 @@ impl Receiver {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             channels: BTreeMap::new(),
-            order: VecDeque::new(),
+            order: Order::default(),
             shared: Shared {
                 credit: ReceiveCredit::new(limits.credit_connection),
                 gaps: 0,
                 unreliable: 0,
                 message_len_max: limits.message_len_max,
-                reserved: 0,
-                reserved_max: limits.credit_connection,
             },
             channel_window: limits.credit_channel,
             control: VecDeque::new(),
@@ -87,17 +86,13 @@ impl Receiver {
         let window = self.channel_window;
         let new = || ReceiveChannel::new(window, number >= LIBRARY_CHANNELS);
         let channel = self.channels.entry(number).or_insert_with(new);
-        let (ready, apart) = (channel.ready_len(), channel.settled_apart());
+        let (ready, apart) = (channel.ready_len(), channel.runs_apart());
         let result = change(channel, &mut self.shared);
-        self.shared.gaps = self.shared.gaps + channel.settled_apart() - apart;
+        self.shared.gaps = self.shared.gaps + channel.runs_apart() - apart;
         if !channel.private {
-            self.order.extend(core::iter::repeat_n(number, channel.ready_len().saturating_sub(ready)));
+            self.order.add(number, channel.ready_len().saturating_sub(ready));
             // Taken, or given up for newer ones: the oldest of the channel either way.
-            for _ in channel.ready_len()..ready {
-                if let Some(at) = self.order.iter().position(|held| *held == number) {
-                    self.order.remove(at);
-                }
-            }
+            self.order.remove_oldest(number, ready.saturating_sub(channel.ready_len()));
         }
         if channel.credit_due() && !core::mem::replace(&mut channel.credit_queued, true) {
             self.control.push_back(Control::CreditChannel(number));
@@ -129,7 +124,7 @@ impl Receiver {
     /// Hands over the next message that `select` means.
     pub(super) fn recv(&mut self, select: Select) -> Option<Arrival> {
         let number = match select {
-            Select::Any => *self.order.front()?,
+            Select::Any => self.order.first()?,
             Select::One(number) => {
                 self.make_private(number);
                 number
@@ -147,7 +142,7 @@ impl Receiver {
     fn make_private(&mut self, number: u16) {
         let was = self.change(number, |channel, _| core::mem::replace(&mut channel.private, true));
         if !was {
-            self.order.retain(|held| *held != number);
+            self.order.remove_all(number);
         }
     }
 
@@ -173,8 +168,13 @@ impl Receiver {
 
     pub(super) fn stop(&mut self, number: u16, id: u64, code: u32) {
         if self.change(number, |channel, shared| channel.stop(id, shared)) {
-            self.control.push_back(Control::Stop { channel: number, message: id, code });
+            self.queue_stop(number, id, code);
         }
+    }
+
+    fn queue_stop(&mut self, channel: u16, message: u64, code: u32) {
+        self.shared.gaps += 1;
+        self.control.push_back(Control::Stop { channel, message, code });
     }
 
     pub(super) fn wants_fill(&self) -> bool {
@@ -194,6 +194,7 @@ impl Receiver {
                 return;
             }
             self.control.pop_front();
+            shrink_queue(&mut self.control);
             self.put_control(control, out, sent);
         }
         self.fill_taken(out, end - out.len(), sent);
@@ -204,7 +205,9 @@ impl Receiver {
         let end = out.len() + room;
         while let Some(&number) = self.taken.first() {
             let channel = self.channels.get_mut(&number).expect("channels are never removed");
+            let apart = channel.runs_apart();
             let told = Frame::put_taken(out, end - out.len(), number, &mut channel.taken);
+            self.shared.gaps = self.shared.gaps + channel.runs_apart() - apart;
             if told.is_empty() {
                 return;
             }
@@ -229,6 +232,7 @@ impl Receiver {
                 sent.push(Sent::CreditChannel { channel: number });
             }
             Control::Stop { channel, message, code } => {
+                self.shared.gaps -= 1;
                 Frame::Stop { channel, message, code }.put(out);
                 sent.push(Sent::Stop { channel, message, code });
             }
@@ -249,10 +253,12 @@ impl Receiver {
                     self.control.push_back(Control::CreditChannel(number));
                 }
             }
-            Sent::Stop { channel, message, code } => self.control.push_back(Control::Stop { channel, message, code }),
+            Sent::Stop { channel, message, code } => self.queue_stop(channel, message, code),
             Sent::Taken { channel: number, from, to } => {
                 let channel = self.channels.get_mut(&number).expect("channels are never removed");
+                let apart = channel.runs_apart();
                 channel.taken.insert(from..to);
+                self.shared.gaps = self.shared.gaps + channel.runs_apart() - apart;
                 self.taken.insert(number);
             }
             _ => {}

@@ -442,7 +442,12 @@ impl SendChannel {
         }
     }
 
-    /// The receiving application has them. Returns the held bytes set free; `None` when one was never sent.
+    /// How many runs of numbers are kept apart: of those that arrived, and of those of which nothing more is to come.
+    pub(super) fn apart(&self) -> usize {
+        self.arrived.range_count() + self.receipts.apart()
+    }
+
+    /// The receiving application has them. Returns the held bytes set free; `None` when one was never begun.
     pub(super) fn handle_taken(&mut self, ids: core::ops::Range<u64>) -> Option<u64> {
         if ids.end > self.next_id {
             return None;
@@ -453,7 +458,10 @@ impl SendChannel {
         while self.messages.get(at).is_some_and(|message| message.id < ids.end) {
             // One whose length was announced can be taken before its writer has said that it is finished.
             let message = &self.messages[at];
-            if message.phase == Phase::Sending && message.begun() && message.finished() {
+            if message.phase != Phase::Gone && !message.begun() {
+                return None;
+            }
+            if message.phase == Phase::Sending && message.finished() {
                 freed += self.forget(at);
             }
             at += 1;

@@ -9,7 +9,7 @@ use super::credit::SendCredit;
 use super::error::{ConfigureError, SendError, WriteError};
 use super::messages::Sent;
 use super::send_channel::SendChannel;
-use super::{ChannelConfig, ChannelReport, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX, Violation};
+use super::{ChannelConfig, ChannelReport, GAPS_MAX, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX, Violation};
 use crate::wire::{Params, RangeList};
 
 /// Bytes that a channel sends before the next of its priority has its turn.
@@ -123,8 +123,15 @@ impl Sender {
         self.change(number, |channel| channel.reset(id, code));
     }
 
-    pub(super) fn handle_stop(&mut self, number: u16, id: u64, code: u32) {
+    pub(super) fn handle_stop(&mut self, number: u16, id: u64, code: u32) -> Result<(), Violation> {
         self.change(number, |channel| channel.handle_stop(id, code));
+        self.check_apart(number)
+    }
+
+    /// What a peer takes and refuses of one channel must not leave too many holes.
+    fn check_apart(&self, number: u16) -> Result<(), Violation> {
+        let many = self.channels.get(&number).is_some_and(|channel| channel.apart() > GAPS_MAX);
+        if many { Err(Violation::Gaps) } else { Ok(()) }
     }
 
     pub(super) fn handle_taken(&mut self, number: u16, ids: RangeList<'_>) -> Result<(), Violation> {
@@ -134,7 +141,7 @@ impl Sender {
             self.queued = self.queued.saturating_sub(freed);
         }
         self.take_turn(number);
-        Ok(())
+        self.check_apart(number)
     }
 
     pub(super) fn handle_credit_connection(&mut self, limit: u64) {

@@ -127,4 +127,3 @@ impl Run {
         Some(sha512(&Zeroizing::new(lv_cat(&parts))))
     }
 }
-

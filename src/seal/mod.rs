@@ -18,4 +18,3 @@ pub use handshake::{Agreed, Ask, HandshakeError, Inviter, Joiner, Session};
 pub use packet::Cipher;
 pub use protection::{OpenError, Protection, SealError};
 pub use secret::{Prs, Secret};
-

@@ -134,7 +134,8 @@ impl Protection {
         Ok(())
     }
 
-    /// The frames of the next record of frames, all of which `record` is: [`Record::decode`](crate::wire::Record::decode)
+    /// The frames of the next record of frames, all of which `record` is:
+    /// [`Record::decode`](crate::wire::Record::decode)
     /// has accepted it. An error ends the connection.
     pub fn open_record<'a>(&mut self, record: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
         let Some(sealed) = &mut self.sealed else {
@@ -154,4 +155,3 @@ impl Protection {
         self.sealed.as_ref().map_or(0, |sealed| sealed.opener.forged())
     }
 }
-

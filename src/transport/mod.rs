@@ -24,6 +24,7 @@ use crate::time::Timestamp;
 mod clock;
 mod config;
 mod connection;
+pub mod discovery;
 mod driven;
 mod error;
 mod interest;

@@ -20,7 +20,7 @@ pub use packet::{
     VERSION, check_crc, put_crc, start_data,
 };
 pub use params::Params;
-pub use ranges::RangeSet;
+pub use ranges::{RangeSet, shrink_queue};
 pub use record::{
     RECORD_BODY_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Record, RecordKind, finish_record, put_record_len,
     start_record,

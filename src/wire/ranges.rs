@@ -58,7 +58,9 @@ impl RangeSet {
 
     /// Takes the lowest range out.
     pub fn pop_first(&mut self) -> Option<Range<u64>> {
-        self.lower.pop_front().or_else(|| {
+        let lowest = self.lower.pop_front();
+        shrink_queue(&mut self.lower);
+        lowest.or_else(|| {
             let top = core::mem::take(&mut self.top);
             (!top.is_empty()).then_some(top)
         })
@@ -67,6 +69,7 @@ impl RangeSet {
     /// Empties the set.
     pub fn clear(&mut self) {
         self.lower.clear();
+        shrink_queue(&mut self.lower);
         self.top = 0..0;
     }
 
@@ -151,6 +154,7 @@ impl RangeSet {
         }
         let changed = change(&mut self.lower);
         self.top = self.lower.pop_back().unwrap_or_default();
+        shrink_queue(&mut self.lower);
         changed
     }
 
@@ -166,6 +170,17 @@ impl RangeSet {
         let above = above.filter(|held| held.start >= start && !held.is_empty());
         let end = above.map_or(range.end, |held| held.start.min(range.end));
         (start < end).then_some(start..end)
+    }
+}
+
+/// Places of a queue that are kept however few of them are used.
+const PLACES_KEPT: usize = 16;
+
+/// Gives memory of a queue back of which less than a quarter is used: what was once long is not to take it for ever.
+/// The work for it was earned by all that was taken out.
+pub fn shrink_queue<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > PLACES_KEPT && queue.len() < queue.capacity() / 4 {
+        queue.shrink_to((queue.len() * 2).max(PLACES_KEPT));
     }
 }
 
@@ -256,6 +271,21 @@ mod tests {
                     prop_assert!(gap.end == 50 || model.contains(&gap.end));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_set_that_was_once_in_many_pieces_gives_the_memory_back() {
+        let mut set = RangeSet::new();
+        for closed in [false, true] {
+            (0..10_000).for_each(|at| _ = set.insert(2 * at..2 * at + 1));
+            assert!(set.lower.capacity() >= 9_999);
+            if closed {
+                (0..10_000).for_each(|at| _ = set.insert(2 * at + 1..2 * at + 2));
+            } else {
+                while set.pop_first().is_some() {}
+            }
+            assert!(set.lower.capacity() <= PLACES_KEPT, "{}", set.lower.capacity());
         }
     }
 

@@ -4,11 +4,12 @@ use super::source::File;
 use super::{Breach, breach};
 
 /// Every module of the library and its floor. A module uses those on lower floors and itself.
-const FLOORS: [(&str, u32); 8] = [
+const FLOORS: [(&str, u32); 9] = [
     ("time", 0),
     ("slots", 0),
     ("wire", 1),
     ("seal", 2),
+    ("pairing", 2),
     ("message", 3),
     ("proto", 4),
     ("network", 4),

@@ -6,7 +6,7 @@ use crate::message::outgoing::Phase;
 use crate::message::{Delivery, MESSAGE_COST};
 use crate::wire::{Data, Frame, MessageStart};
 
-/// A message shorter than this is not cut to fill up a packet.
+/// A message shorter than this is not cut to fill up a packet, nor to use up credit.
 const CHUNK_LEN_MIN: usize = 256;
 /// Room that a RESET frame takes at the most.
 const RESET_LEN_MAX: usize = 1 + 4 + 8 + 8 + 8;
@@ -79,7 +79,8 @@ impl SendChannel {
                     (all, all)
                 }
                 (false, _) => {
-                    let least = first + u64::from(len > 0);
+                    // A peer that grants credit byte by byte is not to have a frame for each.
+                    let least = first + (len as u64).min(CHUNK_LEN_MIN as u64);
                     let available = self.credit.available().min(budget.credit.available());
                     let may = available.saturating_sub(first).min(len as u64);
                     len = usize::try_from(may).unwrap_or(len);

@@ -115,8 +115,8 @@ fn a_queue_shorter_than_a_piece_does_not_stop_a_stream() {
 fn a_late_reader_of_a_latest_channel_gets_the_newest_of_the_longest_values() {
     let mut pair = Pair::new(limits());
     pair.sides[0].configure(0, ChannelConfig::new(Delivery::Latest)).unwrap();
-    let max = 60_000 / 16 * 7 - 64;
-    assert_eq!(pair.sides[0].send(0, 0, content(9, max + 1)), Err(SendError::TooLarge { len: 26_187, max: 26_186 }));
+    let max = 60_000 / 16 * 7 - 256;
+    assert_eq!(pair.sides[0].send(0, 0, content(9, max + 1)), Err(SendError::TooLarge { len: 25_995, max: 25_994 }));
     for at in 0..20 {
         pair.sides[0].send(0, 0, content(at, max)).unwrap();
         pair.run();
@@ -164,4 +164,23 @@ fn unread_unreliable_messages_are_bounded_over_all_channels() {
     let data = crate::wire::Data { channel: 99, message: 300, offset: 0, start, fin: true, payload: &payload };
     side.handle(&crate::wire::Frame::Data(data)).unwrap();
     assert!(side.recv(Select::Any).unwrap().is_some());
+}
+
+#[test]
+fn credit_granted_byte_by_byte_does_not_cut_a_stream_into_a_frame_for_each_byte() {
+    let mut side = Messages::new(limits());
+    let whole = 256 + 1_000;
+    side.establish(&crate::wire::Params { credit_connection: 1 << 30, credit_channel: 300, ..Default::default() });
+    let id = side.begin(0, 0, None).unwrap();
+    assert_eq!(side.write(0, id, &[1; 1_000]), Ok(1_000));
+    side.finish_message(0, id).unwrap();
+    let mut chunks = 0;
+    for limit in 300..=whole {
+        side.handle(&crate::wire::Frame::CreditChannel { channel: 0, limit }).unwrap();
+        let mut sent = Vec::new();
+        side.fill(&mut Vec::new(), ROOM, &mut sent);
+        chunks += sent.len();
+    }
+    assert_eq!(chunks, 4, "of 256 bytes, and what is left of it");
+    assert!(!side.wants_fill(), "all of it went");
 }

@@ -214,8 +214,8 @@ impl Endpoint {
         None
     }
 
-    /// Decides on a connection that came in. One that has ended meanwhile and has nothing to give (it was silent, or was
-    /// not closed properly) is forgotten: then it is known no more.
+    /// Decides on a connection that came in. One that has ended meanwhile and has nothing to give (it was silent, or
+    /// was not closed properly) is forgotten: then it is known no more.
     pub fn answer(&mut self, now: Timestamp, id: ConnectionId, answer: Answer) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         if core::mem::take(&mut entry.unanswered) {

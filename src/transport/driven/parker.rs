@@ -20,7 +20,7 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    pub(super) fn new() -> Result<Self, ErrorKind> {
+    pub(in crate::transport) fn new() -> Result<Self, ErrorKind> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(kind)?;
         Ok(Self { fd, raised: AtomicBool::new(false) })
     }
@@ -35,7 +35,7 @@ impl Signal {
 
     /// The sleeper is awake. It must look at everything *after* this: whoever raises the signal before it is cleared
     /// does not write again.
-    pub(super) fn clear(&self) {
+    pub(in crate::transport) fn clear(&self) {
         let mut count = [0; 8];
         // Nothing to read: somebody has set the flag and not written yet; the next sleep ends at once.
         let _ = rustix::io::read(&self.fd, &mut count);
@@ -50,7 +50,7 @@ impl Signal {
     }
 
     /// True when the sleeper would not sleep.
-    pub(super) fn is_raised(&self) -> bool {
+    pub(in crate::transport) fn is_raised(&self) -> bool {
         self.raised.load(Ordering::Relaxed)
     }
 }

@@ -97,7 +97,8 @@ impl<C: Core> State<C> {
         Work { wakers, transmit: polled.transmit, deadline: polled.deadline, version: self.version, over }
     }
 
-    /// True where it refused or dropped connections that nobody will ever answer, so that the core is to be polled again.
+    /// True where it refused or dropped connections that nobody will ever answer, so that the core is to be polled
+    /// again.
     fn on_events(
         &mut self,
         now: Timestamp,

@@ -1,0 +1,194 @@
+//! The sockets of a discovery: for IPv4 and IPv6 one that shares the discovery port and hears everyone, and one with a
+//! port of its own that sends, and hears answers.
+//!
+//! One socket serves all interfaces: each datagram says by which one it leaves (IP_PKTINFO), which needs no privilege,
+//! as binding to a device did for long, and nothing has to be opened when an interface appears.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
+    setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::pairing::{BEACON_LEN, DISCOVERY_GROUP, DISCOVERY_PORT, InterfaceId, Target};
+
+/// One byte more than a beacon has: what is longer shows.
+pub(super) const BUFFER_LEN: usize = BEACON_LEN + 1;
+/// Room for one of the two packet informations.
+const CONTROL_LEN: usize = 128;
+
+/// A datagram that came in.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) from: SocketAddr,
+    pub(super) interface: InterfaceId,
+    pub(super) len: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Sockets {
+    own: [Option<Socket>; 2],
+    shared: [Option<Socket>; 2],
+}
+
+impl Sockets {
+    /// None open yet.
+    pub(super) const fn closed() -> Self {
+        Self { own: [None, None], shared: [None, None] }
+    }
+
+    /// Opens those that are not open, as many as can be, and gives for each how that went.
+    pub(super) fn open(&mut self) -> Vec<(SocketAddr, io::Result<()>)> {
+        let every = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let mut tried = Vec::new();
+        for (sockets, port) in [(&mut self.own, 0), (&mut self.shared, DISCOVERY_PORT)] {
+            for (socket, ip) in sockets.iter_mut().zip(every).filter(|(socket, _)| socket.is_none()) {
+                let address = SocketAddr::new(ip, port);
+                tried.push((address, bind(address).map(|bound| *socket = Some(bound))));
+            }
+        }
+        tried
+    }
+
+    /// True where nothing can be sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.iter().all(Option::is_none)
+    }
+
+    /// True where something of this family can be sent.
+    pub(super) fn can_send(&self, to: SocketAddr) -> bool {
+        self.own[usize::from(to.is_ipv6())].is_some()
+    }
+
+    /// How many there are at most.
+    pub(super) const COUNT: usize = 4;
+
+    fn all(&self) -> impl Iterator<Item = Option<&Socket>> {
+        self.own.iter().chain(&self.shared).map(Option::as_ref)
+    }
+
+    /// Their descriptors, for waiting.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.all().flatten().map(AsFd::as_fd)
+    }
+
+    /// True where what is sent to the group can be heard.
+    pub(super) const fn can_join(&self) -> bool {
+        self.shared[1].is_some()
+    }
+
+    /// Takes part in the group on an interface.
+    pub(super) fn join(&self, interface: InterfaceId) -> io::Result<()> {
+        let Some(socket) = &self.shared[1] else { return Err(ErrorKind::Unsupported.into()) };
+        match socket.join_multicast_v6(&DISCOVERY_GROUP, interface.0) {
+            // It is a member already.
+            Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Sends by an interface.
+    pub(super) fn send(&self, target: &Target, beacon: &[u8]) -> io::Result<()> {
+        let Some(socket) = &self.own[usize::from(target.to.is_ipv6())] else {
+            return Err(ErrorKind::Unsupported.into());
+        };
+        match target.to {
+            SocketAddr::V4(to) => send_v4(socket, to, target, beacon),
+            SocketAddr::V6(to) => send_v6(socket, to, target, beacon),
+        }
+    }
+
+    /// Sends as the system's routes say.
+    pub(super) fn send_routed(&self, to: SocketAddr, beacon: &[u8]) -> io::Result<()> {
+        match &self.own[usize::from(to.is_ipv6())] {
+            Some(socket) => socket.send_to(beacon, &to.into()).map(|_| ()),
+            None => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Takes a datagram from the socket of this number; `None` where nothing more waits there.
+    pub(super) fn receive(&self, number: usize, buffer: &mut [u8; BUFFER_LEN]) -> Option<Heard> {
+        let socket = self.all().nth(number).flatten()?;
+        let mut control = [0; CONTROL_LEN];
+        loop {
+            let mut slices = [IoSliceMut::new(buffer.as_mut_slice())];
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
+            match received {
+                Ok(message) => {
+                    let interface = message.cmsgs().ok().and_then(|mut all| all.find_map(|one| interface_of(&one)));
+                    let from = message.address.as_ref().and_then(address_of)?;
+                    return Some(Heard { from, interface: interface.unwrap_or(InterfaceId(0)), len: message.bytes });
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                // Nothing there, or an error that an earlier datagram met: it was told where it was sent.
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv4() {
+        socket.set_broadcast(true)?;
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+    } else {
+        socket.set_only_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    }
+    if address.port() != 0 {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn send_v4(socket: &Socket, to: SocketAddrV4, target: &Target, beacon: &[u8]) -> io::Result<()> {
+    let from = match target.from {
+        Some(IpAddr::V4(ip)) => ip,
+        _ => Ipv4Addr::UNSPECIFIED,
+    };
+    let info = in_pktinfo {
+        ipi_ifindex: i32::try_from(target.interface.0).map_err(|_| ErrorKind::InvalidInput)?,
+        ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(from.octets()) },
+        ipi_addr: in_addr { s_addr: 0 },
+    };
+    let control = [ControlMessage::Ipv4PacketInfo(&info)];
+    let (slices, flags) = ([IoSlice::new(beacon)], MsgFlags::MSG_DONTWAIT);
+    sendmsg(socket.as_raw_fd(), &slices, &control, flags, Some(&SockaddrIn::from(to)))?;
+    Ok(())
+}
+
+fn send_v6(socket: &Socket, to: SocketAddrV6, target: &Target, beacon: &[u8]) -> io::Result<()> {
+    let from = match target.from {
+        Some(IpAddr::V6(ip)) => ip,
+        _ => Ipv6Addr::UNSPECIFIED,
+    };
+    let info = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: from.octets() }, ipi6_ifindex: target.interface.0 };
+    let control = [ControlMessage::Ipv6PacketInfo(&info)];
+    let (slices, flags) = ([IoSlice::new(beacon)], MsgFlags::MSG_DONTWAIT);
+    sendmsg(socket.as_raw_fd(), &slices, &control, flags, Some(&SockaddrIn6::from(to)))?;
+    Ok(())
+}
+
+fn interface_of(control: &ControlMessageOwned) -> Option<InterfaceId> {
+    match control {
+        ControlMessageOwned::Ipv4PacketInfo(info) => u32::try_from(info.ipi_ifindex).ok().map(InterfaceId),
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(InterfaceId(info.ipi6_ifindex)),
+        _ => None,
+    }
+}
+
+fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::from((v4.ip(), v4.port())));
+    }
+    address.as_sockaddr_in6().map(|v6| SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
+}

@@ -58,6 +58,10 @@ pub enum End {
     /// The handshake did not end within the connect timeout.
     #[error("no answer to the handshake")]
     ConnectTimedOut,
+    /// Somebody answered, and did not prove to know our secret: it was another one, or somebody else's answer came
+    /// first.
+    #[error("whoever answered did not prove to know the secret")]
+    Unconfirmed,
     /// Nobody listens at the address.
     #[error("nobody listens there")]
     Unreachable,

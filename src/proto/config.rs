@@ -6,10 +6,13 @@ use crate::message::Limits;
 
 use super::congestion::ControllerKind;
 use super::mtu::PathLimits;
+use super::security::Security;
 
 /// How an endpoint behaves. Every connection of it is the same in this.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// How connections are secured. Default: they are not.
+    pub security: Security,
     /// What each connection may hold.
     pub limits: Limits,
     /// Silence after which a connection is given up. Keep-alives go after a third of it. Default 10 s; zero is never.
@@ -39,6 +42,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            security: Security::plain(),
             limits: Limits::default(),
             idle_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -4,15 +4,15 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use crate::message::{End, Messages};
-use crate::seal::Protection;
+use crate::seal::{Exports, Protection, Session};
 use crate::time::{Timestamp, earliest};
-use crate::wire::{ConnectionCid, DataHeader, Refuse, Retry, Share};
+use crate::wire::{Confirm, ConnectionCid, DataHeader, Refuse, Retry, Share};
 
 use super::budget::Budget;
 use super::config::Config;
 use super::counters::Dropped;
 use super::ecn::Ecn;
-use super::handshake::Handshake;
+use super::handshake::{Candidate, Handshake, Shared};
 use super::link::{Batch, Drained, Link, Scratch};
 use super::listener::HalfOpen;
 use super::mtu::PathLimits;
@@ -34,17 +34,18 @@ pub struct Connection {
     path: PathLimits,
     messages: Messages,
     carrier: Carrier,
+    exports: Option<Exports>,
 }
 
 impl Connection {
     /// We want one.
     #[must_use]
-    pub fn connecting(remote: SocketAddr, path: PathLimits, handshake: Handshake, messages: Messages) -> Self {
-        let cid = handshake.cid();
-        Self { remote, cid, path, messages, carrier: Carrier::Connecting(Box::new(handshake)) }
+    pub fn connecting(handshake: Handshake, messages: Messages) -> Self {
+        let (cid, Candidate { remote, path, .. }) = (handshake.cid(), *handshake.candidate());
+        Self { remote, cid, path, messages, carrier: Carrier::Connecting(Box::new(handshake)), exports: None }
     }
 
-    /// The peer wanted one, and it was granted under the id `cid`.
+    /// The peer wanted one, and it was granted under the id `cid`; with `session` in sealed modes.
     #[must_use]
     pub fn accepted(
         now: Timestamp,
@@ -52,14 +53,16 @@ impl Connection {
         path: PathLimits,
         cid: ConnectionCid,
         half_open: &HalfOpen,
+        session: Option<Session>,
     ) -> Self {
+        let (protection, exports) = protect(session);
         let mut messages = Messages::new(config.limits);
         messages.establish(&half_open.params);
-        let mut link = Link::new(now, config, path, Protection::plain(), half_open.peer_cid, &half_open.params);
+        let mut link = Link::new(now, config, path, protection, half_open.peer_cid, &half_open.params);
         if let Some(sent_at) = half_open.share_sent_at {
             link.on_round_trip(now.saturating_since(sent_at));
         }
-        Self { remote: half_open.from, cid, path, messages, carrier: Carrier::Linked(Box::new(link)) }
+        Self { remote: half_open.from, cid, path, messages, carrier: Carrier::Linked(Box::new(link)), exports }
     }
 
     /// The peer's address.
@@ -83,6 +86,29 @@ impl Connection {
     /// The messages, to change.
     pub const fn messages_mut(&mut self) -> &mut Messages {
         &mut self.messages
+    }
+
+    /// What both sides can derive from the handshake, in sealed modes and once it is done.
+    #[must_use]
+    pub const fn exports(&self) -> Option<&Exports> {
+        self.exports.as_ref()
+    }
+
+    /// True where a handshake packet from `from` may be for us.
+    #[must_use]
+    pub fn expects(&self, from: SocketAddr) -> bool {
+        match &self.carrier {
+            Carrier::Connecting(handshake) => handshake.calls(from),
+            _ => self.remote == from,
+        }
+    }
+
+    /// One more who may be the peer. False when that is of no use.
+    pub fn add_candidate(&mut self, now: Timestamp, candidate: Candidate) -> bool {
+        match &mut self.carrier {
+            Carrier::Connecting(handshake) => handshake.add_candidate(now, candidate),
+            _ => false,
+        }
     }
 
     /// The handshake, while it is under way.
@@ -117,10 +143,12 @@ impl Connection {
     }
 
     /// RETRY came in.
-    pub fn handle_retry(&mut self, now: Timestamp, retry: &Retry) -> Result<(), Dropped> {
+    pub fn handle_retry(&mut self, now: Timestamp, from: SocketAddr, retry: &Retry) -> Result<(), Dropped> {
         match &mut self.carrier {
             Carrier::Connecting(handshake) => {
-                if handshake.on_retry(now, retry) {
+                if handshake.on_retry(now, from, retry) {
+                    let Candidate { remote, path, .. } = *handshake.candidate();
+                    (self.remote, self.path) = (remote, path);
                     Ok(())
                 } else {
                     Err(Dropped::StaleHandshake)
@@ -130,19 +158,42 @@ impl Connection {
         }
     }
 
-    /// SHARE came in: established.
-    pub fn handle_share(&mut self, now: Timestamp, config: &Config, share: &Share<'_>) -> Result<(), Dropped> {
-        let Carrier::Connecting(handshake) = &self.carrier else { return Err(Dropped::StaleHandshake) };
-        let shared = handshake.on_share(now, share).ok_or(Dropped::StaleHandshake)?;
-        let mut link = Link::new(now, config, self.path, Protection::plain(), shared.peer_cid, &shared.params);
+    /// SHARE came in, `packet` is all of it: established, in plain mode. True when it is.
+    pub fn handle_share(
+        &mut self,
+        now: Timestamp,
+        config: &Config,
+        packet: &[u8],
+        share: &Share<'_>,
+    ) -> Result<bool, Dropped> {
+        let Carrier::Connecting(handshake) = &mut self.carrier else { return Err(Dropped::StaleHandshake) };
+        match handshake.on_share(now, packet, share) {
+            Some(shared) => self.establish(now, config, shared),
+            None if handshake.confirms(share) => return Ok(false),
+            None => return Err(Dropped::StaleHandshake),
+        }
+        Ok(true)
+    }
+
+    /// CONFIRM_I came in: established.
+    pub fn handle_confirm(&mut self, now: Timestamp, config: &Config, confirm: &Confirm) -> Result<(), Dropped> {
+        let Carrier::Connecting(handshake) = &mut self.carrier else { return Err(Dropped::StaleHandshake) };
+        let shared = handshake.on_confirm(now, confirm).ok_or(Dropped::WrongTag)?;
+        self.establish(now, config, shared);
+        Ok(())
+    }
+
+    fn establish(&mut self, now: Timestamp, config: &Config, shared: Shared) {
+        let (protection, exports) = protect(shared.session);
+        let mut link = Link::new(now, config, self.path, protection, shared.peer_cid, &shared.params);
         if let Some(round_trip) = shared.round_trip {
             link.on_round_trip(round_trip);
         }
-        // The listener is established on the first packet bearing its id: there must be one.
+        // In plain mode the listener is established on the first packet bearing its id: there must be one.
         link.ping();
+        self.exports = exports;
         self.carrier = Carrier::Linked(Box::new(link));
         self.messages.establish(&shared.params);
-        Ok(())
     }
 
     /// REFUSE came in.
@@ -157,10 +208,10 @@ impl Connection {
     }
 
     /// The network reports that nobody listens at the peer's address.
-    pub fn handle_unreachable(&mut self, now: Timestamp) {
+    pub fn handle_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
         // RFC 1122 section 4.2.3.9: an established connection does not believe that.
         if let Carrier::Connecting(handshake) = &mut self.carrier {
-            handshake.on_unreachable(now);
+            handshake.on_unreachable(now, remote);
         }
     }
 
@@ -214,20 +265,24 @@ impl Connection {
         self.settle();
     }
 
-    /// Appends what may leave now: one datagram, or several of the same length.
+    /// Appends what may leave now, and says where to: one datagram, or several of the same length.
     pub fn poll(
         &mut self,
         now: Timestamp,
         scratch: &mut Scratch,
         probe_budget: &mut Budget,
         out: &mut Vec<u8>,
-    ) -> Option<Batch> {
+    ) -> Option<(SocketAddr, Batch)> {
         self.settle();
         match &mut self.carrier {
             Carrier::Connecting(handshake) => {
-                handshake.poll(now, out).then_some(Batch { segment: None, count: 1, ecn: None })
+                let to = handshake.poll(now, out)?;
+                Some((to, Batch { segment: None, count: 1, ecn: None }))
             }
-            Carrier::Linked(link) => link.poll(now, &mut self.messages, scratch, probe_budget, out),
+            Carrier::Linked(link) => {
+                let batch = link.poll(now, &mut self.messages, scratch, probe_budget, out)?;
+                Some((self.remote, batch))
+            }
             Carrier::Over => None,
         }
     }
@@ -265,6 +320,17 @@ impl Connection {
                 self.carrier = Carrier::Over;
             }
             _ => {}
+        }
+    }
+}
+
+/// What protects a connection from now on, and what else its keys are good for.
+fn protect(session: Option<Session>) -> (Protection, Option<Exports>) {
+    match session {
+        None => (Protection::plain(), None),
+        Some(session) => {
+            let (protection, exports) = session.into_parts();
+            (protection, Some(exports))
         }
     }
 }

@@ -38,9 +38,17 @@ pub enum Dropped {
     AfterEnd,
     /// It is sealed, and not by the connection's peer.
     Forged,
+    /// A handshake for an invite or a key that we do not have.
+    UnknownInvite,
+    /// A handshake for an invite that has been used or burnt.
+    InviteOver,
+    /// A handshake, while there were too many key agreements in this second.
+    RunsLimited,
+    /// A handshake by somebody who has not our secret.
+    WrongTag,
 }
 
-const NAMES: [(Dropped, &str); 17] = [
+const NAMES: [(Dropped, &str); 21] = [
     (Dropped::Checksum, "checksum"),
     (Dropped::Malformed, "malformed"),
     (Dropped::Version, "version"),
@@ -58,6 +66,10 @@ const NAMES: [(Dropped, &str); 17] = [
     (Dropped::RefusalsLimited, "refusals_limited"),
     (Dropped::AfterEnd, "after_end"),
     (Dropped::Forged, "forged"),
+    (Dropped::UnknownInvite, "unknown_invite"),
+    (Dropped::InviteOver, "invite_over"),
+    (Dropped::RunsLimited, "runs_limited"),
+    (Dropped::WrongTag, "wrong_tag"),
 ];
 
 /// Counts since the endpoint was made.

@@ -1,21 +1,32 @@
-//! The joining side of the plain handshake: HELLO, RETRY, HELLO2, SHARE. `spec/wire.md`, "Handshake".
+//! The joining side of the handshake. `spec/wire.md`, "Handshake", and `spec/security.md`, "Handshake".
 //!
 //! ```text
 //! joiner                         listener
-//!   HELLO  ------------------------>        random, hash of parameters
-//!          <------------------------ RETRY  cookie: the listener keeps nothing
+//!   HELLO  ------------------------>        random, hash of parameters; to every candidate
+//!          <------------------------ RETRY  cookie: the listener keeps nothing; the first to answer is chosen
 //!   HELLO2 ------------------------>        cookie, connection id, parameters
-//!          <------------------------ SHARE  connection id, parameters: established here
+//!          <------------------------ SHARE  connection id, parameters: established here in plain mode
 //!   PING   ------------------------>        and there, on the first packet bearing its id
+//!
+//!   CONFIRM_J ---------------------->       in sealed modes: established there
+//!          <------------------------ CONFIRM_I   and here
 //! ```
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
+use rand::rngs::ChaCha20Rng;
+use rand::{Rng, SeedableRng};
 use ring::digest;
+use zeroize::Zeroizing;
 
 use crate::message::End;
+use crate::seal::{Agreed, Ask, Joiner, Session};
 use crate::time::{Timer, Timestamp, earliest};
-use crate::wire::{ConnectionCid, Cookie, Hello, Hello2, Mode, Packet, Params, RANDOM_LEN, Refuse, Retry, Share};
+use crate::wire::{Confirm, ConnectionCid, Cookie, Hello, Hello2, Packet, Params, RANDOM_LEN, Refuse, Retry, Share};
+
+use super::mtu::PathLimits;
+use super::security::{InviteId, Security};
 
 /// The first repetition comes after so long; each next after twice as long.
 const REPEAT_FIRST: Duration = Duration::from_millis(20);
@@ -25,6 +36,10 @@ const REPEAT_LAST: Duration = Duration::from_secs(1);
 const COOKIE_USES: u32 = 5;
 /// Hints count only if nothing contradicts them for so long: anybody can forge them.
 const HINT_PATIENCE: Duration = Duration::from_millis(500);
+/// How long an attempt lasts in sealed modes at most: as long as its one cookie is good.
+const SEALED_MAX: Duration = Duration::from_secs(10);
+/// Addresses that are tried at once.
+pub const CANDIDATES_MAX: usize = 32;
 
 /// SHA-256 of encoded parameters, as HELLO carries it.
 #[must_use]
@@ -34,8 +49,19 @@ pub fn params_hash(params: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// What the handshake came to.
+/// Somebody who may be the one to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where.
+    pub remote: SocketAddr,
+    /// What the way there allows.
+    pub path: PathLimits,
+    /// Which invite or key to ask for.
+    pub invite: InviteId,
+}
+
+/// What the handshake came to.
+#[derive(Debug)]
 pub struct Shared {
     /// The peer's id of the connection: our packets bear it.
     pub peer_cid: ConnectionCid,
@@ -43,6 +69,8 @@ pub struct Shared {
     pub params: Params,
     /// How long the last exchange took, where repetitions leave no doubt.
     pub round_trip: Option<Duration>,
+    /// The keys, in sealed modes.
+    pub session: Option<Session>,
 }
 
 /// Why it may come to nothing.
@@ -52,16 +80,32 @@ struct Hint {
     end: End,
 }
 
+/// How far it has come.
+#[derive(Debug)]
+enum Stage {
+    /// HELLO goes to all candidates; the next of them.
+    Calling(usize),
+    /// HELLO2 goes to the one that was chosen. `joiner` in sealed modes.
+    Asking { cookie: Cookie, joiner: Option<Box<Joiner>> },
+    /// CONFIRM_J goes there, and there is no way back: a code is proven to one only.
+    Confirming { agreed: Box<Agreed>, peer_cid: ConnectionCid, params: Params },
+}
+
 /// A handshake that we began.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Handshake {
+    security: Security,
+    candidates: Vec<Candidate>,
+    /// Who among them answered first.
+    chosen: usize,
     random: [u8; RANDOM_LEN],
     cid: ConnectionCid,
     params: Vec<u8>,
-    cookie: Option<Cookie>,
-    /// True once a HELLO2 was sent: a SHARE may come, however late.
+    rng: ChaCha20Rng,
+    stage: Stage,
+    /// True once a HELLO2 was sent: a plain SHARE may come, however late.
     asked: bool,
-    /// Datagrams sent with the present cookie, or without one.
+    /// Rounds of datagrams sent in this stage.
     sent: u32,
     sent_at: Timestamp,
     interval: Duration,
@@ -71,32 +115,54 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Begins; the first HELLO is due at once.
+    /// Begins; the first HELLO is due at once. `seed` is for the key agreement.
     #[must_use]
     pub fn new(
         now: Timestamp,
-        random: [u8; RANDOM_LEN],
+        security: Security,
+        candidate: Candidate,
         cid: ConnectionCid,
         params: &Params,
         connect_timeout: Duration,
+        seed: [u8; 32],
     ) -> Self {
         let mut encoded = Vec::new();
         params.put(&mut encoded);
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut random = [0; RANDOM_LEN];
+        rng.fill_bytes(&mut random);
         let mut repeat = Timer::default();
         repeat.arm(now);
+        let sealed = security.mode().is_sealed();
+        let timeout = if sealed { connect_timeout.min(SEALED_MAX) } else { connect_timeout };
         Self {
+            security,
+            candidates: vec![candidate],
+            chosen: 0,
             random,
             cid,
             params: encoded,
-            cookie: None,
+            rng,
+            stage: Stage::Calling(0),
             asked: false,
             sent: 0,
             sent_at: now,
             interval: REPEAT_FIRST,
             repeat,
-            give_up: now + connect_timeout,
+            give_up: now + timeout,
             hint: None,
         }
+    }
+
+    /// One more who may be the one. False when that is of no use any more, or it is known already.
+    pub fn add_candidate(&mut self, now: Timestamp, candidate: Candidate) -> bool {
+        let calling = matches!(self.stage, Stage::Calling(_));
+        if !calling || self.candidates.len() >= CANDIDATES_MAX || self.candidates.contains(&candidate) {
+            return false;
+        }
+        self.candidates.push(candidate);
+        self.restart(now);
+        true
     }
 
     /// What names the attempt.
@@ -111,6 +177,21 @@ impl Handshake {
         self.cid
     }
 
+    /// Who was chosen, or would be tried first.
+    #[must_use]
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidates[self.chosen]
+    }
+
+    /// True where an answer from `from` may be one to us.
+    #[must_use]
+    pub fn calls(&self, from: SocketAddr) -> bool {
+        match self.stage {
+            Stage::Calling(_) => self.candidates.iter().any(|candidate| candidate.remote == from),
+            _ => self.candidate().remote == from,
+        }
+    }
+
     /// When there is something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
@@ -121,67 +202,125 @@ impl Handshake {
     /// The end, if it has come to that.
     #[must_use]
     pub fn ended(&self, now: Timestamp) -> Option<End> {
-        match self.hint {
-            Some(hint) if hint.since + HINT_PATIENCE <= now || self.give_up <= now => Some(hint.end),
-            _ => (self.give_up <= now).then_some(End::ConnectTimedOut),
+        match (self.hint, &self.stage) {
+            (Some(hint), _) if hint.since + HINT_PATIENCE <= now || self.give_up <= now => Some(hint.end),
+            _ if self.give_up > now => None,
+            (_, Stage::Confirming { .. }) => Some(End::Unconfirmed),
+            _ => Some(End::ConnectTimedOut),
         }
     }
 
-    /// Appends the datagram that is due, if one is.
-    pub fn poll(&mut self, now: Timestamp, out: &mut Vec<u8>) -> bool {
+    /// Appends the datagram that is due, if one is, and says where it goes.
+    pub fn poll(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<SocketAddr> {
         if !self.repeat.fire(now) {
-            return false;
+            return None;
         }
-        if self.cookie.is_some() && self.sent >= COOKIE_USES {
+        // A second HELLO2 of a sealed attempt would let a late SHARE for the first be taken for the second's.
+        if matches!(self.stage, Stage::Asking { joiner: None, .. }) && self.sent >= COOKIE_USES {
             self.forget_cookie();
         }
-        let (client_random, invite) = (self.random, [0; 8]);
-        match self.cookie {
-            None => {
-                let hello = Hello { client_random, invite, params_hash: params_hash(&self.params) };
-                Packet::Hello(hello).put_handshake(Mode::Plain, out);
+        let (mode, client_random) = (self.security.mode(), self.random);
+        let to = match &mut self.stage {
+            Stage::Calling(next) => {
+                let candidate = &self.candidates[*next];
+                let hello = Hello { client_random, invite: candidate.invite, params_hash: params_hash(&self.params) };
+                Packet::Hello(hello).put_handshake(mode, out);
+                *next = (*next + 1) % self.candidates.len();
+                if *next != 0 {
+                    // The others follow at once.
+                    self.repeat.arm(now);
+                    return Some(candidate.remote);
+                }
+                candidate.remote
             }
-            cookie => {
-                let hello = Hello2 {
-                    client_random,
-                    invite,
-                    cookie,
-                    client_cid: self.cid,
-                    key_share: None,
-                    params: &self.params,
-                };
-                Packet::Hello2(hello).put_handshake(Mode::Plain, out);
+            Stage::Asking { joiner: Some(joiner), .. } => {
+                out.extend_from_slice(joiner.hello());
+                self.candidates[self.chosen].remote
+            }
+            Stage::Asking { cookie, joiner: None } => {
+                let Candidate { invite, remote, .. } = self.candidates[self.chosen];
+                let (cookie, client_cid, params) = (Some(*cookie), self.cid, self.params.as_slice());
+                let hello = Hello2 { client_random, invite, cookie, client_cid, key_share: None, params };
+                Packet::Hello2(hello).put_handshake(mode, out);
                 self.asked = true;
+                remote
             }
-        }
+            Stage::Confirming { agreed, .. } => {
+                Packet::ConfirmJ(agreed.confirm()).put_handshake(mode, out);
+                self.candidates[self.chosen].remote
+            }
+        };
         self.sent += 1;
         self.sent_at = now;
         self.repeat.arm(now + self.interval);
         self.interval = (self.interval * 2).min(REPEAT_LAST);
-        true
+        Some(to)
     }
 
-    /// The listener wants its cookie back. False when no cookie is waited for.
-    pub fn on_retry(&mut self, now: Timestamp, retry: &Retry) -> bool {
-        if self.cookie.is_some() {
+    /// A listener wants its cookie back: it is chosen. False when no cookie is waited for.
+    pub fn on_retry(&mut self, now: Timestamp, from: SocketAddr, retry: &Retry) -> bool {
+        if !matches!(self.stage, Stage::Calling(_)) {
             return false;
         }
-        self.cookie = Some(retry.cookie);
+        let Some(chosen) = self.candidates.iter().position(|candidate| candidate.remote == from) else { return false };
+        let joiner = if self.security.mode().is_sealed() {
+            let mut entropy = Zeroizing::new([0; 64]);
+            self.rng.fill_bytes(&mut *entropy);
+            let ask = Ask {
+                client_random: self.random,
+                invite: self.candidates[chosen].invite,
+                cookie: Some(retry.cookie),
+                client_cid: self.cid,
+                params: &self.params,
+            };
+            match Joiner::start(self.security.mode(), self.security.prs(), &ask, &entropy) {
+                Ok(joiner) => Some(Box::new(joiner)),
+                Err(_) => return false,
+            }
+        } else {
+            None
+        };
+        self.chosen = chosen;
+        self.stage = Stage::Asking { cookie: retry.cookie, joiner };
         self.restart(now);
         // Somebody lives there; whether it grants anything is another matter.
         self.hint = self.hint.filter(|hint| hint.end != End::Unreachable);
         true
     }
 
-    /// The listener grants the connection. `None` when this is no answer to what we sent.
-    #[must_use]
-    pub fn on_share(&self, now: Timestamp, share: &Share<'_>) -> Option<Shared> {
-        if !self.asked || share.client_random != self.random || share.client_cid != self.cid {
+    /// The listener grants the connection, or in sealed modes would to whoever proves to have the secret: `None` then,
+    /// and when this is no answer to what we sent. `packet` is all of it.
+    pub fn on_share(&mut self, now: Timestamp, packet: &[u8], share: &Share<'_>) -> Option<Shared> {
+        if share.client_random != self.random || share.client_cid != self.cid {
             return None;
         }
         let params = Params::decode(share.params).ok()?;
-        let round_trip = (self.cookie.is_some() && self.sent == 1).then(|| now.saturating_since(self.sent_at));
-        Some(Shared { peer_cid: share.server_cid, params, round_trip })
+        if self.security.mode().is_sealed() {
+            let Stage::Asking { joiner: Some(joiner), .. } = &self.stage else { return None };
+            let agreed = Box::new(joiner.on_share(packet, share).ok()?);
+            self.stage = Stage::Confirming { agreed, peer_cid: share.server_cid, params };
+            self.hint = None;
+            self.restart(now);
+            return None;
+        }
+        let in_time = matches!(self.stage, Stage::Asking { .. }) && self.sent == 1;
+        let round_trip = in_time.then(|| now.saturating_since(self.sent_at));
+        self.asked.then_some(Shared { peer_cid: share.server_cid, params, round_trip, session: None })
+    }
+
+    /// True where `share` is the one that our secret is being proven to, or was just now.
+    #[must_use]
+    pub fn confirms(&self, share: &Share<'_>) -> bool {
+        matches!(self.stage, Stage::Confirming { peer_cid, .. } if peer_cid == share.server_cid)
+            && share.client_random == self.random
+    }
+
+    /// The listener proves that it has the secret. `None` where it does not.
+    pub fn on_confirm(&mut self, now: Timestamp, confirm: &Confirm) -> Option<Shared> {
+        let Stage::Confirming { agreed, peer_cid, params } = &self.stage else { return None };
+        let session = agreed.on_confirm(confirm).ok()?;
+        let round_trip = (self.sent == 1).then(|| now.saturating_since(self.sent_at));
+        Some(Shared { peer_cid: *peer_cid, params: *params, round_trip, session: Some(session) })
     }
 
     /// The listener, or somebody who would like to pass for it, refuses.
@@ -189,9 +328,11 @@ impl Handshake {
         self.hint(now, End::Refused(refuse.code));
     }
 
-    /// The network reports that nobody listens there.
-    pub fn on_unreachable(&mut self, now: Timestamp) {
-        self.hint(now, End::Unreachable);
+    /// The network reports that nobody listens at `remote`. Of several candidates each may be wrong.
+    pub fn on_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
+        if self.candidates.len() == 1 && self.calls(remote) {
+            self.hint(now, End::Unreachable);
+        }
     }
 
     fn hint(&mut self, now: Timestamp, end: End) {
@@ -204,7 +345,7 @@ impl Handshake {
     }
 
     fn forget_cookie(&mut self) {
-        self.cookie = None;
+        self.stage = Stage::Calling(0);
         self.sent = 0;
         self.interval = REPEAT_FIRST;
     }
@@ -218,28 +359,42 @@ impl Handshake {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::wire::{COOKIE_LEN, HELLO_LEN, RefuseCode, VERSION};
+    use std::net::{IpAddr, Ipv4Addr};
 
-    const RANDOM: [u8; RANDOM_LEN] = [3; RANDOM_LEN];
+    use super::*;
+    use crate::wire::{COOKIE_LEN, HELLO_LEN, Mode, RefuseCode, VERSION};
+
     const CID: ConnectionCid = ConnectionCid(9);
-    const RETRY: Retry = Retry { client_random: RANDOM, cookie: [5; COOKIE_LEN] };
-    const BUSY: Refuse = Refuse { client_random: RANDOM, code: RefuseCode::Busy, version: VERSION };
+    const RETRY: Retry = Retry { client_random: [0; RANDOM_LEN], cookie: [5; COOKIE_LEN] };
+    const BUSY: Refuse = Refuse { client_random: [0; RANDOM_LEN], code: RefuseCode::Busy, version: VERSION };
 
     const fn at(ms: u64) -> Timestamp {
         Timestamp::from_nanos(ms * 1_000_000)
     }
 
+    const fn remote(last: u8) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), 4_000)
+    }
+
+    fn candidate(last: u8) -> Candidate {
+        let path = PathLimits::unlimited(remote(last));
+        Candidate { remote: remote(last), path, invite: [last; 8] }
+    }
+
+    fn plain(timeout: Duration) -> Handshake {
+        Handshake::new(at(0), Security::plain(), candidate(1), CID, &Params::default(), timeout, [3; 32])
+    }
+
     fn handshake() -> Handshake {
-        Handshake::new(at(0), RANDOM, CID, &Params::default(), Duration::from_secs(5))
+        plain(Duration::from_secs(5))
     }
 
     /// What is sent at `ms`: 'h' for HELLO, '2' for HELLO2.
     fn sent(handshake: &mut Handshake, ms: u64) -> Option<char> {
         let mut out = Vec::new();
-        handshake.poll(at(ms), &mut out).then(|| match Packet::decode(&out) {
+        handshake.poll(at(ms), &mut out).map(|_| match Packet::decode(&out) {
             Ok((Mode::Plain, Packet::Hello(hello))) => {
-                assert_eq!(hello.client_random, RANDOM);
+                assert_eq!(hello.client_random, handshake.random());
                 assert_eq!(out.len(), HELLO_LEN);
                 'h'
             }
@@ -263,8 +418,14 @@ mod tests {
         times
     }
 
-    fn share() -> Share<'static> {
-        Share { client_random: RANDOM, client_cid: CID, server_cid: ConnectionCid(77), key_share: None, params: &[] }
+    fn share(handshake: &Handshake) -> Share<'static> {
+        Share {
+            client_random: handshake.random(),
+            client_cid: CID,
+            server_cid: ConnectionCid(77),
+            key_share: None,
+            params: &[],
+        }
     }
 
     #[test]
@@ -281,13 +442,13 @@ mod tests {
         let mut handshake = handshake();
         /* 0 ms */
         assert_eq!(sent(&mut handshake, 0), Some('h'));
-        assert_eq!(handshake.on_share(at(0), &share()), None, "no cookie, no SHARE");
+        assert!(handshake.on_share(at(0), &[], &share(&handshake)).is_none(), "no cookie, no SHARE");
         /* 1 ms */
-        assert!(handshake.on_retry(at(1), &RETRY));
+        assert!(handshake.on_retry(at(1), remote(1), &RETRY));
         assert_eq!(sent(&mut handshake, 1), Some('2'));
-        assert!(!handshake.on_retry(at(1), &RETRY), "one cookie is enough");
+        assert!(!handshake.on_retry(at(1), remote(1), &RETRY), "one cookie is enough");
         /* 2 ms */
-        let shared = handshake.on_share(at(2), &share()).unwrap();
+        let shared = handshake.on_share(at(2), &[], &share(&handshake)).unwrap();
         assert_eq!(shared.peer_cid, ConnectionCid(77));
         assert_eq!(shared.round_trip, Some(Duration::from_millis(1)));
     }
@@ -296,45 +457,46 @@ mod tests {
     fn a_repeated_hello2_leaves_the_round_trip_in_doubt() {
         let mut handshake = handshake();
         sent(&mut handshake, 0);
-        handshake.on_retry(at(1), &RETRY);
+        handshake.on_retry(at(1), remote(1), &RETRY);
         assert_eq!(times(&mut handshake, 21), [(1, '2'), (21, '2')]);
-        assert_eq!(handshake.on_share(at(22), &share()).unwrap().round_trip, None);
+        assert_eq!(handshake.on_share(at(22), &[], &share(&handshake)).unwrap().round_trip, None);
     }
 
     #[test]
     fn a_cookie_that_brings_nothing_five_times_is_given_up_for_a_new_one() {
         let mut handshake = handshake();
         sent(&mut handshake, 0);
-        handshake.on_retry(at(1), &RETRY);
+        handshake.on_retry(at(1), remote(1), &RETRY);
         let kinds: String = times(&mut handshake, 700).into_iter().map(|(_, kind)| kind).collect();
         assert_eq!(kinds, "22222hhh", "the listener may have been restarted");
-        assert!(handshake.on_retry(at(701), &RETRY));
+        assert!(handshake.on_retry(at(701), remote(1), &RETRY));
     }
 
     #[test]
     fn shares_for_others_are_no_answer() {
         let mut handshake = handshake();
         sent(&mut handshake, 0);
-        handshake.on_retry(at(1), &RETRY);
+        handshake.on_retry(at(1), remote(1), &RETRY);
         sent(&mut handshake, 1);
-        assert!(handshake.on_share(at(2), &share()).is_some());
-        assert!(handshake.on_share(at(2), &Share { client_random: [0; 16], ..share() }).is_none());
-        assert!(handshake.on_share(at(2), &Share { client_cid: ConnectionCid(8), ..share() }).is_none());
-        assert!(handshake.on_share(at(2), &Share { params: &[0xff], ..share() }).is_none());
+        let share = share(&handshake);
+        assert!(handshake.on_share(at(2), &[], &share).is_some());
+        assert!(handshake.on_share(at(2), &[], &Share { client_random: [0; 16], ..share }).is_none());
+        assert!(handshake.on_share(at(2), &[], &Share { client_cid: ConnectionCid(8), ..share }).is_none());
+        assert!(handshake.on_share(at(2), &[], &Share { params: &[0xff], ..share }).is_none());
     }
 
     #[test]
     fn a_refusal_counts_after_half_a_second_and_repetitions_go_on() {
         let mut handshake = handshake();
         sent(&mut handshake, 0);
-        handshake.on_retry(at(1), &RETRY);
+        handshake.on_retry(at(1), remote(1), &RETRY);
         sent(&mut handshake, 1);
         /*   2 ms */
         handshake.on_refuse(at(2), &BUSY);
         /* 400 ms */
         handshake.on_refuse(at(400), &BUSY); // does not put it off
         assert_eq!(times(&mut handshake, 200), [(21, '2'), (61, '2'), (141, '2')]);
-        assert!(handshake.on_share(at(300), &share()).is_some(), "contradicted in time");
+        assert!(handshake.on_share(at(300), &[], &share(&handshake)).is_some(), "contradicted in time");
         assert_eq!(handshake.ended(at(501)), None);
         assert_eq!(handshake.ended(at(502)), Some(End::Refused(RefuseCode::Busy)));
     }
@@ -342,18 +504,18 @@ mod tests {
     #[test]
     fn unreachable_counts_after_half_a_second_of_silence() {
         let mut silent = handshake();
-        silent.on_unreachable(at(1));
+        silent.on_unreachable(at(1), remote(1));
         assert_eq!(silent.ended(at(500)), None);
         assert_eq!(silent.ended(at(501)), Some(End::Unreachable));
         let mut answered = handshake();
-        answered.on_unreachable(at(1));
-        answered.on_retry(at(2), &RETRY);
+        answered.on_unreachable(at(1), remote(1));
+        answered.on_retry(at(2), remote(1), &RETRY);
         assert_eq!(answered.ended(at(501)), None);
     }
 
     #[test]
     fn a_connect_timeout_below_the_patience_still_tells_the_reason() {
-        let mut handshake = Handshake::new(at(0), RANDOM, CID, &Params::default(), Duration::from_millis(100));
+        let mut handshake = plain(Duration::from_millis(100));
         handshake.on_refuse(at(2), &BUSY);
         assert_eq!(handshake.ended(at(99)), None);
         assert_eq!(handshake.ended(at(100)), Some(End::Refused(RefuseCode::Busy)));

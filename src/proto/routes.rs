@@ -12,7 +12,7 @@ pub struct Routes {
     by_cid: BTreeMap<ConnectionCid, ConnectionId>,
     by_random: BTreeMap<[u8; RANDOM_LEN], ConnectionId>,
     connecting: BTreeMap<SocketAddr, Vec<ConnectionId>>,
-    attempts: BTreeMap<ConnectionId, ([u8; RANDOM_LEN], SocketAddr)>,
+    attempts: BTreeMap<ConnectionId, ([u8; RANDOM_LEN], Vec<SocketAddr>)>,
 }
 
 impl Routes {
@@ -42,18 +42,29 @@ impl Routes {
     /// A connection to `remote` is being made by handshake packets that bear `random`.
     pub fn add_connecting(&mut self, random: [u8; RANDOM_LEN], remote: SocketAddr, id: ConnectionId) {
         self.by_random.insert(random, id);
+        self.attempts.insert(id, (random, Vec::new()));
+        self.add_remote(remote, id);
+    }
+
+    /// It may be made to `remote` just as well.
+    pub fn add_remote(&mut self, remote: SocketAddr, id: ConnectionId) {
+        let Some((_, remotes)) = self.attempts.get_mut(&id).filter(|(_, remotes)| !remotes.contains(&remote)) else {
+            return;
+        };
+        remotes.push(remote);
         self.connecting.entry(remote).or_default().push(id);
-        self.attempts.insert(id, (random, remote));
     }
 
     /// The handshake is over, if one was under way.
     pub fn remove_connecting(&mut self, id: ConnectionId) {
-        let Some((random, remote)) = self.attempts.remove(&id) else { return };
+        let Some((random, remotes)) = self.attempts.remove(&id) else { return };
         self.by_random.remove(&random);
-        if let Some(ids) = self.connecting.get_mut(&remote) {
-            ids.retain(|held| *held != id);
-            if ids.is_empty() {
-                self.connecting.remove(&remote);
+        for remote in remotes {
+            if let Some(ids) = self.connecting.get_mut(&remote) {
+                ids.retain(|held| *held != id);
+                if ids.is_empty() {
+                    self.connecting.remove(&remote);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use super::packet::Cipher;
 use super::protection::{Protection, Secrets};
 use super::secret::{Prs, Secret};
 use crate::wire::{
-    CONFIRM_LEN, Confirm, ConnectionCid, Cookie, Hello2, Mode, Packet, Params, RANDOM_LEN, Share, VERSION,
+    Confirm, ConnectionCid, Cookie, Hello2, Mode, Packet, Params, RANDOM_LEN, RUN_ID_LEN, Share, VERSION,
 };
 
 const CRC_LEN: usize = 4;
@@ -147,7 +147,19 @@ impl Agreed {
     /// CONFIRM_J, the same each time.
     #[must_use]
     pub fn confirm(&self) -> Confirm {
-        Confirm { client_random: self.client_random, tag: self.keys.tag(Confirmation::J) }
+        self.tagged(Confirmation::J)
+    }
+
+    fn tagged(&self, which: Confirmation) -> Confirm {
+        let run = self.keys.transcript().run_id();
+        Confirm { client_random: self.client_random, run, tag: self.keys.tag(which) }
+    }
+
+    fn check(&self, which: Confirmation, confirm: &Confirm) -> Result<(), HandshakeError> {
+        if confirm.client_random != self.client_random || confirm.run != self.keys.transcript().run_id() {
+            return Err(HandshakeError::Stranger);
+        }
+        if self.keys.is_right(which, &confirm.tag) { Ok(()) } else { Err(HandshakeError::WrongTag) }
     }
 
     /// CONFIRM_I came.
@@ -155,12 +167,7 @@ impl Agreed {
     /// # Errors
     /// `Stranger`, `WrongTag`.
     pub fn on_confirm(&self, confirm: &Confirm) -> Result<Session, HandshakeError> {
-        if confirm.client_random != self.client_random {
-            return Err(HandshakeError::Stranger);
-        }
-        if !self.keys.is_right(Confirmation::I, &confirm.tag) {
-            return Err(HandshakeError::WrongTag);
-        }
+        self.check(Confirmation::I, confirm)?;
         Ok(Session::new(self.mode, self.cipher, Role::Initiator, &self.keys))
     }
 }
@@ -202,6 +209,12 @@ impl Inviter {
         Ok(Self { agreed: Agreed { mode, cipher, client_random, keys }, share })
     }
 
+    /// What CONFIRM_J will name the run by.
+    #[must_use]
+    pub fn run_id(&self) -> [u8; RUN_ID_LEN] {
+        self.agreed.keys.transcript().run_id()
+    }
+
     /// SHARE as it goes, each time.
     #[must_use]
     pub fn share(&self) -> &[u8] {
@@ -213,27 +226,29 @@ impl Inviter {
     /// # Errors
     /// `Stranger`; `WrongTag`, after which the run must not be used again.
     pub fn on_confirm(&self, confirm: &Confirm) -> Result<(Session, Confirm), HandshakeError> {
-        let Agreed { mode, cipher, client_random, keys } = &self.agreed;
-        if confirm.client_random != *client_random {
-            return Err(HandshakeError::Stranger);
-        }
-        if !keys.is_right(Confirmation::J, &confirm.tag) {
-            return Err(HandshakeError::WrongTag);
-        }
-        let answer = Confirm { client_random: *client_random, tag: keys.tag(Confirmation::I) };
-        Ok((Session::new(*mode, *cipher, Role::Responder, keys), answer))
+        self.agreed.check(Confirmation::J, confirm)?;
+        let Agreed { mode, cipher, keys, .. } = &self.agreed;
+        Ok((Session::new(*mode, *cipher, Role::Responder, keys), self.agreed.tagged(Confirmation::I)))
     }
 }
 
 /// Both sides have proven that they have the key.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Session {
     mode: Mode,
     cipher: Cipher,
     ours: Secret<32>,
     theirs: Secret<32>,
-    exporter: Secret<32>,
-    device: Secret<32>,
+    exports: Exports,
+}
+
+/// What both sides have from a session, and nobody else.
+#[derive(Clone, Debug)]
+pub struct Exports {
+    /// For the application.
+    pub exporter: Secret<32>,
+    /// The key by which the two may meet again, in [`Mode::Psk`].
+    pub device: Secret<32>,
 }
 
 impl Session {
@@ -242,31 +257,18 @@ impl Session {
             Role::Initiator => (&keys.j2i, &keys.i2j),
             Role::Responder => (&keys.i2j, &keys.j2i),
         };
-        let (exporter, device) = (keys.exporter.clone(), keys.device.clone());
-        Self { mode, cipher, ours: ours.clone(), theirs: theirs.clone(), exporter, device }
+        let exports = Exports { exporter: keys.exporter.clone(), device: keys.device.clone() };
+        Self { mode, cipher, ours: ours.clone(), theirs: theirs.clone(), exports }
     }
 
-    /// What seals and opens from now on. To be asked for once: two of them would use the same numbers with the same
-    /// keys.
+    /// What seals and opens from now on, and what else the session is good for. Once: two protections would use the
+    /// same numbers with the same keys.
     #[must_use]
-    pub fn protection(self) -> Protection {
-        Protection::sealed(self.mode, self.cipher, Secrets { ours: &self.ours, theirs: &self.theirs })
-    }
-
-    /// For the application: both sides have the same, and nobody else.
-    #[must_use]
-    pub const fn exporter(&self) -> &Secret<32> {
-        &self.exporter
-    }
-
-    /// The key by which the two may meet again, in [`Mode::Psk`].
-    #[must_use]
-    pub const fn device(&self) -> &Secret<32> {
-        &self.device
+    pub fn into_parts(self) -> (Protection, Exports) {
+        let secrets = Secrets { ours: &self.ours, theirs: &self.theirs };
+        (Protection::sealed(self.mode, self.cipher, secrets), self.exports)
     }
 }
-
-const _: () = assert!(CONFIRM_LEN == 32);
 
 #[cfg(test)]
 mod tests {
@@ -331,9 +333,9 @@ mod tests {
         assert_eq!(joiner.ours.expose(), inviter.theirs.expose());
         assert_eq!(joiner.theirs.expose(), inviter.ours.expose());
         assert_ne!(joiner.ours.expose(), joiner.theirs.expose());
-        assert_eq!(joiner.exporter().expose(), inviter.exporter().expose());
-        assert_eq!(joiner.device().expose(), inviter.device().expose());
-        assert_ne!(joiner.device().expose(), joiner.exporter().expose());
+        assert_eq!(joiner.exports.exporter.expose(), inviter.exports.exporter.expose());
+        assert_eq!(joiner.exports.device.expose(), inviter.exports.device.expose());
+        assert_ne!(joiner.exports.device.expose(), joiner.exports.exporter.expose());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use ring::{digest, hkdf, hmac};
 
 use super::secret::Secret;
-use crate::wire::CONFIRM_LEN;
+use crate::wire::{CONFIRM_LEN, RUN_ID_LEN};
 
 /// In front of every label, so that no other protocol's keys are these.
 const LABEL_PREFIX: &[u8] = b"udpair 1 ";
@@ -17,6 +17,14 @@ impl Transcript {
     #[must_use]
     pub fn new(hello2: &[u8], share: &[u8]) -> Self {
         Self(sha256(&[&sha256(&[hello2]), &sha256(&[share])]))
+    }
+
+    /// What names it in the clear.
+    #[must_use]
+    pub fn run_id(&self) -> [u8; RUN_ID_LEN] {
+        let mut id = [0; RUN_ID_LEN];
+        id.copy_from_slice(&self.0[..RUN_ID_LEN]);
+        id
     }
 }
 
@@ -88,6 +96,12 @@ impl SessionKeys {
             exporter: secret("exporter"),
             device: secret("device"),
         }
+    }
+
+    /// What both sides have seen.
+    #[must_use]
+    pub const fn transcript(&self) -> &Transcript {
+        &self.transcript
     }
 
     fn confirm_key(&self, which: Confirmation) -> hmac::Key {

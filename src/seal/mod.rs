@@ -14,7 +14,7 @@ pub mod packet;
 pub mod protection;
 mod secret;
 
-pub use handshake::{Agreed, Ask, HandshakeError, Inviter, Joiner, Session};
+pub use handshake::{Agreed, Ask, Exports, HandshakeError, Inviter, Joiner, Session};
 pub use packet::Cipher;
 pub use protection::{OpenError, Protection, SealError};
 pub use secret::{Prs, Secret};

@@ -16,8 +16,8 @@ pub use frame::{
 };
 pub use packet::{
     CONFIRM_LEN, COOKIE_LEN, Confirm, ConnectionCid, Cookie, DATA_HEADER_LEN, DATA_OVERHEAD, DataHeader, HELLO_LEN,
-    Hello, Hello2, KEY_SHARE_LEN, KeyShare, Mode, Packet, RANDOM_LEN, Refuse, RefuseCode, Retry, SEAL_LEN, Share,
-    VERSION, check_crc, put_crc, start_data,
+    Hello, Hello2, KEY_SHARE_LEN, KeyShare, Mode, Packet, RANDOM_LEN, RUN_ID_LEN, Refuse, RefuseCode, Retry, SEAL_LEN,
+    Share, VERSION, check_crc, put_crc, start_data,
 };
 pub use params::Params;
 pub use ranges::{RangeSet, shrink_queue};

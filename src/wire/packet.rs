@@ -29,6 +29,8 @@ pub const DATA_HEADER_LEN: usize = 14;
 pub const DATA_OVERHEAD: usize = DATA_HEADER_LEN + CRC_LEN;
 /// Bytes of a public share of the key agreement.
 pub const KEY_SHARE_LEN: usize = 32;
+/// Bytes that name a run in CONFIRM_J and CONFIRM_I.
+pub const RUN_ID_LEN: usize = 16;
 /// Bytes of the tag in CONFIRM_J and CONFIRM_I.
 pub const CONFIRM_LEN: usize = 32;
 /// Bytes of the tag at the end of what is sealed.
@@ -157,6 +159,8 @@ pub struct Share<'a> {
 pub struct Confirm {
     /// As in HELLO2.
     pub client_random: [u8; RANDOM_LEN],
+    /// Which HELLO2 and SHARE the sender has seen: a proof about others is not judged.
+    pub run: [u8; RUN_ID_LEN],
     /// The proof.
     pub tag: [u8; CONFIRM_LEN],
 }
@@ -331,13 +335,17 @@ impl<'a> Packet<'a> {
                 let params = input.bytes(params_len)?;
                 Self::Share(Share { client_random, client_cid, server_cid, key_share, params })
             }
-            CONFIRM_J if mode.is_sealed() => Self::ConfirmJ(Confirm { client_random, tag: input.array()? }),
-            CONFIRM_I if mode.is_sealed() => Self::ConfirmI(Confirm { client_random, tag: input.array()? }),
+            CONFIRM_J if mode.is_sealed() => Self::ConfirmJ(Self::decode_confirm(input, client_random)?),
+            CONFIRM_I if mode.is_sealed() => Self::ConfirmI(Self::decode_confirm(input, client_random)?),
             REFUSE => {
                 Self::Refuse(Refuse { client_random, code: RefuseCode::from_code(input.u8()?)?, version: input.u8()? })
             }
             _ => return Err(DecodeError::Type(kind)),
         })
+    }
+
+    fn decode_confirm(input: &mut Reader<'a>, client_random: [u8; RANDOM_LEN]) -> Result<Confirm, DecodeError> {
+        Ok(Confirm { client_random, run: input.array()?, tag: input.array()? })
     }
 
     /// Appends a handshake packet, padded and with its checksum.
@@ -389,6 +397,7 @@ impl<'a> Packet<'a> {
             Self::ConfirmJ(confirm) | Self::ConfirmI(confirm) => {
                 assert!(mode.is_sealed(), "there is nothing to confirm");
                 start(if matches!(self, Self::ConfirmJ(_)) { CONFIRM_J } else { CONFIRM_I }, &confirm.client_random);
+                out.extend_from_slice(&confirm.run);
                 out.extend_from_slice(&confirm.tag);
             }
             Self::Refuse(refuse) => {
@@ -479,13 +488,13 @@ mod tests {
 
     #[test]
     fn confirmations_return_as_they_went_and_plain_knows_none() {
-        let confirm = Confirm { client_random: [7; RANDOM_LEN], tag: [3; CONFIRM_LEN] };
+        let confirm = Confirm { client_random: [7; RANDOM_LEN], run: [5; RUN_ID_LEN], tag: [3; CONFIRM_LEN] };
         for packet in [Packet::ConfirmJ(confirm), Packet::ConfirmI(confirm)] {
             let mut bytes = round_trip(Mode::Code, packet);
             round_trip(Mode::Psk, packet);
-            assert_eq!(bytes.len(), 54);
+            assert_eq!(bytes.len(), 70);
             bytes[0] = VERSION << 4;
-            bytes.truncate(50);
+            bytes.truncate(66);
             put_crc(&mut bytes, 0);
             assert_eq!(Packet::decode(&bytes), Err(DecodeError::Type(bytes[1])));
         }

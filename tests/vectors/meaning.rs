@@ -102,7 +102,8 @@ fn key_share(share: Option<KeyShare>) -> String {
 }
 
 fn confirmation(word: &str, mode: &str, confirm: &Confirm) -> String {
-    format!("{word} mode={mode} client_random={} tag={}", hex(&confirm.client_random), hex(&confirm.tag))
+    let Confirm { client_random, run, tag } = confirm;
+    format!("{word} mode={mode} client_random={} run={} tag={}", hex(client_random), hex(run), hex(tag))
 }
 
 /// Parameters.

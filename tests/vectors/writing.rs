@@ -163,8 +163,8 @@ fn handshake(meaning: &Meaning<'_>, out: &mut Vec<u8>) {
             key_share,
             params: &params,
         }),
-        "CONFIRM_J" => Packet::ConfirmJ(Confirm { client_random, tag: meaning.array("tag") }),
-        "CONFIRM_I" => Packet::ConfirmI(Confirm { client_random, tag: meaning.array("tag") }),
+        "CONFIRM_J" => Packet::ConfirmJ(confirm(meaning, client_random)),
+        "CONFIRM_I" => Packet::ConfirmI(confirm(meaning, client_random)),
         _ => {
             let code: RefuseCode = meaning.named("code", &REFUSE_CODES);
             let version = meaning.text("version").parse().expect("a version");
@@ -245,4 +245,8 @@ fn data(meaning: &Meaning<'_>, out: &mut Vec<u8>) {
     let from = out.len();
     Frame::Data(data).put(out);
     assert_eq!(out.len() - from, data.header_len(payload.len()) + payload.len());
+}
+
+fn confirm(meaning: &Meaning<'_>, client_random: [u8; 16]) -> Confirm {
+    Confirm { client_random, run: meaning.array("run"), tag: meaning.array("tag") }
 }

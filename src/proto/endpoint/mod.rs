@@ -8,22 +8,25 @@ use std::net::SocketAddr;
 
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
+use zeroize::Zeroizing;
 
 use crate::message::{End, Messages};
+use crate::seal::Exports;
 use crate::slots::{ConnectionId, Slots};
 use crate::time::Timestamp;
-use crate::wire::{ConnectionCid, Params, RANDOM_LEN};
+use crate::wire::{ConnectionCid, Params};
 
 use super::budget::Budget;
 use super::config::Config;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::ecn::Ecn;
-use super::handshake::Handshake;
+use super::handshake::{Candidate, Handshake};
 use super::link::{Batch, Drained, Scratch};
 use super::listener::Listener;
 use super::mtu::{self, PathLimits};
 use super::routes::Routes;
+use super::security::{InviteState, Security};
 use super::stats::ConnectionStats;
 use super::timers::Timers;
 
@@ -159,7 +162,7 @@ impl Endpoint {
             rng,
             entries: Slots::default(),
             routes: Routes::default(),
-            listener: Listener::new(&secret),
+            listener: Listener::new(&secret, config.security.clone()),
             timers: Timers::default(),
             ready: VecDeque::new(),
             changed: VecDeque::new(),
@@ -180,27 +183,70 @@ impl Endpoint {
     // ---- verbs ----
 
     /// Begins to connect. [`Output::Changed`] tells when it is established or has ended.
+    ///
+    /// # Errors
+    /// Where that cannot even begin.
     pub fn connect(
         &mut self,
         now: Timestamp,
         remote: SocketAddr,
         path: PathLimits,
     ) -> Result<ConnectionId, ConnectError> {
+        let security = self.config.security.clone();
+        let invite = security.id();
+        self.join(now, security, Candidate { remote, path, invite })
+    }
+
+    /// As [`connect`](Self::connect), with a secret of its own, of this endpoint's mode.
+    ///
+    /// # Errors
+    /// Where that cannot even begin.
+    pub fn join(
+        &mut self,
+        now: Timestamp,
+        security: Security,
+        Candidate { remote, path, invite }: Candidate,
+    ) -> Result<ConnectionId, ConnectError> {
+        debug_assert_eq!(security.mode(), self.config.security.mode(), "one mode for all connections of an endpoint");
         if remote.port() == 0 || remote.ip().is_unspecified() {
             return Err(ConnectError::Address(remote));
         }
         if self.is_full() {
             return Err(ConnectError::TooMany { max: self.config.connections_max });
         }
-        let mut random = [0; RANDOM_LEN];
-        self.rng.fill_bytes(&mut random);
-        let cid = self.new_cid();
-        let handshake = Handshake::new(now, random, cid, &self.params, self.config.connect_timeout);
-        let messages = Messages::new(self.config.limits);
-        let connection = Connection::connecting(remote, path, handshake, messages);
+        let candidate = Candidate { remote, path, invite };
+        let mut seed = Zeroizing::new([0; 32]);
+        self.rng.fill_bytes(&mut *seed);
+        let (cid, timeout) = (self.new_cid(), self.config.connect_timeout);
+        let handshake = Handshake::new(now, security, candidate, cid, &self.params, timeout, *seed);
+        let random = handshake.random();
+        let connection = Connection::connecting(handshake, Messages::new(self.config.limits));
         let id = self.insert(connection, false);
         self.routes.add_connecting(random, remote, id);
         Ok(id)
+    }
+
+    /// Another address at which whoever is being connected to may be. False when that is of no use any more.
+    pub fn add_candidate(&mut self, now: Timestamp, id: ConnectionId, candidate: Candidate) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        let added = entry.connection.add_candidate(now, candidate);
+        if added {
+            self.routes.add_remote(candidate.remote, id);
+            mark_ready(&mut self.ready, id, entry);
+        }
+        added
+    }
+
+    /// What became of the invite that this endpoint listens for; `None` where it has none.
+    #[must_use]
+    pub fn invite(&self) -> Option<InviteState> {
+        self.listener.invite()
+    }
+
+    /// What both sides can derive from the handshake, in sealed modes.
+    #[must_use]
+    pub fn exports(&self, id: ConnectionId) -> Option<&Exports> {
+        self.entries.get(id)?.connection.exports()
     }
 
     /// The next connection that came in and was not given out yet. It is to be answered.
@@ -293,7 +339,7 @@ impl Endpoint {
     pub fn handle_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
         for id in self.routes.connecting_to(remote) {
             if let Some(entry) = self.entries.get_mut(id) {
-                entry.connection.handle_unreachable(now);
+                entry.connection.handle_unreachable(now, remote);
                 mark_ready(&mut self.ready, id, entry);
             }
         }
@@ -346,8 +392,7 @@ impl Endpoint {
                 mark_changed(&mut self.changed, id, entry);
             }
             match batch {
-                Some(batch) => {
-                    let to = entry.connection.remote();
+                Some((to, batch)) => {
                     self.ready.rotate_left(1); // the next connection has its turn
                     return self.transmit(to, buf.len(), batch);
                 }

@@ -4,14 +4,19 @@ use std::net::SocketAddr;
 
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
-use crate::wire::{ConnectionCid, DataHeader, DecodeError, Hello2, Mode, Packet, RANDOM_LEN, RefuseCode, Share};
+use rand::Rng;
+use zeroize::Zeroizing;
+
+use crate::seal::Session;
+use crate::wire::{Confirm, ConnectionCid, DataHeader, DecodeError, Hello2, Packet, RANDOM_LEN, Share};
 
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
 use crate::proto::counters::Dropped;
 use crate::proto::ecn::Ecn;
-use crate::proto::listener::Listener;
+use crate::proto::listener::{Asked, Confirmed, HalfOpen};
 use crate::proto::mtu::PathLimits;
+use crate::proto::security::Refusal;
 use crate::proto::version::UnknownVersion;
 
 use super::{Endpoint, mark_changed, mark_ready};
@@ -34,27 +39,30 @@ impl Endpoint {
             Err(DecodeError::Mode) => return Err(Dropped::Mode),
             Err(_) => return Err(Dropped::Malformed),
         };
-        if mode != Mode::Plain {
+        if mode != self.config.security.mode() {
             return Err(Dropped::Mode);
         }
         match packet {
-            Packet::Data(header, _) => self.handle_data(now, from, ecn, &header, datagram),
+            Packet::Data(header, _) | Packet::Sealed(header, _) => self.handle_data(now, from, ecn, &header, datagram),
             Packet::Hello(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
             Packet::Hello(hello) => {
                 let mut answer = Vec::new();
-                self.listener.answer_hello(now, from, &hello, &mut answer);
-                self.answer_with(from, answer, datagram.len())
+                match self.listener.answer_hello(now, from, &hello, &mut answer) {
+                    Ok(()) => self.answer_with(from, answer, datagram.len()),
+                    Err(refusal) => self.refuse(now, from, hello.client_random, refusal, datagram.len()),
+                }
             }
             Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
-            Packet::Hello2(hello) => self.handle_hello2(now, from, &hello, datagram.len()),
-            Packet::Retry(retry) => {
-                self.with_connecting(from, &retry.client_random, |connection, _| connection.handle_retry(now, &retry))
-            }
+            Packet::Hello2(hello) => self.handle_hello2(now, from, datagram, &hello),
+            Packet::Retry(retry) => self.with_connecting(from, &retry.client_random, |connection, _| {
+                connection.handle_retry(now, from, &retry)
+            }),
             Packet::Refuse(refuse) => {
                 self.with_connecting(from, &refuse.client_random, |it, _| it.handle_refuse(now, &refuse))
             }
-            Packet::Share(share) => self.handle_share(now, from, &share),
-            Packet::ConfirmJ(_) | Packet::ConfirmI(_) | Packet::Sealed(..) => Err(Dropped::Mode),
+            Packet::Share(share) => self.handle_share(now, from, datagram, &share),
+            Packet::ConfirmJ(confirm) => self.handle_confirm_j(now, from, &confirm, datagram.len()),
+            Packet::ConfirmI(confirm) => self.handle_confirm_i(now, from, &confirm),
         }
     }
 
@@ -88,27 +96,84 @@ impl Endpoint {
     /// The first packet of a connection that was granted came in.
     fn establish(&mut self, now: Timestamp, from: SocketAddr, cid: ConnectionCid) -> Result<ConnectionId, Dropped> {
         let half_open = self.listener.confirm(now, cid, from)?;
+        Ok(self.accept(now, cid, &half_open, None))
+    }
+
+    /// A connection came in.
+    fn accept(
+        &mut self,
+        now: Timestamp,
+        cid: ConnectionCid,
+        half_open: &HalfOpen,
+        session: Option<Session>,
+    ) -> ConnectionId {
+        let from = half_open.from;
         let most = PathLimits::unlimited(from).datagram_len_max.min(self.config.accept_path.datagram_len_max);
         let path = PathLimits { datagram_len_max: most };
-        let connection = Connection::accepted(now, &self.config, path, cid, &half_open);
+        let connection = Connection::accepted(now, &self.config, path, cid, half_open, session);
         let id = self.insert(connection, true);
         self.unanswered += 1;
         self.incoming.push_back(id);
         self.unannounced += 1;
-        Ok(id)
+        id
     }
 
-    fn handle_share(&mut self, now: Timestamp, from: SocketAddr, share: &Share<'_>) -> Result<(), Dropped> {
+    fn handle_share(
+        &mut self,
+        now: Timestamp,
+        from: SocketAddr,
+        packet: &[u8],
+        share: &Share<'_>,
+    ) -> Result<(), Dropped> {
+        let mut established = false;
         self.with_connecting(from, &share.client_random, |connection, config| {
-            connection.handle_share(now, config, share)
+            established = connection.handle_share(now, config, packet, share)?;
+            Ok(())
         })?;
-        if let Some(id) = self.routes.of_random(&share.client_random) {
-            self.routes.remove_connecting(id);
-            if let Some(entry) = self.entries.get_mut(id) {
-                mark_changed(&mut self.changed, id, entry);
-            }
+        if established {
+            self.on_connected(&share.client_random);
         }
         Ok(())
+    }
+
+    fn handle_confirm_i(&mut self, now: Timestamp, from: SocketAddr, confirm: &Confirm) -> Result<(), Dropped> {
+        self.with_connecting(from, &confirm.client_random, |connection, config| {
+            connection.handle_confirm(now, config, confirm)
+        })?;
+        self.on_connected(&confirm.client_random);
+        Ok(())
+    }
+
+    fn on_connected(&mut self, random: &[u8; RANDOM_LEN]) {
+        let Some(id) = self.routes.of_random(random) else { return };
+        self.routes.remove_connecting(id);
+        if let Some(entry) = self.entries.get_mut(id) {
+            mark_changed(&mut self.changed, id, entry);
+        }
+    }
+
+    fn handle_confirm_j(
+        &mut self,
+        now: Timestamp,
+        from: SocketAddr,
+        confirm: &Confirm,
+        datagram_len: usize,
+    ) -> Result<(), Dropped> {
+        let before = self.listener.invite();
+        let mut answer = Vec::new();
+        let confirmed = self.listener.confirm_sealed(now, from, confirm, &mut answer);
+        if self.listener.invite() != before {
+            // Whoever waits for a guest is to look, whatever came.
+            self.unannounced += 1;
+        }
+        match confirmed {
+            Ok(Confirmed::Again) => self.answer_with(from, answer, datagram_len),
+            Ok(Confirmed::New(cid, half_open, session)) => {
+                self.accept(now, cid, &half_open, Some(*session));
+                self.answer_with(from, answer, datagram_len)
+            }
+            Err(refusal) => self.refuse(now, from, confirm.client_random, refusal, datagram_len),
+        }
     }
 
     fn with_connecting(
@@ -119,7 +184,7 @@ impl Endpoint {
     ) -> Result<(), Dropped> {
         let id = self.routes.of_random(random).ok_or(Dropped::StaleHandshake)?;
         let entry = self.entries.get_mut(id).ok_or(Dropped::StaleHandshake)?;
-        if entry.connection.remote() != from {
+        if !entry.connection.expects(from) {
             return Err(Dropped::WrongSource);
         }
         handle(&mut entry.connection, &self.config)?;
@@ -131,26 +196,40 @@ impl Endpoint {
         &mut self,
         now: Timestamp,
         from: SocketAddr,
+        packet: &[u8],
         hello: &Hello2<'_>,
-        datagram_len: usize,
     ) -> Result<(), Dropped> {
         if !self.listener.is_proven(now, from, hello) {
             return Err(Dropped::BadCookie);
         }
         let cid = self.new_cid();
         let room = if self.is_full() { 0 } else { self.config.backlog.saturating_sub(self.unanswered) };
+        let mut entropy = Zeroizing::new([0; 64]);
+        self.rng.fill_bytes(&mut *entropy);
+        let asked = Asked { from, packet, hello, cid, ours: &self.params_encoded, room, entropy: &entropy };
         let mut answer = Vec::new();
-        let granted = self.listener.answer_hello2(now, from, hello, cid, &self.params_encoded, room, &mut answer);
-        match granted {
-            Ok(_) => self.answer_with(from, answer, datagram_len),
-            Err(reason @ (Dropped::Busy | Dropped::HalfOpenFull)) => {
-                self.may_refuse(now)?;
-                Listener::refuse(hello.client_random, RefuseCode::Busy, &mut answer);
-                self.answer_with(from, answer, datagram_len)?;
-                Err(reason)
-            }
-            Err(reason) => Err(reason),
+        match self.listener.answer_hello2(now, &asked, &mut answer) {
+            Ok(_) => self.answer_with(from, answer, packet.len()),
+            Err(refusal) => self.refuse(now, from, hello.client_random, refusal, packet.len()),
         }
+    }
+
+    /// Tells the reason, where there is one to tell.
+    fn refuse(
+        &mut self,
+        now: Timestamp,
+        to: SocketAddr,
+        client_random: [u8; RANDOM_LEN],
+        refusal: Refusal,
+        asked_len: usize,
+    ) -> Result<(), Dropped> {
+        if let Some(code) = refusal.code {
+            self.may_refuse(now)?;
+            let mut answer = Vec::new();
+            self.listener.refuse(client_random, code, &mut answer);
+            self.answer_with(to, answer, asked_len)?;
+        }
+        Err(refusal.dropped)
     }
 
     fn handle_unknown_version(&mut self, now: Timestamp, from: SocketAddr, datagram: &[u8]) -> Result<(), Dropped> {

@@ -26,13 +26,13 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self { listener: Listener::new(&[1; 32]), next_cid: 1 }
+        Self { listener: Listener::new(&[1; 32], Security::plain()), next_cid: 1 }
     }
 
     fn cookie(&self, now: Timestamp, from: SocketAddr, random: [u8; RANDOM_LEN]) -> Cookie {
         let hello = Hello { client_random: random, invite: [0; 8], params_hash: params_hash(&[]) };
         let mut out = Vec::new();
-        self.listener.answer_hello(now, from, &hello, &mut out);
+        self.listener.answer_hello(now, from, &hello, &mut out).unwrap();
         assert!(out.len() <= HELLO_LEN, "bytes out <= bytes in");
         match Packet::decode(&out) {
             Ok((Mode::Plain, Packet::Retry(retry))) => {
@@ -60,7 +60,8 @@ impl Desk {
         let mut out = Vec::new();
         self.next_cid += 1;
         let cid = ConnectionCid(self.next_cid);
-        let granted = self.listener.answer_hello2(now, from, &hello, cid, OURS, room, &mut out);
+        let asked = Asked { from, packet: &[], hello: &hello, cid, ours: OURS, room, entropy: &[0; 64] };
+        let granted = self.listener.answer_hello2(now, &asked, &mut out).map_err(|refusal| refusal.dropped);
         assert!(out.len() <= HELLO_LEN, "bytes out <= bytes in");
         (granted, out)
     }
@@ -174,7 +175,7 @@ fn memory_of_done_handshakes_is_bounded() {
         desk.listener.confirm(at(0), cid_of(&share), from).unwrap();
         assert!(desk.listener.attempts.len() <= REMEMBERED_MAX);
         assert_eq!(desk.listener.ages.len(), desk.listener.attempts.len());
-        assert_eq!(desk.listener.by_random.len(), desk.listener.attempts.len());
+        assert_eq!(desk.listener.by_hello.len(), desk.listener.attempts.len());
     }
     assert!(desk.listener.by_source.is_empty());
 }

@@ -7,4 +7,5 @@ mod hostile;
 mod net;
 mod path;
 mod policy;
+mod sealed;
 mod timing;

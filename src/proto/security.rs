@@ -1,0 +1,222 @@
+//! How an endpoint's connections are secured, and who may try to share its secret. `spec/security.md`.
+
+use crate::seal::Prs;
+use crate::time::Timestamp;
+use crate::wire::{Mode, RefuseCode};
+
+use super::budget::Budget;
+use super::counters::Dropped;
+
+/// Key agreements a second for an invite: there is one secret and twenty bits of it.
+const CODE_RUNS_PER_SECOND: u32 = 20;
+/// Key agreements a second for shared keys.
+const PSK_RUNS_PER_SECOND: u32 = 1_000;
+/// Handshakes in plain mode cost nothing worth counting.
+const PLAIN_RUNS_PER_SECOND: u32 = 1_000_000;
+
+/// The id of an invite, or of a shared key.
+pub type InviteId = [u8; 8];
+
+/// Names no invite: whoever was given an address instead asks for the one that there is.
+pub const NO_INVITE: InviteId = [0; 8];
+
+/// How connections are secured. Set by the application on both sides, and never negotiated.
+#[derive(Clone, Debug)]
+pub struct Security {
+    mode: Mode,
+    id: InviteId,
+    prs: Prs,
+}
+
+impl Security {
+    /// Neither encrypted nor authenticated.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { mode: Mode::Plain, id: NO_INVITE, prs: Prs::words("") }
+    }
+
+    /// By the words of a code: as the inviter under the id of its invite, as a joiner under [`NO_INVITE`].
+    #[must_use]
+    pub const fn code(id: InviteId, words: Prs) -> Self {
+        Self { mode: Mode::Code, id, prs: words }
+    }
+
+    /// By a key that both sides have, under an id that both know it by.
+    #[must_use]
+    pub fn psk(id: InviteId, key: &[u8; 32]) -> Self {
+        Self { mode: Mode::Psk, id, prs: Prs::key(key) }
+    }
+
+    /// The mode of every packet.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The invite or the key.
+    #[must_use]
+    pub const fn id(&self) -> InviteId {
+        self.id
+    }
+
+    /// What both sides know.
+    #[must_use]
+    pub const fn prs(&self) -> &Prs {
+        &self.prs
+    }
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self::plain()
+    }
+}
+
+/// What became of an invite. One that is not open stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InviteState {
+    /// Whoever knows the words may come.
+    Open,
+    /// Somebody came.
+    Used,
+    /// Somebody tried wrong words.
+    Burnt,
+}
+
+/// Why a handshake is not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason to count.
+    pub dropped: Dropped,
+    /// The reason to tell, if one is told.
+    pub code: Option<RefuseCode>,
+}
+
+/// Lets handshakes in, so many a second; and where there is one invite, one guest and one guess.
+#[derive(Debug)]
+pub struct Guard {
+    security: Security,
+    state: InviteState,
+    runs: Budget,
+}
+
+impl Guard {
+    /// Nobody came yet.
+    #[must_use]
+    pub fn new(security: Security) -> Self {
+        let per_second = match security.mode {
+            Mode::Plain => PLAIN_RUNS_PER_SECOND,
+            Mode::Code => CODE_RUNS_PER_SECOND,
+            Mode::Psk => PSK_RUNS_PER_SECOND,
+        };
+        Self { security, state: InviteState::Open, runs: Budget::new(per_second, per_second) }
+    }
+
+    /// What is guarded.
+    #[must_use]
+    pub const fn security(&self) -> &Security {
+        &self.security
+    }
+
+    /// What became of the invite; `None` where there is none.
+    #[must_use]
+    pub fn invite(&self) -> Option<InviteState> {
+        (self.security.mode == Mode::Code).then_some(self.state)
+    }
+
+    /// Whether a handshake that asks for `invite` may go on. An invite that is not ours is not talked about.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, invite: &InviteId) -> Result<(), Refusal> {
+        let asked = match self.security.mode {
+            Mode::Plain => return Ok(()),
+            Mode::Code => *invite == self.security.id || *invite == NO_INVITE,
+            Mode::Psk => *invite == self.security.id,
+        };
+        let (dropped, code) = match self.state {
+            _ if !asked => (Dropped::UnknownInvite, None),
+            InviteState::Open => return Ok(()),
+            InviteState::Used => (Dropped::InviteOver, Some(RefuseCode::InviteUsed)),
+            InviteState::Burnt => (Dropped::InviteOver, Some(RefuseCode::InviteBurnt)),
+        };
+        Err(Refusal { dropped, code })
+    }
+
+    /// As [`check`](Self::check), for one key agreement more.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admit(&mut self, now: Timestamp, invite: &InviteId) -> Result<(), Refusal> {
+        self.check(invite)?;
+        if self.runs.take(now) { Ok(()) } else { Err(Refusal { dropped: Dropped::RunsLimited, code: None }) }
+    }
+
+    /// Somebody proved to have the secret.
+    pub fn on_right(&mut self) {
+        if self.security.mode == Mode::Code {
+            self.state = InviteState::Used;
+        }
+    }
+
+    /// Somebody tried another secret.
+    pub fn on_wrong(&mut self) {
+        if self.security.mode == Mode::Code && self.state == InviteState::Open {
+            self.state = InviteState::Burnt;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_nanos(5_000_000_000);
+
+    fn invite() -> Guard {
+        Guard::new(Security::code([7; 8], Prs::words("maple-otter")))
+    }
+
+    fn told(guard: &Guard, id: InviteId) -> Option<RefuseCode> {
+        guard.check(&id).expect_err("refused").code
+    }
+
+    #[test]
+    fn one_guest_or_one_wrong_guess_and_an_invite_is_over() {
+        let mut used = invite();
+        assert_eq!([used.check(&[7; 8]), used.check(&NO_INVITE)], [Ok(()); 2]);
+        used.on_right();
+        assert_eq!(told(&used, [7; 8]), Some(RefuseCode::InviteUsed));
+        used.on_wrong();
+        assert_eq!(used.invite(), Some(InviteState::Used), "nobody burns what is used");
+        let mut burnt = invite();
+        burnt.on_wrong();
+        assert_eq!(told(&burnt, [7; 8]), Some(RefuseCode::InviteBurnt));
+        assert_eq!(burnt.invite(), Some(InviteState::Burnt));
+    }
+
+    #[test]
+    fn an_invite_that_is_not_ours_is_not_talked_about() {
+        let mut guard = invite();
+        guard.on_wrong();
+        assert_eq!(told(&guard, [8; 8]), None);
+        let key = Guard::new(Security::psk([7; 8], &[1; 32]));
+        assert_eq!(told(&key, NO_INVITE), None, "a key has an id");
+    }
+
+    #[test]
+    fn a_key_lives_through_wrong_guesses() {
+        let mut guard = Guard::new(Security::psk([7; 8], &[1; 32]));
+        guard.on_wrong();
+        guard.on_right();
+        assert_eq!((guard.check(&[7; 8]), guard.invite()), (Ok(()), None));
+    }
+
+    #[test]
+    fn twenty_key_agreements_a_second_for_an_invite() {
+        let mut guard = invite();
+        let admitted = (0..100).filter(|_| guard.admit(NOW, &[7; 8]).is_ok()).count();
+        assert_eq!(admitted, 20);
+        assert_eq!(guard.admit(NOW, &[7; 8]).expect_err("limited").dropped, Dropped::RunsLimited);
+    }
+}

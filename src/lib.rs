@@ -53,4 +53,5 @@ pub mod sim {
     pub use crate::transport::sim::*;
 }
 
-pub use transport::{Config, Connection, Listener, Message, Transport, tcp, udp};
+pub use transport::pairing::{Invite, Pairing, invite, join};
+pub use transport::{Config, Connection, Listener, Message, Psk, Transport, tcp, udp};

@@ -43,7 +43,13 @@ impl Prs {
     /// The words of a code, in lower case and joined by one hyphen.
     #[must_use]
     pub fn words(words: &str) -> Self {
-        Self(Zeroizing::new(words.as_bytes().to_vec()))
+        Self::bytes(words.as_bytes())
+    }
+
+    /// The same, as bytes.
+    #[must_use]
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
     }
 
     /// A shared key.

@@ -3,12 +3,15 @@
 use core::time::Duration;
 
 use crate::message::Limits;
-use crate::proto::ControllerKind;
+use crate::proto::{ControllerKind, Security};
 
-/// How a transport behaves. Start from [`Config::insecure_plain`] and change fields.
+use super::Psk;
+
+/// How a transport behaves. Start from [`Config::psk`] or [`Config::insecure_plain`] and change fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    pub(crate) security: Security,
     /// Lengths, credit and queues of each connection. See [`Limits`] for units and defaults.
     pub limits: Limits,
     /// Silence after which a connection is given up. Default 10 s. A third of it is the keepalive's interval, so an
@@ -34,11 +37,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// The defaults, encrypted and authenticated by a key that both sides have: only who has it can connect, read or
+    /// change anything. `spec/security.md`.
+    #[must_use]
+    pub fn psk(psk: &Psk) -> Self {
+        Self { security: psk.security(), ..Self::insecure_plain() }
+    }
+
     /// The defaults, **without encryption or authentication**: whoever can send packets to this machine can read,
     /// forge and end every connection. For closed networks, benchmarks and tests.
     #[must_use]
     pub fn insecure_plain() -> Self {
         Self {
+            security: Security::plain(),
             limits: Limits::default(),
             idle_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

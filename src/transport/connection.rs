@@ -50,6 +50,8 @@ impl Connection {
         conn.wait(Interest::Connected(conn.id()), None)
             .map_err(|error| ConnectError::Io { remote, source: error.into() })?;
         match transport.state(conn.id()) {
+            // What arrived before the peer closed can still be received.
+            State::Ended(End::ClosedByPeer { .. }) => Ok(conn),
             State::Ended(end) => Err(ConnectError::from_end(remote, end)),
             _ => Ok(conn),
         }

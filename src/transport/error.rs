@@ -86,6 +86,13 @@ pub enum ConnectError {
         /// Why.
         reason: RefuseCode,
     },
+    /// Somebody answered, and did not prove to know the secret: theirs is another, or their answer came before the
+    /// right one's.
+    #[error("whoever answered for {remote} did not prove to know the secret")]
+    Unconfirmed {
+        /// The address that was called.
+        remote: SocketAddr,
+    },
     /// The transport cannot send to this address: another address family, port 0, an address without meaning.
     #[error("{remote} cannot be called from {local}")]
     Address {
@@ -122,6 +129,7 @@ impl ConnectError {
         match end {
             End::ConnectTimedOut | End::TimedOut => Self::TimedOut { remote },
             End::Unreachable => Self::Unreachable { remote },
+            End::Unconfirmed => Self::Unconfirmed { remote },
             End::RefusedByPeer { code } => Self::Refused { remote, code },
             End::Refused(reason) => Self::RefusedByLibrary { remote, reason },
             end => Self::Ended { remote, end },
@@ -139,6 +147,9 @@ pub enum AcceptError {
     /// The transport was bound with a backlog of 0.
     #[error("this transport does not listen: its backlog is 0")]
     NotListening,
+    /// Somebody tried wrong words: nobody can come by this invite any more. Make a new one.
+    #[error("somebody tried wrong words, so the invite is burnt")]
+    InviteBurnt,
     /// The transport's own descriptors failed.
     #[error("the transport failed: {0}")]
     Broken(ErrorKind),
@@ -202,6 +213,7 @@ const fn end_kind(end: End) -> ErrorKind {
         End::ClosedByPeer { .. } => ErrorKind::UnexpectedEof,
         End::AbortedByPeer { .. } | End::Broken => ErrorKind::ConnectionReset,
         End::Refused(_) | End::RefusedByPeer { .. } | End::Unreachable => ErrorKind::ConnectionRefused,
+        End::Unconfirmed => ErrorKind::PermissionDenied,
         End::Closed { .. } | End::Aborted { .. } => ErrorKind::NotConnected,
         _ => ErrorKind::InvalidData,
     }
@@ -228,6 +240,7 @@ into_io! {
         BindError::Io { source, .. } => source.kind(),
     };
     ConnectError => |error| match error {
+        ConnectError::Unconfirmed { .. } => ErrorKind::PermissionDenied,
         ConnectError::TimedOut { .. } => ErrorKind::TimedOut,
         ConnectError::Unreachable { .. }
         | ConnectError::Refused { .. }
@@ -240,6 +253,7 @@ into_io! {
     AcceptError => |error| match error {
         AcceptError::TimedOut => ErrorKind::TimedOut,
         AcceptError::NotListening => ErrorKind::InvalidInput,
+        AcceptError::InviteBurnt => ErrorKind::PermissionDenied,
         AcceptError::Broken(kind) => *kind,
     };
     RecvError => |error| match error {

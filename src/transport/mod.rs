@@ -30,6 +30,8 @@ mod error;
 mod interest;
 mod listener;
 mod message;
+pub mod pairing;
+mod psk;
 mod reader;
 pub(crate) mod sim;
 mod spawn;
@@ -44,6 +46,7 @@ pub use error::{AcceptError, BindError, ConnectError, FlushError, IntoBytesError
 pub use interest::{Interest, Ready, WaitSlot};
 pub use listener::{Incoming, Listener};
 pub use message::{Body, Message};
+pub use psk::{ParsePskError, Psk};
 pub use reader::MessageReader;
 pub use spawn::{JoinHandle, Joiner, Panicked};
 pub use stats::{Stats, TransportStats};
@@ -106,6 +109,10 @@ pub trait Transport: Send + Sync {
 
     /// Says whether a connection that [`incoming`](Self::incoming) gave is wanted. A refused one is released with it.
     fn answer(&self, conn: ConnectionId, answer: Answer);
+
+    /// The key by which the two sides of a sealed connection may meet again, with [`Config::psk`] on both; the same on
+    /// both sides, and nobody else has it. `None` before it is established and where it is plain. Does not wait.
+    fn device_key(&self, conn: ConnectionId) -> Option<Psk>;
 
     /// Where the connection stands in its life.
     fn state(&self, conn: ConnectionId) -> State;

@@ -12,6 +12,8 @@ use rustix::event::Timespec;
 use super::ground::Drainer;
 use super::parker::{Signal, Slept};
 use crate::message::Messages;
+use crate::proto::{InviteId, InviteState, Security};
+use crate::seal::Exports;
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::{Answer, ConnectError, Stats, TransportStats};
@@ -43,6 +45,32 @@ pub(crate) trait Core: Send + 'static {
 
     /// Begins to call `remote`.
     fn connect(&mut self, now: Timestamp, remote: SocketAddr, call: Self::Call) -> Result<ConnectionId, ConnectError>;
+
+    /// As [`connect`](Self::connect), with a secret of its own and the invite that it is for.
+    fn join(
+        &mut self,
+        now: Timestamp,
+        remote: SocketAddr,
+        call: Self::Call,
+        security: Security,
+        invite: InviteId,
+    ) -> Result<ConnectionId, ConnectError>;
+
+    /// One more address at which whoever is being called may be. False where that is of no use.
+    fn add_candidate(
+        &mut self,
+        now: Timestamp,
+        id: ConnectionId,
+        remote: SocketAddr,
+        call: Self::Call,
+        invite: InviteId,
+    ) -> bool;
+
+    /// What became of the invite that it listens for; `None` where there is none.
+    fn invite(&self) -> Option<InviteState>;
+
+    /// What both sides have from a sealed connection's handshake.
+    fn exports(&self, id: ConnectionId) -> Option<&Exports>;
 
     /// Whether peers can establish connections to it.
     fn listens(&self) -> bool;

@@ -45,7 +45,7 @@ pub(super) use self::shared::LEASE;
 use self::shared::Shared;
 pub(super) use self::state::{State, Work};
 use self::task::Place;
-pub(super) use self::verbs::{Machine, Verbs};
+pub(super) use self::verbs::{Joining, Machine, Verbs};
 use super::{ConnectError, Interest, Joiner, Ready, TransportStats, WaitError, WaitSlot, clock};
 use crate::message::Limits;
 use crate::time::Timestamp;

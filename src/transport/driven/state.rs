@@ -8,6 +8,7 @@ use super::core::{Core, Event};
 use super::duty::WaiterKey;
 use super::waiters::{Shared, Waiters};
 use crate::message::{Messages, Select, State as Life};
+use crate::proto::InviteState;
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::{Answer, Interest, LINGER, Ready, WaitError};
@@ -122,6 +123,9 @@ impl<C: Core> State<C> {
                     }
                 }
                 Event::Incoming => {
+                    if self.core.invite() == Some(InviteState::Burnt) {
+                        self.waiters.wake_one(Shared::Incoming, me, wakers);
+                    }
                     while let Some(id) = self.core.incoming() {
                         self.incoming.push_back(id);
                         if self.drop_incoming(now, id) {
@@ -134,6 +138,11 @@ impl<C: Core> State<C> {
             }
         }
         refused
+    }
+
+    /// True where the next connection is there, or will never come.
+    fn may_look_at_incoming(&self) -> bool {
+        !self.incoming.is_empty() || self.core.invite() == Some(InviteState::Burnt)
     }
 
     /// True when the outbox, once taken, is to be filled again.
@@ -149,7 +158,7 @@ impl<C: Core> State<C> {
         for (index, interest) in interests.iter().enumerate() {
             let connection = interest.connection();
             let ready = match interest {
-                Interest::Incoming => (!self.incoming.is_empty()).then_some(Ready { index, connection }),
+                Interest::Incoming => self.may_look_at_incoming().then_some(Ready { index, connection }),
                 Interest::AnyConnection => self.take_news().map(|id| Ready { index, connection: Some(id) }),
                 _ => holds(&self.core, interest).then_some(Ready { index, connection }),
             };
@@ -175,7 +184,7 @@ impl<C: Core> State<C> {
     /// Somebody no longer waits. What it was told of and did not take, somebody else is told of.
     pub(in crate::transport) fn leave(&mut self, key: WaiterKey, wakers: &mut Vec<Waker>) {
         self.waiters.remove(key);
-        if !self.incoming.is_empty() {
+        if self.may_look_at_incoming() {
             self.waiters.wake_one(Shared::Incoming, None, wakers);
         }
         if !self.news.is_empty() {

@@ -12,10 +12,12 @@ use crate::message::{
     Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Messages, ReadError, Select,
     SendError, State as Life, WriteError,
 };
+use crate::proto::{InviteId, InviteState, Security};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::{
-    AcceptError, Answer, ConnectError, Interest, Joiner, Ready, Stats, Transport, TransportStats, WaitError, WaitSlot,
+    AcceptError, Answer, ConnectError, Interest, Joiner, Psk, Ready, Stats, Transport, TransportStats, WaitError,
+    WaitSlot,
 };
 
 /// What a connection that is not known behaves like.
@@ -102,6 +104,31 @@ impl<M: Machine> Verbs<M> {
     }
 }
 
+/// What pairing needs of a transport besides.
+pub(in crate::transport) trait Joining: Transport {
+    /// Begins to call somebody who made an invite, with the words of its code.
+    fn join(&self, remote: SocketAddr, security: Security, invite: InviteId) -> Result<ConnectionId, ConnectError>;
+
+    /// One more address at which they may be. False where that is of no use.
+    fn add_candidate(&self, conn: ConnectionId, remote: SocketAddr, invite: InviteId) -> bool;
+}
+
+impl<M: Machine> Joining for Verbs<M> {
+    fn join(&self, remote: SocketAddr, security: Security, invite: InviteId) -> Result<ConnectionId, ConnectError> {
+        let call = self.0.call(remote)?;
+        self.0.act(|state, now, wakers| {
+            let conn = state.core.join(now, remote, call, security, invite)?;
+            state.hold(conn, wakers);
+            Ok(conn)
+        })
+    }
+
+    fn add_candidate(&self, conn: ConnectionId, remote: SocketAddr, invite: InviteId) -> bool {
+        let Ok(call) = self.0.call(remote) else { return false };
+        self.0.act(|state, now, _| state.core.add_candidate(now, conn, remote, call, invite))
+    }
+}
+
 impl<M: Machine> Transport for Verbs<M> {
     fn local_addr(&self) -> SocketAddr {
         self.0.local_addr()
@@ -144,11 +171,15 @@ impl<M: Machine> Transport for Verbs<M> {
 
     fn incoming(&self) -> Result<Option<ConnectionId>, AcceptError> {
         let now = self.0.now();
-        self.0.look(
-            |state| {
-                if state.core.listens() { Ok(state.next_incoming(now)) } else { Err(AcceptError::NotListening) }
-            },
-        )
+        self.0.look(|state| {
+            if !state.core.listens() {
+                return Err(AcceptError::NotListening);
+            }
+            match state.next_incoming(now) {
+                None if state.core.invite() == Some(InviteState::Burnt) => Err(AcceptError::InviteBurnt),
+                incoming => Ok(incoming),
+            }
+        })
     }
 
     fn answer(&self, conn: ConnectionId, answer: Answer) {
@@ -159,6 +190,10 @@ impl<M: Machine> Transport for Verbs<M> {
                 Answer::Refuse(_) => state.core.release(now, conn),
             }
         });
+    }
+
+    fn device_key(&self, conn: ConnectionId) -> Option<Psk> {
+        self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)))
     }
 
     fn state(&self, conn: ConnectionId) -> Life {

@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::core::TcpCore;
 use super::io::{Rx, TcpIo, Tx};
 use super::stream::Options;
-use crate::transport::driven::{Driven, Verbs};
+use crate::transport::driven::{Driven, Joining, Verbs};
 use crate::transport::{BindError, Config, Transport};
 
 /// Connections that may wait in the kernel until the library has looked at them.
@@ -23,12 +23,18 @@ const LISTEN_MAX: i32 = 1024;
 /// # Errors
 /// Where the address cannot be had, or a value of the configuration cannot be.
 pub fn bind(addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, BindError> {
-    open(addr, &config)
-        .map(|driven| Arc::new(Verbs(driven)) as Arc<dyn Transport>)
+    let joining: Arc<dyn Joining> = open(addr, &config)?;
+    Ok(joining)
+}
+
+/// As [`bind`], for pairing.
+pub(in crate::transport) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>, BindError> {
+    start(addr, config)
+        .map(|driven| Arc::new(Verbs(driven)) as Arc<dyn Joining>)
         .map_err(|error| BindError::from_io(addr, error))
 }
 
-fn open(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
+fn start(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
     let options = Options { send_buffer: None, receive_buffer: None };
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;

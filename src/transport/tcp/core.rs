@@ -17,6 +17,8 @@ use super::strangers::Strangers;
 use super::stream::Stream;
 use crate::message::{End, Messages, Sent};
 use crate::proto::timers::Timers;
+use crate::proto::{InviteId, InviteState, Security};
+use crate::seal::Exports;
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::transport::driven::{Core, Event, Polled};
@@ -287,6 +289,36 @@ impl Core for TcpCore {
         self.outbox.push_back(Job::Watch { id, stream });
         self.look_at(id);
         Ok(id)
+    }
+
+    fn join(
+        &mut self,
+        now: Timestamp,
+        remote: SocketAddr,
+        call: Stream,
+        _security: Security,
+        _invite: InviteId,
+    ) -> Result<ConnectionId, ConnectError> {
+        self.connect(now, remote, call)
+    }
+
+    fn add_candidate(
+        &mut self,
+        _now: Timestamp,
+        _id: ConnectionId,
+        _remote: SocketAddr,
+        _call: Stream,
+        _invite: InviteId,
+    ) -> bool {
+        false
+    }
+
+    fn invite(&self) -> Option<InviteState> {
+        None
+    }
+
+    fn exports(&self, _id: ConnectionId) -> Option<&Exports> {
+        None
     }
 
     fn listens(&self) -> bool {

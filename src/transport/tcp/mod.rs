@@ -32,3 +32,4 @@ mod stream;
 mod tests;
 
 pub use bind::bind;
+pub(super) use bind::open;

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::outbox::Outbox;
 use crate::message::Messages;
-use crate::proto::{self, Drained, Ecn, Endpoint, Output, PathLimits};
+use crate::proto::handshake::Candidate;
+use crate::proto::{self, Drained, Ecn, Endpoint, InviteId, InviteState, Output, PathLimits, Security};
+use crate::seal::Exports;
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::driven::{Core, Drainer, Event, Polled};
@@ -103,10 +105,40 @@ impl Core for UdpCore {
     type Call = Call;
 
     fn connect(&mut self, now: Timestamp, remote: SocketAddr, call: Call) -> Result<ConnectionId, ConnectError> {
-        self.endpoint.connect(now, self.on_wire(remote), call.path).map_err(|error| match error {
-            proto::ConnectError::TooMany { .. } => ConnectError::TooMany,
-            proto::ConnectError::Address(_) => ConnectError::Address { remote, local: call.local },
-        })
+        let called = self.endpoint.connect(now, self.on_wire(remote), call.path);
+        called.map_err(|error| connect_error(&error, remote, &call))
+    }
+
+    fn join(
+        &mut self,
+        now: Timestamp,
+        remote: SocketAddr,
+        call: Call,
+        security: Security,
+        invite: InviteId,
+    ) -> Result<ConnectionId, ConnectError> {
+        let candidate = Candidate { remote: self.on_wire(remote), path: call.path, invite };
+        self.endpoint.join(now, security, candidate).map_err(|error| connect_error(&error, remote, &call))
+    }
+
+    fn add_candidate(
+        &mut self,
+        now: Timestamp,
+        id: ConnectionId,
+        remote: SocketAddr,
+        call: Call,
+        invite: InviteId,
+    ) -> bool {
+        let candidate = Candidate { remote: self.on_wire(remote), path: call.path, invite };
+        self.endpoint.add_candidate(now, id, candidate)
+    }
+
+    fn invite(&self) -> Option<InviteState> {
+        self.endpoint.invite()
+    }
+
+    fn exports(&self, id: ConnectionId) -> Option<&Exports> {
+        self.endpoint.exports(id)
     }
 
     fn listens(&self) -> bool {
@@ -205,6 +237,13 @@ impl Core for UdpCore {
         stats.datagrams_received = Some(counters.datagrams_received);
         stats.datagrams_sent = Some(counters.datagrams_sent);
         stats.drops.extend(counters.iter_dropped().filter(|(_, count)| *count > 0));
+    }
+}
+
+fn connect_error(error: &proto::ConnectError, remote: SocketAddr, call: &Call) -> ConnectError {
+    match error {
+        proto::ConnectError::TooMany { .. } => ConnectError::TooMany,
+        proto::ConnectError::Address(_) => ConnectError::Address { remote, local: call.local },
     }
 }
 

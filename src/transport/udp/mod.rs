@@ -21,7 +21,7 @@ use rand::rngs::SysRng;
 pub(super) use self::core::{Call, UdpCore};
 use self::io::{UdpIo, UdpRx, UdpTx};
 pub(super) use self::outbox::Outbox;
-use super::driven::{Driven, LEASE, Verbs};
+use super::driven::{Driven, Joining, LEASE, Verbs};
 use super::{BindError, Config, Transport};
 use crate::proto;
 
@@ -34,11 +34,18 @@ use crate::proto;
 /// # Errors
 /// See [`BindError`].
 pub fn bind(addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, BindError> {
+    let joining: Arc<dyn Joining> = open(addr, &config)?;
+    Ok(joining)
+}
+
+/// As [`bind`], for pairing.
+pub(super) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>, BindError> {
     let failed = |error| BindError::from_io(addr, error);
-    let io = UdpIo::bind(addr, &config).map_err(failed)?;
+    let io = UdpIo::bind(addr, config).map_err(failed)?;
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| failed(std::io::Error::other(error)))?;
     let endpoint = proto::Config {
+        security: config.security.clone(),
         limits: config.limits,
         idle_timeout: config.idle_timeout,
         connect_timeout: config.connect_timeout,

@@ -1,0 +1,136 @@
+//! Why a pairing came to nothing, with the reason that can be told.
+
+use core::fmt;
+use std::io::{Error, ErrorKind};
+
+use thiserror::Error;
+
+use crate::pairing::{Carrier, CodeError};
+use crate::transport::discovery::{DiscoveryError, DiscoveryReport};
+use crate::transport::{BindError, ConnectError};
+
+/// Why there is no invite, or nobody came by it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InviteError {
+    /// No socket for the conversation.
+    #[error("the port for the conversation cannot be had")]
+    Bind(#[from] BindError),
+    /// No way to look for others.
+    #[error("the other side cannot be looked for")]
+    Discovery(#[from] DiscoveryError),
+    /// The system gives no random bytes, no descriptors, or waiting failed.
+    #[error("the system failed")]
+    Io(#[from] Error),
+    /// Somebody tried wrong words: the code is good for nothing any more, and a new one is to be made. Either it was
+    /// mistyped, and the one who did was told; or somebody is guessing.
+    #[error("somebody tried wrong words, so this code is burnt: make a new invite")]
+    Burnt,
+    /// Nobody came while the code was good.
+    #[error("nobody came within the time that the code is good for")]
+    Expired,
+}
+
+/// Why a code led to no connection.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It is no code. Nothing was sent, and no invite was burnt.
+    #[error("{0}")]
+    Code(#[from] CodeError),
+    /// No socket for the conversation.
+    #[error("the port for the conversation cannot be had")]
+    Bind(#[from] BindError),
+    /// No way to look for others.
+    #[error("the other side cannot be looked for")]
+    Discovery(#[from] DiscoveryError),
+    /// Waiting failed.
+    #[error("the system failed")]
+    Io(#[from] Error),
+    /// Nobody offered an invite of this number.
+    #[error("{0}")]
+    NobodyAnswered(NobodyAnswered),
+    /// The invite is there, and talks over the other one.
+    #[error("the invite talks over {offered}, and only {wanted} was asked for", offered = name(*.offered), wanted = name(*.wanted))]
+    OtherCarrier {
+        /// What it talks over.
+        offered: Carrier,
+        /// What was asked for.
+        wanted: Carrier,
+    },
+    /// Whoever has this number speaks another version of the protocol.
+    #[error("the invite is of another version of the protocol, {version}")]
+    OtherVersion {
+        /// That one.
+        version: u8,
+    },
+    /// The words are not the invite's, which is burnt by that: ask for a new code.
+    #[error("these are not the words of the invite, which is burnt by that: ask for a new code")]
+    WrongWords,
+    /// Somebody else came by the invite first.
+    #[error("the invite has been used")]
+    Used,
+    /// Somebody tried wrong words before.
+    #[error("somebody tried wrong words before, so the invite is burnt: ask for a new code")]
+    Burnt,
+    /// Somebody answered without knowing the words. The invite may be alive: the same code may be typed again. Where
+    /// that happens again, ask for a new one.
+    #[error("somebody answered first who does not know the words: try the same code again")]
+    SomebodyElse,
+    /// The conversation could not be begun.
+    #[error("the invite was found, and could not be called")]
+    Connect(#[source] ConnectError),
+}
+
+const fn name(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Udp => "UDP",
+        Carrier::Tcp => "TCP",
+    }
+}
+
+/// On which interfaces nobody answered, and what failed on them.
+#[derive(Clone, Debug)]
+pub struct NobodyAnswered(pub DiscoveryReport);
+
+impl fmt::Display for NobodyAnswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody answered")?;
+        let mut separator = " on ";
+        for interface in &self.0.interfaces {
+            write!(f, "{separator}{interface}")?;
+            separator = ", ";
+        }
+        for failure in &self.0.failures {
+            write!(f, "; {failure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<InviteError> for Error {
+    fn from(error: InviteError) -> Self {
+        let kind = match &error {
+            InviteError::Bind(_) | InviteError::Discovery(_) => ErrorKind::AddrNotAvailable,
+            InviteError::Io(source) => source.kind(),
+            InviteError::Burnt => ErrorKind::PermissionDenied,
+            InviteError::Expired => ErrorKind::TimedOut,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        let kind = match &error {
+            JoinError::Code(_) | JoinError::OtherCarrier { .. } => ErrorKind::InvalidInput,
+            JoinError::Bind(_) | JoinError::Discovery(_) => ErrorKind::AddrNotAvailable,
+            JoinError::Io(source) => source.kind(),
+            JoinError::NobodyAnswered(_) => ErrorKind::TimedOut,
+            JoinError::OtherVersion { .. } => ErrorKind::Unsupported,
+            JoinError::WrongWords | JoinError::SomebodyElse => ErrorKind::PermissionDenied,
+            JoinError::Used | JoinError::Burnt | JoinError::Connect(_) => ErrorKind::ConnectionRefused,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,159 @@
+//! The side that makes a code and waits.
+
+use core::fmt;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use zeroize::Zeroizing;
+
+use super::error::InviteError;
+use super::{INVITE_LIFETIME, Pairing};
+use crate::pairing::{Carrier, Code, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
+use crate::proto::Security;
+use crate::seal::Prs;
+use crate::time::Timestamp;
+use crate::transport::discovery::{Discovery, PollError};
+use crate::transport::driven::Joining;
+use crate::transport::{AcceptError, Connection, Interest, Listener, Transport, WaitSlot};
+
+/// How many joiners may be half-way in; one of them gets in.
+const BACKLOG: usize = 64;
+
+/// An invite: whoever is told its code may come, once. It is found by others while somebody waits in
+/// [`accept`](Self::accept). Dropping it ends it.
+pub struct Invite {
+    code: Code,
+    transport: Arc<dyn Joining>,
+    /// `None` where whoever comes was told the address.
+    discovery: Option<Discovery<Inviting>>,
+    until: Timestamp,
+}
+
+fn random<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    SysRng.try_fill_bytes(&mut *bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+pub(super) fn security(words: &Words, invite: InviteId) -> Security {
+    let secret = words.secret();
+    Security::code(invite.0, Prs::bytes(&secret))
+}
+
+impl Pairing {
+    /// As [`invite`](super::invite()), with these settings. Blocks for about a tenth of a second.
+    ///
+    /// # Errors
+    /// See [`InviteError`].
+    pub fn invite(&self) -> Result<Invite, InviteError> {
+        let words = Words::from_entropy(*random()?);
+        let id = InviteId(*random()?);
+        let carrier = self.carrier.unwrap_or(Carrier::Udp);
+        let transport = self.bind(carrier, 0, security(&words, id), BACKLOG)?;
+        let port = transport.local_addr().port();
+        let first = Nameplate::from_entropy(*random()?);
+        let offer = Offer { invite: id, carrier, port };
+        let mut discovery = Discovery::inviting(self.options(), first, offer)?;
+        let until = discovery.now() + INVITE_LIFETIME;
+        let nameplate = loop {
+            match discovery.poll(until) {
+                Ok(InvitingEvent::Held { nameplate, .. }) => break nameplate,
+                Ok(_) | Err(PollError::Woken) => {}
+                Err(PollError::TimedOut) => return Err(InviteError::Expired),
+                Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
+            }
+        };
+        Ok(Invite { code: Code { nameplate, words }, transport, discovery: Some(discovery), until })
+    }
+
+    /// An invite on a port that is told to the other side, with the number of this host
+    /// ([`HostNumber::own`](crate::pairing::HostNumber::own)) and the words: nothing is broadcast. Port 0 is any that
+    /// is free. The port is free again when the connection, or the invite that nobody came by, is dropped. Does not
+    /// block.
+    ///
+    /// # Errors
+    /// See [`InviteError`].
+    pub fn invite_on(&self, port: u16) -> Result<Invite, InviteError> {
+        let words = Words::from_entropy(*random()?);
+        let id = InviteId(*random()?);
+        let transport = self.bind(self.carrier.unwrap_or(Carrier::Udp), port, security(&words, id), BACKLOG)?;
+        let until = transport.now() + INVITE_LIFETIME;
+        let nameplate = Nameplate::from_entropy(*random()?);
+        Ok(Invite { code: Code { nameplate, words }, transport, discovery: None, until })
+    }
+}
+
+impl Invite {
+    /// What is to be told to the other side, and to nobody else.
+    #[must_use]
+    pub const fn code(&self) -> &Code {
+        &self.code
+    }
+
+    /// Where the conversation will be.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.transport.local_addr()
+    }
+
+    /// Waits for whoever was told the code, for as long as it is good. Blocks.
+    ///
+    /// # Errors
+    /// See [`InviteError`].
+    pub fn accept(mut self) -> Result<Connection, InviteError> {
+        let until = self.until;
+        self.accept_until(until)
+    }
+
+    /// As [`accept`](Self::accept), for at most `timeout`; the invite can be waited for again.
+    ///
+    /// # Errors
+    /// See [`InviteError`]; `Expired` where nobody came within `timeout`.
+    pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Connection, InviteError> {
+        let until = self.until.min(self.transport.now() + timeout);
+        self.accept_until(until)
+    }
+
+    fn accept_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
+        let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
+        let accepted = |error| match error {
+            AcceptError::InviteBurnt => InviteError::Burnt,
+            AcceptError::TimedOut => InviteError::Expired,
+            AcceptError::Broken(kind) => InviteError::Io(kind.into()),
+            AcceptError::NotListening => InviteError::Io(io::ErrorKind::InvalidInput.into()),
+        };
+        let Some(discovery) = &mut self.discovery else {
+            let left = until.saturating_since(listener.transport().now());
+            return listener.accept_timeout(left).map_err(accepted);
+        };
+        let waker = discovery.waker();
+        let mut slot = WaitSlot::default();
+        loop {
+            if let Some(connection) = listener.try_accept().map_err(accepted)? {
+                return Ok(connection);
+            }
+            let mut cx = Context::from_waker(&waker);
+            match listener.transport().poll_wait(&mut slot, &[Interest::Incoming], &mut cx) {
+                Poll::Ready(Ok(_)) => continue,
+                Poll::Ready(Err(error)) => return Err(InviteError::Io(error.into())),
+                Poll::Pending => {}
+            }
+            match discovery.poll(until) {
+                Ok(_) | Err(PollError::Woken) => {}
+                Err(PollError::TimedOut) => return Err(InviteError::Expired),
+                Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invite").field("code", &self.code).finish_non_exhaustive()
+    }
+}

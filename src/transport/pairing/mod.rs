@@ -1,0 +1,142 @@
+//! Pairing: two machines on one network find each other by a spoken code and are connected, encrypted and
+//! authenticated. `spec/pairing.md`, `spec/security.md`.
+//!
+//! ```no_run
+//! // On one machine:
+//! let invite = udpair::invite()?;
+//! println!("{}", invite.code()); // 42-maple-otter
+//! let peer = invite.accept()?;
+//! peer.send("hello")?;
+//! peer.close(0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ```no_run
+//! // On the other, by whoever was told the code:
+//! let peer = udpair::join("42-maple-otter")?;
+//! let hello = peer.recv()?;
+//! peer.close(0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A code is good for one connection, for ten minutes, and for one wrong guess: whoever tries wrong words burns it, and
+//! is told so, and so is the inviter. A joiner who was answered by somebody without the words is told too; typed again,
+//! the code may then meet its invite. Each time that a code is typed, whoever is on the network has one guess at its
+//! words, of which there are a million pairs.
+
+mod error;
+mod invite;
+mod join;
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+pub use self::error::{InviteError, JoinError, NobodyAnswered};
+pub use self::invite::Invite;
+use super::discovery::DiscoveryOptions;
+use super::driven::Joining;
+use super::{BindError, Config, Connection, tcp, udp};
+use crate::pairing::Carrier;
+use crate::proto::Security;
+
+/// How long a code is good for.
+pub const INVITE_LIFETIME: Duration = Duration::from_secs(600);
+/// How long a joiner looks for its invite, by default.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How to pair, where the defaults of [`invite`] and [`join`] do not fit.
+#[derive(Clone, Debug)]
+pub struct Pairing {
+    carrier: Option<Carrier>,
+    interface: Option<String>,
+    timeout: Duration,
+    config: Config,
+}
+
+impl Default for Pairing {
+    fn default() -> Self {
+        let config = Config::insecure_plain(); // its security is set for each pairing
+        Self { carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
+    }
+}
+
+impl Pairing {
+    /// The defaults: an inviter talks over UDP, a joiner over whatever the inviter does; discovery on all interfaces.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Over UDP or TCP. As a joiner: only if the inviter does so, too.
+    #[must_use]
+    pub const fn carrier(mut self, carrier: Carrier) -> Self {
+        self.carrier = Some(carrier);
+        self
+    }
+
+    /// Looks for the other side only on the interface of this name.
+    #[must_use]
+    pub fn interface(mut self, name: impl Into<String>) -> Self {
+        self.interface = Some(name.into());
+        self
+    }
+
+    /// How long a joiner looks for its invite. Default [`JOIN_TIMEOUT`].
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Limits and timeouts of the connection. Its security is that of the code, whatever stands here.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    fn options(&self) -> DiscoveryOptions {
+        DiscoveryOptions { interface: self.interface.clone() }
+    }
+
+    /// A transport of its own for one pairing, on a fresh port of all addresses.
+    fn bind(
+        &self,
+        carrier: Carrier,
+        port: u16,
+        security: Security,
+        backlog: usize,
+    ) -> Result<Arc<dyn Joining>, BindError> {
+        let config = Config { security, backlog, ..self.config.clone() };
+        let bind = |addr: SocketAddr| match carrier {
+            Carrier::Udp => udp::open(addr, &config),
+            Carrier::Tcp => tcp::open(addr, &config),
+        };
+        // Both families where there are both.
+        bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error {
+            BindError::AddressInUse { .. } | BindError::PermissionDenied { .. } => Err(error),
+            _ => bind((Ipv4Addr::UNSPECIFIED, port).into()),
+        })
+    }
+}
+
+/// Makes an invite: its code is to be told to the other side, which [`join`]s. Over UDP, on all interfaces; else see
+/// [`Pairing`]. Blocks for about a tenth of a second, while it finds a number that no other invite has.
+///
+/// # Errors
+/// See [`InviteError`].
+pub fn invite() -> Result<Invite, InviteError> {
+    Pairing::new().invite()
+}
+
+/// Connects to whoever made the invite of this code, wherever on the network that is. Blocks for at most
+/// [`JOIN_TIMEOUT`] and a connect timeout.
+///
+/// # Errors
+/// See [`JoinError`].
+pub fn join(code: &str) -> Result<Connection, JoinError> {
+    Pairing::new().join(code)
+}

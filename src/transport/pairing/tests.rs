@@ -1,0 +1,111 @@
+//! Pairing on real sockets, on the loopback interface only.
+
+use core::time::Duration;
+
+use super::*;
+use crate::pairing::Words;
+
+/// For what fails only by waiting, and for what waits only where something failed.
+const SHORT: Duration = Duration::from_millis(300);
+const STUCK: Duration = Duration::from_secs(20);
+
+fn pairing() -> Pairing {
+    Pairing::new().interface("lo").timeout(STUCK)
+}
+
+/// The code with other words, from the list.
+fn mistyped(invite: &Invite) -> String {
+    let other = (0..=255_u8)
+        .map(|n| Words::from_entropy([n; 4]))
+        .find(|words| *words != invite.code().words)
+        .expect("a million pairs of words");
+    format!("{}-{other}", invite.code().nameplate)
+}
+
+#[test]
+fn two_sides_pair_by_a_code_and_both_derive_the_same_device_key() {
+    let mut invite = pairing().invite().unwrap();
+    let code = invite.code().to_string();
+    let joiner = std::thread::spawn(move || {
+        let peer = pairing().join(&code).unwrap();
+        peer.send("hello").unwrap();
+        let key = peer.transport().device_key(peer.id()).unwrap();
+        let report = peer.close(0);
+        assert!(report.all_taken(), "{report:?}");
+        key.to_text().to_string()
+    });
+    let peer = invite.accept_timeout(STUCK).unwrap();
+    assert_eq!(peer.recv().unwrap().into_bytes(100).unwrap(), "hello");
+    let key = peer.transport().device_key(peer.id()).unwrap();
+    peer.close(0);
+    assert_eq!(joiner.join().unwrap(), *key.to_text());
+}
+
+#[test]
+fn wrong_words_burn_the_invite_and_both_are_told() {
+    let mut invite = pairing().invite().unwrap();
+    let wrong = mistyped(&invite);
+    let right = invite.code().to_string();
+    let joiner = std::thread::spawn(move || {
+        let error = pairing().join(&wrong).unwrap_err();
+        assert!(matches!(error, JoinError::WrongWords), "{error}");
+    });
+    let error = invite.accept_timeout(STUCK).unwrap_err();
+    assert!(matches!(error, InviteError::Burnt), "{error}");
+    joiner.join().unwrap();
+    let error = pairing().join_at(([127, 0, 0, 1], invite.local_addr().port()).into(), &right).unwrap_err();
+    assert!(matches!(error, JoinError::Burnt), "{error}");
+    assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Burnt)), "it stays so");
+}
+
+#[test]
+fn a_code_that_carries_the_address_needs_no_discovery() {
+    let mut invite = pairing().invite_on(0).unwrap();
+    let code = format!("{}@127.0.0.1:{}", invite.code(), invite.local_addr().port());
+    let joiner = std::thread::spawn(move || pairing().join(&code).unwrap().close(3));
+    let peer = invite.accept_timeout(STUCK).unwrap();
+    assert!(peer.recv().is_err());
+    peer.close(0);
+    joiner.join().unwrap();
+}
+
+#[test]
+fn the_old_way_host_number_port_and_words() {
+    let mut invite = pairing().invite_on(0).unwrap();
+    let (port, words) = (invite.local_addr().port(), invite.code().words.to_string());
+    let joiner = std::thread::spawn(move || pairing().join_host(0, port, &words).unwrap().close(0));
+    let peer = invite.accept_timeout(STUCK).unwrap();
+    peer.close(0);
+    joiner.join().unwrap();
+    drop((peer, invite));
+    // The port is free again.
+    let again = pairing().invite_on(port).unwrap();
+    assert_eq!(again.local_addr().port(), port);
+}
+
+#[test]
+fn nobody_there_is_said_with_the_interfaces_that_were_tried() {
+    let invite = pairing().invite().unwrap();
+    let number = (invite.code().nameplate.number() + 1) % 100;
+    let code = format!("{number:02}-{}", invite.code().words);
+    let error = pairing().timeout(SHORT).join(&code).unwrap_err();
+    assert!(matches!(error, JoinError::NobodyAnswered(_)), "{error}");
+    assert!(error.to_string().starts_with("nobody answered on lo"), "{error}");
+}
+
+#[test]
+fn a_joiner_that_insists_on_the_other_transport_is_told_so() {
+    let mut invite = pairing().invite().unwrap();
+    let code = invite.code().to_string();
+    let inviter = std::thread::spawn(move || invite.accept_timeout(2 * SHORT).map(drop));
+    let error = pairing().carrier(Carrier::Tcp).timeout(SHORT).join(&code).unwrap_err();
+    assert!(matches!(inviter.join().unwrap(), Err(InviteError::Expired)), "the invite stays");
+    assert!(matches!(error, JoinError::OtherCarrier { offered: Carrier::Udp, .. }), "{error}");
+}
+
+#[test]
+fn what_is_no_code_is_refused_without_a_datagram() {
+    for code in ["", "42", "42-maple", "42-maple-qqqqq", "1234-maple-otter", "42-maple-otter@nowhere"] {
+        assert!(matches!(pairing().join(code), Err(JoinError::Code(_))), "{code}");
+    }
+}

@@ -1,10 +1,11 @@
 //! Reliable, low-latency messages between machines on one network, over UDP or TCP.
 #![warn(clippy::disallowed_methods, clippy::unwrap_used)]
 // The floors; a module uses only those below it (tests/tidy.rs keeps it). Lowest first:
-// time, slots | wire | message | proto, network | transport
+// time, slots | wire | seal | message | proto, network | transport
 pub mod message;
 mod network;
 pub mod proto;
+pub mod seal;
 pub mod slots;
 pub mod time;
 pub mod transport;

@@ -4,8 +4,16 @@ use super::source::File;
 use super::{Breach, breach};
 
 /// Every module of the library and its floor. A module uses those on lower floors and itself.
-const FLOORS: [(&str, u32); 7] =
-    [("time", 0), ("slots", 0), ("wire", 1), ("message", 2), ("proto", 3), ("network", 3), ("transport", 4)];
+const FLOORS: [(&str, u32); 8] = [
+    ("time", 0),
+    ("slots", 0),
+    ("wire", 1),
+    ("seal", 2),
+    ("message", 3),
+    ("proto", 4),
+    ("network", 4),
+    ("transport", 5),
+];
 /// The highest floor of the library, which may touch the world outside.
 const TRANSPORT: &str = "transport";
 

@@ -10,6 +10,8 @@ use udpair::wire::{
 mod format;
 #[path = "vectors/meaning.rs"]
 mod meaning;
+#[path = "vectors/sealing.rs"]
+mod sealing;
 #[path = "vectors/writing.rs"]
 mod writing;
 

@@ -13,6 +13,8 @@ mod beacons;
 mod format;
 #[path = "vectors/meaning.rs"]
 mod meaning;
+#[path = "vectors/sealing.rs"]
+mod sealing;
 #[path = "vectors/writing.rs"]
 mod writing;
 

@@ -127,3 +127,7 @@ impl Run {
         Some(sha512(&Zeroizing::new(lv_cat(&parts))))
     }
 }
+
+#[cfg(test)]
+#[path = "tests/cpace.rs"]
+mod tests;

@@ -189,3 +189,7 @@ impl Opener {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/generation.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! Keys by a code or a shared key, and what is sealed with them: `spec/security.md`.
 //!
+//! - [`Joiner`] and [`Inviter`]: the cryptographic part of a handshake, packets in and packets out.
 //! - [`Protection`]: what an established connection puts around its packets or records, in every mode.
 //! - Below them [`cpace`], [`keys`], one key ([`packet`]) and the generations of them ([`generation`]).
 //!
@@ -18,3 +19,6 @@ pub use handshake::{Agreed, Ask, Exports, HandshakeError, Inviter, Joiner, Sessi
 pub use packet::Cipher;
 pub use protection::{OpenError, Protection, SealError};
 pub use secret::{Prs, Secret};
+
+#[cfg(test)]
+mod tests;

@@ -134,9 +134,10 @@ impl Protection {
         Ok(())
     }
 
-    /// The frames of the next record of frames, all of which `record` is:
-    /// [`Record::decode`](crate::wire::Record::decode)
-    /// has accepted it. An error ends the connection.
+    /// The frames of the next record of frames, all of which `record` is. [`Record::decode`] has accepted it. An error
+    /// ends the connection.
+    ///
+    /// [`Record::decode`]: crate::wire::Record::decode
     pub fn open_record<'a>(&mut self, record: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
         let Some(sealed) = &mut self.sealed else {
             let end = record.len().saturating_sub(self.mode.trailer_len());

@@ -51,7 +51,7 @@ pub enum JoinError {
     #[error("{0}")]
     NobodyAnswered(NobodyAnswered),
     /// The invite is there, and talks over the other one.
-    #[error("the invite talks over {offered}, and only {wanted} was asked for", offered = name(*.offered), wanted = name(*.wanted))]
+    #[error("the invite talks over {}, and only {} was asked for", name(*.offered), name(*.wanted))]
     OtherCarrier {
         /// What it talks over.
         offered: Carrier,

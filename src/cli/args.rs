@@ -56,7 +56,9 @@ pub(crate) struct RecvArgs {
     /// The directory that everything is put into; nothing is ever written outside it. Made where it does not exist.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: OsString,
-    /// End after the first sender; otherwise one sender after another is served until interrupted.
+    /// End after the first transfer: as soon as one is complete, or when one broke off and no other is under way. A
+    /// caller that connects and says nothing does not count. Otherwise senders are served until interrupted, several
+    /// at a time.
     #[arg(long)]
     pub(crate) once: bool,
     /// Replace files that are there already; otherwise they stay and the offered ones are refused.
@@ -77,7 +79,8 @@ pub(crate) struct LinkArgs {
     /// What carries the messages; the same at both ends.
     #[arg(long, value_enum, default_value = "udp", value_name = "TRANSPORT")]
     pub(crate) transport: TransportKind,
-    /// Give up when nothing was heard of the peer for so long.
+    /// Give up when nothing was heard of the peer for so long. A sender that stops for so long without being gone
+    /// gives its place up to another one that needs it.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
     /// The plain-text switch.

@@ -17,8 +17,9 @@ use rustix::io::Errno;
 use super::core::TcpCore;
 use super::outbox::{Brought, Done, Job};
 use super::receipts;
-use super::stream::{Options, Stream};
+use super::stream::Stream;
 use crate::time::Timestamp;
+use crate::transport::buffers::Buffers;
 use crate::transport::driven::{Drainer, Io, Received, Signal, Slept, Transmitted};
 use crate::transport::{ConnectError, TransportStats};
 
@@ -59,7 +60,7 @@ pub(super) struct TcpIo {
     /// `None` where nobody is to call.
     listener: Option<TcpListener>,
     local: SocketAddr,
-    options: Options,
+    asked: Buffers,
     streams: Mutex<BTreeMap<u64, Arc<Stream>>>,
     next_key: AtomicU64,
     /// The signal of the thread that slept here last: it is polled with the streams.
@@ -67,7 +68,7 @@ pub(super) struct TcpIo {
     /// What a sleep has found, unless that was several things.
     hint: AtomicU64,
     transmit_calls: AtomicU64,
-    buffers: (Option<usize>, Option<usize>),
+    given: (Option<usize>, Option<usize>),
 }
 
 /// The receive token.
@@ -100,24 +101,25 @@ impl Rx {
 }
 
 impl TcpIo {
-    /// Polls `listener`, where there is one. `buffers` is what the system gave of those asked for: to send, to receive.
+    /// Polls `listener`, where there is one. `asked` is set for each of its streams; `given` is what that
+    /// came to: to send, to receive.
     pub(super) fn new(
         listener: Option<TcpListener>,
         local: SocketAddr,
-        options: Options,
-        buffers: (Option<usize>, Option<usize>),
+        asked: Buffers,
+        given: (Option<usize>, Option<usize>),
     ) -> io::Result<Self> {
         let io = Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             listener,
             local,
-            options,
+            asked,
             streams: Mutex::default(),
             next_key: AtomicU64::new(LISTENER + 1),
             signal: Mutex::default(),
             hint: AtomicU64::new(0),
             transmit_calls: AtomicU64::new(0),
-            buffers,
+            given,
         };
         if let Some(listener) = &io.listener {
             epoll::add(&io.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
@@ -174,7 +176,7 @@ impl TcpIo {
 
     fn accept_one(&self, listener: &TcpListener) -> io::Result<(Arc<Stream>, SocketAddr)> {
         let (socket, remote) = listener.accept()?;
-        let stream = Arc::new(Stream::accepted(socket, self.key(), &self.options)?);
+        let stream = Arc::new(Stream::accepted(socket, self.key(), self.asked)?);
         // First into the table: whoever finds it ready looks there.
         self.streams().insert(stream.key, Arc::clone(&stream));
         if let Err(error) = stream.watch_input(&self.epoll, true) {
@@ -357,7 +359,7 @@ impl Io for TcpIo {
     }
 
     fn call(&self, remote: SocketAddr) -> Result<Stream, ConnectError> {
-        Stream::connect(self.local, remote, self.key(), &self.options)
+        Stream::connect(self.local, remote, self.key(), self.asked)
     }
 
     fn sleep(&self, signal: &Arc<Signal>, timeout: Option<&Timespec>) -> Option<Result<Slept, ErrorKind>> {
@@ -437,9 +439,9 @@ impl Io for TcpIo {
 
     fn stats(&self, stats: &mut TransportStats) {
         stats.transmit_calls = Some(self.transmit_calls.load(Ordering::Relaxed));
-        stats.send_buffer_asked = self.options.send_buffer;
-        stats.receive_buffer_asked = self.options.receive_buffer;
-        (stats.send_buffer, stats.receive_buffer) = self.buffers;
+        stats.send_buffer_asked = self.asked.send;
+        stats.receive_buffer_asked = self.asked.receive;
+        (stats.send_buffer, stats.receive_buffer) = self.given;
     }
 }
 
@@ -451,12 +453,11 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, poll};
 
     /// A listener, and `count` streams to it: both ends of each.
-    fn streams(count: usize) -> (TcpIo, Vec<(TcpStream, Arc<Stream>)>) {
+    fn streams(count: usize, asked: Buffers) -> (TcpIo, Vec<(TcpStream, Arc<Stream>)>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let local = listener.local_addr().unwrap();
-        let options = Options { send_buffer: None, receive_buffer: None };
-        let io = TcpIo::new(Some(listener), local, options, (None, None)).unwrap();
+        let io = TcpIo::new(Some(listener), local, asked, (None, None)).unwrap();
         let mut brought = Vec::new();
         let pairs = (0..count).map(|_| {
             let far = TcpStream::connect(local).unwrap();
@@ -468,6 +469,34 @@ mod tests {
         });
         let pairs = pairs.collect();
         (io, pairs)
+    }
+
+    #[test]
+    fn buffers_that_were_asked_for_are_those_of_every_connection() {
+        let sizes = |stream: &Stream| {
+            let socket = socket2::SockRef::from(&stream.socket);
+            (socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap())
+        };
+        // More than anybody begins with, and within what most users may have.
+        let asked = Buffers { send: Some(180 << 10), receive: Some(190 << 10) };
+        let tuned = Buffers::default();
+        for (asked, least) in [(asked, (180 << 10, 190 << 10)), (tuned, (1, 1))] {
+            let (io, pairs) = streams(1, asked);
+            let called = io.call(io.local).unwrap();
+            for stream in [&*pairs[0].1, &called] {
+                let given = sizes(stream);
+                assert!(given.0 >= least.0 && given.1 >= least.1, "{asked:?}: {given:?}");
+            }
+        }
+        let given = |asked| sizes(&streams(1, asked).0.call(loopback_of_nobody()).unwrap());
+        let small = Buffers { send: Some(20 << 10), receive: Some(20 << 10) };
+        assert!(given(small).1 < given(asked).1, "no more than was asked for, either");
+    }
+
+    /// An address that takes calls, and answers none.
+    fn loopback_of_nobody() -> SocketAddr {
+        static NOBODY: std::sync::OnceLock<TcpListener> = std::sync::OnceLock::new();
+        NOBODY.get_or_init(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).local_addr().unwrap()
     }
 
     fn await_input(fd: &impl AsFd) {
@@ -489,7 +518,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_always_full_leaves_the_others_their_turn() {
-        let (io, pairs) = streams(4);
+        let (io, pairs) = streams(4, Buffers::default());
         let (flooding, others) = pairs.split_first().unwrap();
         // Room for two shares: of four streams that are ready two wait for the next batch.
         let mut rx = Rx::of(2 * READ_LEN_MIN);
@@ -516,7 +545,7 @@ mod tests {
 
     #[test]
     fn one_stream_alone_fills_the_batch() {
-        let (io, pairs) = streams(1);
+        let (io, pairs) = streams(1, Buffers::default());
         let mut rx = Rx::of(2 * READ_LEN_MIN);
         let mut most = 0;
         // How much of what was written has come is the kernel's affair.

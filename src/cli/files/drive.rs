@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use udpair::message::{ConfigureError, End, SendError};
-use udpair::transport::{AcceptError, BindError, Body, ConnectError, RecvError};
+use udpair::transport::{AcceptError, BindError, Body, RecvError};
 use udpair::{Connection, Message as Arrived};
 
 use super::message::Message;
@@ -13,7 +13,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::step::{Outgoing, Step};
 use super::transfers::Transfer;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, in_full};
 
 /// Sends until both sides know that all is settled.
 pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress) -> Result<(), Stop> {
@@ -154,19 +154,6 @@ impl From<Stop> for Failure {
     }
 }
 
-/// What a failed call means.
-pub(crate) fn connect_failure(error: &ConnectError) -> Failure {
-    let exit = match error {
-        ConnectError::TimedOut { .. } => Exit::Timeout,
-        ConnectError::Unreachable { .. } | ConnectError::Refused { .. } | ConnectError::RefusedByLibrary { .. } => {
-            Exit::Refused
-        }
-        ConnectError::Address { .. } => Exit::BadAddress,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, with_sources(error))
-}
-
 /// What a failed bind means.
 pub(crate) fn bind_failure(error: &BindError) -> Failure {
     let exit = match error {
@@ -174,12 +161,12 @@ pub(crate) fn bind_failure(error: &BindError) -> Failure {
         BindError::PermissionDenied { .. } => Exit::Permission,
         _ => Exit::Other,
     };
-    Failure::new(exit, with_sources(error))
+    Failure::new(exit, in_full(error))
 }
 
 /// What a failed accept means.
 pub(crate) fn accept_failure(error: &AcceptError) -> Failure {
-    Failure::new(Exit::Other, with_sources(error))
+    Failure::new(Exit::Other, in_full(error))
 }
 
 fn exit_of(end: End) -> Exit {
@@ -204,17 +191,6 @@ fn said(said: u32) -> String {
         code::FAILED => "it could not go on".to_owned(),
         other => format!("code {other}"),
     }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 fn put(transfer: &Transfer, outgoing: Outgoing) -> Result<(), Stop> {

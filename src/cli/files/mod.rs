@@ -25,7 +25,7 @@ mod writer;
 mod tests;
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ use self::sender::Sender;
 pub(crate) use self::serve::recv;
 use self::transfers::Transfers;
 use super::args::{LinkArgs, SendArgs, TransportKind, resolve};
+use super::call::{any_for, call};
 use super::exit::{Exit, Failure};
 
 /// What a sender may hold in memory.
@@ -52,17 +53,14 @@ const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// Sends `args.paths` to a receiver and says what became of them.
 pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
     args.link.plain.check()?;
-    let to = resolve(&args.to)?;
+    let addrs = resolve(&args.to)?;
     let transfers = Transfers::new(1, args.link.timeout);
     interrupt::install(&transfers)?;
-    let any = match to {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let transport = bind(&args.link, any, SENDER_LIMITS, 0)?;
+    let transport = bind(&args.link, any_for(&addrs), SENDER_LIMITS, 0)?;
     let expected = tree::measure(args.paths.clone());
     let begun = transport.now();
-    let connection = Connection::connect(&transport, to).map_err(|error| drive::connect_failure(&error))?;
+    let connection = call(&transport, &addrs, connect_timeout(&args.link))?;
+    let to = connection.peer_addr().unwrap_or(addrs[0]);
     let transfer = transfers.begin(connection);
     let connection = transfer.connection();
     configure(connection)?;
@@ -79,11 +77,15 @@ pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
     Ok(sender.totals().exit())
 }
 
+fn connect_timeout(link: &LinkArgs) -> Duration {
+    link.timeout.min(CONNECT_TIMEOUT_MAX)
+}
+
 fn bind(link: &LinkArgs, addr: SocketAddr, limits: Limits, backlog: usize) -> Result<Arc<dyn Transport>, Failure> {
     let mut config = Config::insecure_plain();
     config.limits = limits;
     config.idle_timeout = link.timeout;
-    config.connect_timeout = link.timeout.min(CONNECT_TIMEOUT_MAX);
+    config.connect_timeout = connect_timeout(link);
     config.backlog = backlog;
     match link.transport {
         TransportKind::Udp => udpair::udp::bind(addr, config),

@@ -30,7 +30,7 @@ const LIMITS: Limits =
 /// Receives from every sender that calls, or, with `--once`, until the first has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
     args.link.plain.check()?;
-    let listen = resolve(&args.listen)?;
+    let listen = resolve(&args.listen)?[0];
     let transfers = Transfers::new(PLACES, args.link.timeout);
     interrupt::install(&transfers)?;
     let job = Job::new(args);

@@ -199,7 +199,7 @@ impl TcpIo {
 
     /// What each of `ready` streams may fill of a batch of `len` bytes.
     fn share(&self, len: usize, ready: usize) -> usize {
-        if self.streams().len() <= 1 { len } else { (len / ready.max(1)).min(SHARE_MAX).max(READ_LEN_MIN) }
+        if self.streams().len() <= 1 { len } else { (len / ready.max(1)).clamp(READ_LEN_MIN, SHARE_MAX) }
     }
 
     /// Looks at what has something. True where it may have more.

@@ -34,11 +34,11 @@ pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress
     }
 }
 
-/// Receives until both sides know that all is settled. A peer that has not greeted within `patience` is given up.
+/// Receives until both sides know that all is settled. A peer that has not greeted within `greeting` is given up.
 pub(crate) fn receive(
     transfer: &Transfer,
     receiver: &mut Receiver,
-    patience: Duration,
+    greeting: Duration,
     progress: &Progress,
 ) -> Result<(), Stop> {
     loop {
@@ -50,7 +50,7 @@ pub(crate) fn receive(
                 let arrived = if receiver.is_greeted() {
                     transfer.wait(Connection::recv)?
                 } else {
-                    transfer.wait(|connection| connection.recv_timeout(patience))?
+                    transfer.wait(|connection| connection.recv_timeout(greeting))?
                 };
                 take(arrived, |channel, message| receiver.handle(channel, message))?;
                 progress.of(receiver.expected().1);

@@ -23,6 +23,8 @@ use crate::cli::exit::{Exit, Failure, complain};
 const PLACES: usize = 8;
 /// Senders that may wait for a place.
 const BACKLOG: usize = 8;
+/// How long whoever connects may take to greet, however patient the user is otherwise: a sender does it at once.
+const GREETING_MAX: Duration = Duration::from_secs(2);
 /// What one sender can make us hold: with all places taken that is 64 MiB, and as much for those who wait.
 const LIMITS: Limits =
     Limits { message_len_max: 2 << 20, credit_connection: 8 << 20, credit_channel: 4 << 20, send_queue: 1 << 20 };
@@ -151,7 +153,7 @@ fn no_thread(error: &std::io::Error) -> Failure {
 struct Job {
     dir: OsString,
     policy: Policy,
-    patience: Duration,
+    greeting: Duration,
     bars: Bars,
 }
 
@@ -161,7 +163,7 @@ impl Job {
             existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
             unfinished: if args.resume { Unfinished::Keep } else { Unfinished::Remove },
         };
-        Self { dir: args.dir.clone(), policy, patience: args.link.timeout, bars: Bars::default() }
+        Self { dir: args.dir.clone(), policy, greeting: args.link.timeout.min(GREETING_MAX), bars: Bars::default() }
     }
 
     fn open_place(&self) -> Result<Place, Failure> {
@@ -191,7 +193,7 @@ impl Job {
         let place = self.open_place().inspect_err(|_| drive::give_up(connection, code::FAILED))?;
         let mut receiver = Receiver::new(place, self.policy);
         let progress = self.bars.add(0);
-        let received = drive::receive(transfer, &mut receiver, self.patience, &progress);
+        let received = drive::receive(transfer, &mut receiver, self.greeting, &progress);
         drop(progress);
         *greeted = receiver.is_greeted();
         if let Err(stop) = received {

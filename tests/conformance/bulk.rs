@@ -12,7 +12,7 @@ fn kernel_drops(pair: &Pair) -> Option<(u64, u64)> {
 
 pub(crate) fn a_million_small_messages(pair: Pair) {
     let count: u64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
-    let pair = pair.with(|config| config.receive_buffer = SMALL_BUFFER);
+    let pair = pair.with(|config| config.receive_buffer = Some(SMALL_BUFFER));
     let (client, server) = pair.connect();
     let sender = pair.beside(move || {
         for at in 0..count {

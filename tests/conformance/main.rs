@@ -64,5 +64,5 @@ conformance! {
     many: many_connections_are_served_by_one_waiting_thread
         one_thread_sends_while_another_receives
         many_threads_share_one_connection;
-    bulk: a_million_small_messages;
+    bulk: a_small_receive_buffer_holds_bulk_and_a_million_small_messages;
 }

@@ -94,12 +94,13 @@ pub(crate) fn a_transport_that_does_not_listen_says_so(pair: Pair) {
     assert_eq!(receive(&accepted), "hello");
 }
 
-pub(crate) fn a_peer_that_falls_silent_is_given_up(pair: Pair) {
+pub(crate) fn an_idle_connection_between_living_peers_outlives_its_timeout(pair: Pair) {
     let pair = pair.with(|config| config.idle_timeout = Duration::from_millis(300));
     // Both keep each other alive while there is nothing to say.
     let (client, server) = pair.connect();
-    assert_eq!(client.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvError::TimedOut);
-    assert_eq!(client.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvError::TimedOut);
+    for _ in 0..3 {
+        assert_eq!(client.recv_timeout(Duration::from_millis(300)).unwrap_err(), RecvError::TimedOut);
+    }
     client.send("alive").unwrap();
     assert_eq!(receive(&server), "alive");
 }

@@ -7,8 +7,11 @@ mod bulk;
 mod closing;
 mod delivery;
 mod failing;
+mod half_open;
 mod many;
 mod pair;
+mod path;
+mod silence;
 mod streams;
 
 /// Makes a test of every case for every back end.
@@ -60,7 +63,11 @@ conformance! {
         a_flush_times_out_while_nothing_arrives
         an_address_in_use_is_told
         a_transport_that_does_not_listen_says_so
-        a_peer_that_falls_silent_is_given_up;
+        an_idle_connection_between_living_peers_outlives_its_timeout;
+    silence: a_peer_that_falls_silent_is_given_up_by_both_who_wait
+        what_a_silent_peer_never_got_is_reported
+        a_call_that_nobody_answers_times_out
+        half_open_peers_do_not_hold_up_others;
     many: many_connections_are_served_by_one_waiting_thread
         one_thread_sends_while_another_receives
         many_threads_share_one_connection;

@@ -49,11 +49,14 @@ conformance! {
         a_writer_of_one_byte_at_a_time_is_served;
     closing: close_waits_until_all_is_taken
         close_reports_what_was_left_unread
+        close_reports_what_never_arrived
+        a_close_that_waits_ends_with_its_report_when_the_peer_ends
         the_peer_still_receives_what_arrived_before_the_close
         abort_ends_the_peer_with_its_code
         dropping_the_last_handle_closes_in_the_background
         close_from_another_thread_ends_a_blocked_receive
         both_sides_close_at_once
+        both_sides_close_at_once_with_messages_under_way
         reconnecting_after_a_close_works
         close_is_idempotent;
     failing: nobody_listens

@@ -43,7 +43,7 @@ conformance! {
         too_long_for_the_mode_is_told_and_nothing_is_lost;
     streams: a_hundred_megabytes_stream_through
         a_writer_dropped_half_way_resets_and_does_not_block_the_channel
-        a_reader_that_stops_ends_the_writer_and_not_the_connection
+        a_reader_that_stops_or_is_dropped_ends_the_writer_and_not_the_connection
         a_stream_of_unknown_length_arrives_whole
         an_announced_length_is_kept
         a_writer_of_one_byte_at_a_time_is_served;
@@ -60,7 +60,7 @@ conformance! {
         reconnecting_after_a_close_works
         close_is_idempotent;
     failing: nobody_listens
-        an_application_refuses
+        an_application_refuses_or_drops_what_comes_in
         a_full_backlog_refuses_as_busy
         a_receive_times_out_and_the_connection_lives
         a_flush_times_out_while_nothing_arrives

@@ -13,6 +13,7 @@ mod pair;
 mod path;
 mod silence;
 mod streams;
+mod versions;
 
 /// Makes a test of every case for every back end.
 macro_rules! conformance {

@@ -8,6 +8,7 @@ mod closing;
 mod delivery;
 mod failing;
 mod half_open;
+mod killed;
 mod many;
 mod pair;
 mod path;

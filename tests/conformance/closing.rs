@@ -165,6 +165,11 @@ pub(crate) fn both_sides_close_at_once(pair: Pair) {
 pub(crate) fn both_sides_close_at_once_with_messages_under_way(pair: Pair) {
     const COUNT: usize = 200;
     let (client, server) = pair.connect();
+    for conn in [&client, &server] {
+        for at in 0..COUNT {
+            conn.send(content(at, 5_000)).unwrap();
+        }
+    }
     let sides = [(client, 1), (server, 2)].map(|(conn, code)| {
         let (reading, closing) = (conn.clone(), conn);
         let reader = pair.beside(move || {
@@ -175,12 +180,7 @@ pub(crate) fn both_sides_close_at_once_with_messages_under_way(pair: Pair) {
             }
             read
         });
-        let closer = pair.beside(move || {
-            for at in 0..COUNT {
-                closing.send(content(at, 5_000)).unwrap();
-            }
-            closing.close_within(code, STUCK)
-        });
+        let closer = pair.beside(move || closing.close_within(code, STUCK));
         (reader, closer)
     });
     let [(read_by_client, client), (read_by_server, server)] =

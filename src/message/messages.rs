@@ -388,8 +388,8 @@ impl Messages {
     }
 
     /// True when `fill` has something that may ride along with other things, but should go before the application
-    /// falls asleep: see [`hurry`](Self::hurry). Not once it was told to: where it cannot go yet, for the window is full,
-    /// it goes as soon as it can, and no timer helps.
+    /// falls asleep: see [`hurry`](Self::hurry). Not once it was told to: where it cannot go yet, for the window is
+    /// full, it goes as soon as it can, and no timer helps.
     #[must_use]
     pub fn has_lazy(&self) -> bool {
         self.ended().is_none() && !self.hurry && self.receiver.has_taken()

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     Bench(super::bench::BenchArgs),
 }
 
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+
 /// `udpair send`.
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
@@ -39,7 +42,7 @@ pub(crate) struct SendArgs {
     /// are skipped and counted.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Where the receiver listens: HOST:PORT.
+    /// Where the receiver listens: HOST:PORT. Of a name with several addresses each is tried.
     #[arg(long, value_name = "ADDR")]
     pub(crate) to: String,
     /// How to reach it.
@@ -56,7 +59,9 @@ pub(crate) struct RecvArgs {
     /// The directory that everything is put into; nothing is ever written outside it. Made where it does not exist.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: OsString,
-    /// End after the first sender; otherwise one sender after another is served until interrupted.
+    /// End after the first transfer: as soon as one is complete, or when one broke off and no other is under way. A
+    /// caller that connects and says nothing does not count. Otherwise senders are served until interrupted, several
+    /// at a time.
     #[arg(long)]
     pub(crate) once: bool,
     /// Replace files that are there already; otherwise they stay and the offered ones are refused.
@@ -77,7 +82,8 @@ pub(crate) struct LinkArgs {
     /// What carries the messages; the same at both ends.
     #[arg(long, value_enum, default_value = "udp", value_name = "TRANSPORT")]
     pub(crate) transport: TransportKind,
-    /// Give up when nothing was heard of the peer for so long.
+    /// Give up when nothing was heard of the peer for so long. A sender that stops for so long without being gone
+    /// gives its place up to another one that needs it.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
     /// The plain-text switch.
@@ -117,12 +123,18 @@ impl PlainArgs {
     }
 }
 
-/// The first address that `text` (HOST:PORT) stands for.
-pub(crate) fn resolve(text: &str) -> Result<SocketAddr, Failure> {
+/// The addresses that `text` (HOST:PORT) stands for: at least one, each once, the best first, as the system sorts them.
+pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     let bad = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::BadAddress, format!("{text:?} is not an address that can be used (HOST:PORT): {why}"))
     };
-    text.to_socket_addrs().map_err(|error| bad(&error))?.next().ok_or_else(|| bad(&"the name has no address"))
+    let mut addrs = Vec::new();
+    for addr in text.to_socket_addrs().map_err(|error| bad(&error))? {
+        if !addrs.contains(&addr) && addrs.len() < ADDRESSES_MAX {
+            addrs.push(addr);
+        }
+    }
+    if addrs.is_empty() { Err(bad(&"the name has no address")) } else { Ok(addrs) }
 }
 
 /// A positive number of seconds, fractions allowed, at most a day.
@@ -151,8 +163,8 @@ mod tests {
 
     #[test]
     fn addresses() {
-        assert_eq!(resolve("127.0.0.1:80").unwrap(), "127.0.0.1:80".parse().unwrap());
-        assert_eq!(resolve("[::1]:80").unwrap(), "[::1]:80".parse().unwrap());
+        assert_eq!(resolve("127.0.0.1:80").unwrap(), ["127.0.0.1:80".parse().unwrap()]);
+        assert_eq!(resolve("[::1]:80").unwrap(), ["[::1]:80".parse().unwrap()]);
         for bad in ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:65536"] {
             assert_eq!(resolve(bad).unwrap_err().exit, Exit::BadAddress, "{bad}");
         }

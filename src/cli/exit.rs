@@ -69,6 +69,17 @@ impl Failure {
     }
 }
 
+/// `error` and what was behind it, in one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
 /// A line on stderr. Where nobody reads it nothing else goes wrong.
 pub(crate) fn complain(message: &(impl fmt::Display + ?Sized)) {
     let _ = writeln!(io::stderr(), "udpair: {message}");

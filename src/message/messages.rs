@@ -388,15 +388,16 @@ impl Messages {
     }
 
     /// True when `fill` has something that may ride along with other things, but should go before the application
-    /// falls asleep: see [`hurry`](Self::hurry).
+    /// falls asleep: see [`hurry`](Self::hurry). Not once it was told to: where it cannot go yet, for the window is
+    /// full, it goes as soon as it can, and no timer helps.
     #[must_use]
     pub fn has_lazy(&self) -> bool {
-        self.ended().is_none() && self.receiver.has_taken()
+        self.ended().is_none() && !self.hurry && self.receiver.has_taken()
     }
 
     /// What could wait so far shall go now.
     pub fn hurry(&mut self) {
-        self.hurry = self.has_lazy();
+        self.hurry |= self.has_lazy();
     }
 
     /// Appends frames, at most `room` bytes, and pushes on `sent` what must be acknowledged. Whatever may go by the

@@ -7,6 +7,9 @@ use crate::proto::{ControllerKind, Security};
 
 use super::Psk;
 
+/// What is asked for as either buffer of a UDP socket where the configuration has none.
+pub(super) const UDP_BUFFER: usize = 4 << 20;
+
 /// How a transport behaves. Start from [`Config::psk`] or [`Config::insecure_plain`] and change fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -28,12 +31,14 @@ pub struct Config {
     /// (about 25 µs) out of every answer that comes within that time and costs a whole core meanwhile. `None`: it
     /// sleeps at once. Default `None`.
     pub busy_poll: Option<Duration>,
-    /// The socket's send buffer to ask for, bytes. The system may give less: see
-    /// [`TransportStats::send_buffer`](super::TransportStats::send_buffer). Default 4 MiB.
-    pub send_buffer: usize,
-    /// The socket's receive buffer to ask for, bytes. The system may give less, and what it gives bounds what the
-    /// peer may have under way. Default 4 MiB.
-    pub receive_buffer: usize,
+    /// The send buffer to ask for, bytes, of the UDP socket or of each TCP connection. The system may give less: see
+    /// [`TransportStats::send_buffer`](super::TransportStats::send_buffer). `None`: 4 MiB over UDP; over TCP nothing is
+    /// asked for, and the system's own tuning lets the buffer grow with the path. Default `None`.
+    pub send_buffer: Option<usize>,
+    /// The receive buffer to ask for, bytes, likewise. What the system gives over UDP bounds what peers may have under
+    /// way, and over TCP what each peer's system may. Default `None`, which means the same as for
+    /// [`send_buffer`](Self::send_buffer).
+    pub receive_buffer: Option<usize>,
 }
 
 impl Config {
@@ -56,8 +61,8 @@ impl Config {
             backlog: 128,
             controller: ControllerKind::default(),
             busy_poll: None,
-            send_buffer: 4 << 20,
-            receive_buffer: 4 << 20,
+            send_buffer: None,
+            receive_buffer: None,
         }
     }
 }

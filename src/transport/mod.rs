@@ -21,6 +21,7 @@ use crate::message::{
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
+mod buffers;
 mod clock;
 mod config;
 mod connection;

@@ -68,12 +68,13 @@ pub struct TransportStats {
     pub kernel_drops: Option<u64>,
     /// Whether the kernel cuts one long buffer into datagrams (GSO).
     pub segmentation: Option<bool>,
-    /// The socket's send buffer, bytes: asked for.
+    /// The socket's send buffer, bytes: asked for. `None` where the system tunes it.
     pub send_buffer_asked: Option<usize>,
-    /// The socket's send buffer, bytes: what the system gave.
+    /// The socket's send buffer, bytes: what the system gave, over TCP each connection; where the system tunes it, what
+    /// it begins with.
     pub send_buffer: Option<usize>,
-    /// The socket's receive buffer, bytes: asked for.
+    /// The socket's receive buffer, bytes: asked for. `None` where the system tunes it.
     pub receive_buffer_asked: Option<usize>,
-    /// The socket's receive buffer, bytes: what the system gave.
+    /// The socket's receive buffer, bytes: what the system gave; likewise.
     pub receive_buffer: Option<usize>,
 }

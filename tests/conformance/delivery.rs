@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use udpair::message::{ChannelConfig, ConfigureError, Delivery, SendError};
+use udpair::transport::FlushError;
 
 use crate::pair::{Pair, SHORT, STUCK, bytes_of, content, receive, receive_on};
 
@@ -137,21 +139,39 @@ pub(crate) fn a_channel_asked_for_alone_is_not_given_to_whoever_asks_for_any(pai
 }
 
 pub(crate) fn an_absent_reader_holds_up_its_own_channel_only(pair: Pair) {
+    /// Many times what both queues and all credit hold.
+    const COUNT: usize = 5_000;
+    const LEN: usize = 10_000;
     let pair = pair.with(|config| {
         config.limits.credit_connection = 8 << 20;
         config.limits.credit_channel = 1 << 20;
         config.limits.message_len_max = 256 << 10;
-        config.limits.send_queue = 16 << 20;
+        config.limits.send_queue = 8 << 20;
     });
     let (client, server) = pair.connect();
     // Far more than channel 1 has credit for.
     for at in 0..16 {
         client.send_on(1, 0, content(at, 200_000)).unwrap();
     }
-    for at in 0..1_000 {
-        client.send_on(2, 0, content(at, 10_000)).unwrap();
-        assert!(receive_on(&server, 2) == content(at, 10_000));
+    // The other channel, until the queue is full, and then as fast as it becomes free.
+    let bodies: Vec<Bytes> = (0..16).map(|at| content(at, LEN)).collect();
+    let sending = bodies.clone();
+    let mut sent = 0;
+    while client.try_send_on(2, 0, sending[sent % 16].clone()).is_ok() {
+        sent += 1;
     }
+    assert!(sent > 100 && sent < COUNT / 2, "{sent} went without waiting");
+    let one = client.clone();
+    let sender = pair.beside(move || {
+        for at in sent..COUNT {
+            one.send_on(2, 0, sending[at % 16].clone()).unwrap();
+        }
+    });
+    for at in 0..COUNT {
+        assert!(receive_on(&server, 2) == bodies[at % 16], "message {at}");
+    }
+    sender.join().unwrap();
+    assert_eq!(client.flush_timeout(SHORT), Err(FlushError::TimedOut), "channel 1 is as full as it was");
     for at in 0..16 {
         assert!(receive_on(&server, 1) == content(at, 200_000));
     }

@@ -7,9 +7,14 @@ mod bulk;
 mod closing;
 mod delivery;
 mod failing;
+mod half_open;
+mod killed;
 mod many;
 mod pair;
+mod path;
+mod silence;
 mod streams;
+mod versions;
 
 /// Makes a test of every case for every back end.
 macro_rules! conformance {
@@ -40,30 +45,37 @@ conformance! {
         too_long_for_the_mode_is_told_and_nothing_is_lost;
     streams: a_hundred_megabytes_stream_through
         a_writer_dropped_half_way_resets_and_does_not_block_the_channel
-        a_reader_that_stops_ends_the_writer_and_not_the_connection
+        a_reader_that_stops_or_is_dropped_ends_the_writer_and_not_the_connection
         a_stream_of_unknown_length_arrives_whole
         an_announced_length_is_kept
         a_writer_of_one_byte_at_a_time_is_served;
     closing: close_waits_until_all_is_taken
         close_reports_what_was_left_unread
+        close_reports_what_never_arrived
+        a_close_that_waits_ends_with_its_report_when_the_peer_ends
         the_peer_still_receives_what_arrived_before_the_close
         abort_ends_the_peer_with_its_code
         dropping_the_last_handle_closes_in_the_background
         close_from_another_thread_ends_a_blocked_receive
         both_sides_close_at_once
+        both_sides_close_at_once_with_messages_under_way
         reconnecting_after_a_close_works
         close_is_idempotent
         connections_that_ended_unaccepted_do_not_fill_the_backlog;
     failing: nobody_listens
-        an_application_refuses
+        an_application_refuses_or_drops_what_comes_in
         a_full_backlog_refuses_as_busy
         a_receive_times_out_and_the_connection_lives
         a_flush_times_out_while_nothing_arrives
         an_address_in_use_is_told
         a_transport_that_does_not_listen_says_so
-        a_peer_that_falls_silent_is_given_up;
+        an_idle_connection_between_living_peers_outlives_its_timeout;
+    silence: a_peer_that_falls_silent_is_given_up_by_both_who_wait
+        what_a_silent_peer_never_got_is_reported
+        a_call_that_nobody_answers_times_out
+        half_open_peers_do_not_hold_up_others;
     many: many_connections_are_served_by_one_waiting_thread
         one_thread_sends_while_another_receives
         many_threads_share_one_connection;
-    bulk: a_million_small_messages;
+    bulk: a_small_receive_buffer_holds_bulk_and_a_million_small_messages;
 }

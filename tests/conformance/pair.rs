@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpair::message::End;
-use udpair::sim::Sim;
+use udpair::sim::{Host, Sim};
 use udpair::transport::{BindError, JoinHandle, RecvError};
 use udpair::{Config, Connection, Listener, Message, Transport};
+
+use crate::path::Path;
 
 /// Longer than anything takes: only a bug waits for it.
 pub(crate) const STUCK: Duration = Duration::from_secs(60);
@@ -23,36 +25,46 @@ const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 pub(crate) struct Pair {
     pub(crate) server: Arc<dyn Transport>,
     pub(crate) client: Arc<dyn Transport>,
+    pub(crate) kind: Kind,
     bind: Bind,
 }
 
+/// What is below, for the few cases that need to go around it.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Udp,
+    Tcp,
+    Sim(Host),
+}
+
 pub(crate) fn over_udp(case: fn(Pair)) {
-    case(Pair::new(Arc::new(udpair::udp::bind)));
+    case(Pair::new(Kind::Udp, Arc::new(udpair::udp::bind)));
 }
 
 pub(crate) fn over_tcp(case: fn(Pair)) {
-    case(Pair::new(Arc::new(udpair::tcp::bind)));
+    case(Pair::new(Kind::Tcp, Arc::new(udpair::tcp::bind)));
 }
 
 pub(crate) fn over_sim(case: fn(Pair)) {
     let sim = Sim::new(1);
     let host = sim.host("host");
     sim.spawn(&host, move |host| {
+        let kind = Kind::Sim(host.clone());
         let bind = move |addr: SocketAddr, config| {
             // A simulated host has no address that it shares with all others.
             let own = if addr.ip().is_loopback() { host.addr(addr.port()) } else { addr };
             host.bind(own, config)
         };
-        case(Pair::new(Arc::new(bind)));
+        case(Pair::new(kind, Arc::new(bind)));
         Ok(())
     });
     sim.run().unwrap_or_else(|error| panic!("{error}"));
 }
 
 impl Pair {
-    fn new(bind: Bind) -> Self {
+    fn new(kind: Kind, bind: Bind) -> Self {
         let transport = || bind(ANY, Config::insecure_plain()).expect("any address of this host");
-        Self { server: transport(), client: transport(), bind }
+        Self { server: transport(), client: transport(), kind, bind }
     }
 
     /// Binds another transport of the same kind to an address.
@@ -69,14 +81,29 @@ impl Pair {
 
     /// The same pair with other settings.
     pub(crate) fn with(self, change: impl Fn(&mut Config)) -> Self {
-        Self { server: self.another(&change), client: self.another(&change), bind: self.bind }
+        Self { server: self.another(&change), client: self.another(&change), kind: self.kind, bind: self.bind }
     }
 
     /// A connection, from both ends: the client's, the server's.
     pub(crate) fn connect(&self) -> (Connection, Connection) {
-        let client = Connection::connect(&self.client, self.server.local_addr()).expect("the server listens");
+        self.connect_at(self.server.local_addr())
+    }
+
+    /// As [`connect`](Self::connect), where the client calls `addr` to reach the server.
+    pub(crate) fn connect_at(&self, addr: SocketAddr) -> (Connection, Connection) {
+        let client = Connection::connect(&self.client, addr).expect("the server listens");
         let server = Listener::new(Arc::clone(&self.server)).accept_timeout(STUCK).expect("the client has called");
         (client, server)
+    }
+
+    /// A way to the server that can be cut.
+    pub(crate) fn path(&self) -> Path {
+        let server = self.server.local_addr();
+        match &self.kind {
+            Kind::Udp => Path::over_udp(server),
+            Kind::Tcp => Path::over_tcp(server),
+            Kind::Sim(host) => Path::over_sim(server, host.clone()),
+        }
     }
 
     /// Runs `main` on a thread of the server's.

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 
-use udpair::message::WriteError;
-use udpair::transport::{Body, MessageReader};
+use udpair::message::{ReadError, WriteError};
+use udpair::transport::{Body, MessageReader, MessageWriter};
 
 use crate::pair::{Pair, STUCK, content, receive};
 
@@ -43,38 +43,48 @@ pub(crate) fn a_hundred_megabytes_stream_through(pair: Pair) {
 
 pub(crate) fn a_writer_dropped_half_way_resets_and_does_not_block_the_channel(pair: Pair) {
     let (client, server) = pair.connect();
-    let mut writer = client.begin(0, 0, None).unwrap();
-    writer.write_all(&content(0, 100_000)).unwrap();
-    let mut reader = reader(server.recv_timeout(STUCK).unwrap());
-    drop(writer);
-    client.send("next").unwrap();
-    let mut all = Vec::new();
-    let error = reader.read_to_end(&mut all).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    assert_eq!(receive(&server), "next");
+    let ends: [(fn(MessageWriter), u32); 2] = [(drop, 0), (|writer| writer.reset(9), 9)];
+    for (end, code) in ends {
+        let mut writer = client.begin(0, 0, None).unwrap();
+        writer.write_all(&content(0, 100_000)).unwrap();
+        let mut reader = reader(server.recv_timeout(STUCK).unwrap());
+        end(writer);
+        client.send("next").unwrap();
+        let mut buf = vec![0; 10_000];
+        let error = loop {
+            match reader.read_some(&mut buf) {
+                Ok(len) => assert!(len > 0, "that is no end"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error, ReadError::Reset { code });
+        assert_eq!(receive(&server), "next");
+    }
     assert!(client.close(0).all_taken());
 }
 
-pub(crate) fn a_reader_that_stops_ends_the_writer_and_not_the_connection(pair: Pair) {
+pub(crate) fn a_reader_that_stops_or_is_dropped_ends_the_writer_and_not_the_connection(pair: Pair) {
     let (client, server) = pair.connect();
-    let writing = client.clone();
-    let sender = pair.beside(move || {
-        let mut writer = writing.begin(0, 0, None).unwrap();
-        let block = content(0, 100_000);
-        // Far more than all limits: it ends because the reader says so.
-        for _ in 0..100_000 {
-            if let Err(error) = writer.write_some(&block) {
-                return error;
+    let ends: [(fn(MessageReader), u32); 2] = [(drop, 0), (|reader| reader.stop(5), 5)];
+    for (end, code) in ends {
+        let writing = client.clone();
+        let sender = pair.beside(move || {
+            let mut writer = writing.begin(0, 0, None).unwrap();
+            let block = content(0, 100_000);
+            // Far more than all limits: it ends because the reader says so.
+            for _ in 0..100_000 {
+                if let Err(error) = writer.write_some(&block) {
+                    return (error, writer.finish());
+                }
             }
-        }
-        panic!("nobody stopped the writer");
-    });
-    let reader = reader(server.recv_timeout(STUCK).unwrap());
-    reader.stop(5);
-    let error = sender.join().unwrap();
-    assert!(matches!(error, WriteError::Stopped { code: 5 } | WriteError::Unknown), "{error:?}");
-    client.send("next").unwrap();
-    assert_eq!(receive(&server), "next");
+            panic!("nobody stopped the writer");
+        });
+        end(reader(server.recv_timeout(STUCK).unwrap()));
+        let stopped = WriteError::Stopped { code };
+        assert_eq!(sender.join().unwrap(), (stopped, Err(stopped)));
+        client.send("next").unwrap();
+        assert_eq!(receive(&server), "next");
+    }
 }
 
 pub(crate) fn a_stream_of_unknown_length_arrives_whole(pair: Pair) {

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
+use std::time::Instant;
+
+use udpair::proto::{self, Drained, Endpoint, Output, PathLimits};
+use udpair::time::Timestamp;
 
 /// The binary under test.
 pub(crate) const TOOL: &str = env!("CARGO_BIN_EXE_udpair");
@@ -134,23 +139,61 @@ fn next(seed: &mut u64) -> u64 {
     *seed
 }
 
-/// A datagram of noise, or one that looks like ours at the front.
-pub(crate) fn mutated(seed: &mut u64, datagram: &mut [u8]) -> usize {
-    let len = usize::try_from(next(seed) % 1_500).expect("small");
-    for chunk in datagram[..len].chunks_mut(8) {
-        let bytes = next(seed).to_le_bytes();
-        chunk.copy_from_slice(&bytes[..chunk.len()]);
-    }
-    if len > 30 && next(seed).is_multiple_of(2) {
-        datagram[0] = 0x10 | u8::try_from(next(seed) % 2).expect("small");
-        datagram[1] = u8::try_from(next(seed) % 8).expect("small");
-        // Half of those with a right checksum: noise must not even reach the parser otherwise.
-        if next(seed).is_multiple_of(2) {
-            let crc = crc32fast::hash(&datagram[..len - 4]);
-            datagram[len - 4..len].copy_from_slice(&crc.to_be_bytes());
+/// What a real client sends from `socket` while it connects to `to` and says something.
+pub(crate) fn record_client(socket: &UdpSocket, to: SocketAddr) -> Vec<Vec<u8>> {
+    let mut endpoint = Endpoint::new(proto::Config { backlog: 0, ..proto::Config::default() }, [9; 32]);
+    let began = Instant::now();
+    let now = || Timestamp::from_nanos(1 + u64::try_from(began.elapsed().as_nanos()).expect("seconds"));
+    let id = endpoint.connect(now(), to, PathLimits::unlimited(to)).expect("an address to call");
+    let mut said = false;
+    let (mut recorded, mut out, mut bytes) = (Vec::new(), Vec::new(), vec![0; 65_536]);
+    for _ in 0..20 {
+        said = said || endpoint.messages_mut(id).expect("known").send(0, 0, vec![7; 900].into()).is_ok();
+        while let Output::Transmit(transmit) = endpoint.poll_output(now(), &mut out) {
+            let segment = transmit.segment.unwrap_or(transmit.len);
+            for datagram in out.chunks(segment) {
+                recorded.push(datagram.to_vec());
+                socket.send_to(datagram, to).expect("loopback");
+            }
         }
+        if let Ok((len, from)) = socket.recv_from(&mut bytes) {
+            endpoint.handle_datagram(now(), from, None, &mut bytes[..len]);
+            endpoint.handle_batch_end(Drained::ByWaiter);
+        }
+        endpoint.handle_timeout(now());
+    }
+    assert!(said, "not established");
+    recorded
+}
+
+/// A datagram of noise, or a `real` one with some bytes changed, half of those with a right checksum again.
+pub(crate) fn mutated(seed: &mut u64, real: &[Vec<u8>], datagram: &mut [u8]) -> usize {
+    let any = |seed: &mut u64, below: usize| usize::try_from(next(seed) % below as u64).expect("below a usize");
+    if next(seed).is_multiple_of(4) {
+        let len = any(seed, datagram.len());
+        for chunk in datagram[..len].chunks_mut(8) {
+            let bytes = next(seed).to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        return len;
+    }
+    let one = &real[any(seed, real.len())];
+    let len = one.len().min(datagram.len());
+    datagram[..len].copy_from_slice(&one[..len]);
+    for _ in 0..=any(seed, 4) {
+        let at = any(seed, len);
+        datagram[at] = u8::try_from(next(seed) % 256).expect("a byte");
+    }
+    if next(seed).is_multiple_of(2) {
+        let crc = crc32fast::hash(&datagram[..len - 4]);
+        datagram[len - 4..len].copy_from_slice(&crc.to_be_bytes());
     }
     len
+}
+
+/// How many files there are in a tree.
+pub(crate) fn count_files(root: &Path) -> usize {
+    list(root).values().flatten().count()
 }
 
 /// A file of so many megabytes that no compression or repetition could make shorter.

@@ -7,10 +7,10 @@
 mod job;
 mod net;
 
-use std::net::UdpSocket;
-use std::path::Path;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use job::{Job, TOOL, make_tree, same_tree};
 use net::Net;
@@ -23,11 +23,23 @@ fn full() -> bool {
 
 /// What is sent: the documentation of the Rust toolchain where the full size is asked for and it is there, else a tree
 /// of our own; and one large file.
-fn make_cargo(dir: &Path) -> Vec<String> {
+fn make_cargo(dir: &Path) -> [PathBuf; 2] {
     let (files, megabytes) = if full() { (10_500, 2_048) } else { (300, 24) };
-    make_tree(&dir.join("tree"), files);
-    job::make_file(&dir.join("large"), megabytes);
-    ["tree", "large"].map(|name| dir.join(name).to_string_lossy().into_owned()).to_vec()
+    let large = dir.join("large");
+    job::make_file(&large, megabytes);
+    let tree = toolchain_docs().filter(|_| full()).unwrap_or_else(|| {
+        let tree = dir.join("tree");
+        make_tree(&tree, files);
+        tree
+    });
+    println!("a tree of {} files, and one of {megabytes} MiB", job::count_files(&tree));
+    [tree, large]
+}
+
+fn toolchain_docs() -> Option<PathBuf> {
+    let sysroot = std::process::Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
+    let docs = Path::new(String::from_utf8(sysroot.stdout).ok()?.trim()).join("share/doc/rust/html");
+    docs.is_dir().then_some(docs)
 }
 
 #[test]
@@ -48,8 +60,8 @@ fn files_arrive_identical_over_a_link_that_loses_one_percent_each_way() {
         let mut send = Job::start(send);
         let [sent, received] = Job::finish_all([&mut send, &mut recv]);
         assert_eq!((sent.code, received.code), (Some(0), Some(0)), "{transport}: {sent:?} {received:?}");
-        for name in ["tree", "large"] {
-            same_tree(&dir.path().join(name), &into.join(name));
+        for path in &paths {
+            same_tree(path, &into.join(path.file_name().expect("a name")));
         }
         println!("{transport}: sender {} MiB, receiver {} MiB at most", sent.peak_mib, received.peak_mib);
         assert!(
@@ -80,11 +92,19 @@ fn a_message_each_millisecond_under_loss_is_answered_over_both_transports() {
         assert_eq!(result["sent"], result["received"], "{transport}: reliable messages were not answered");
         println!("{transport}: p50 {} us, p99 {} us, max {} us", result["p50_us"], result["p99_us"], result["max_us"]);
         p99.push(result["p99_us"].as_f64().expect("a number"));
-        let [a, b] = net.counters();
-        assert!(a.lost > 0 && b.lost > 0, "nothing was lost: {a:?} {b:?}");
+        net.counters().iter().for_each(net::Counters::assert_one_percent);
     }
-    println!("p99 over tcp / over udp: {:.1}", p99[1] / p99[0]);
+    let ratio = p99[1] / p99[0];
+    println!("p99 over tcp / over udp: {ratio:.1}");
+    // Of four seconds the hundredth part is forty messages: a stall of the machine is soon one of them.
+    let least = if full() { 20.0 } else { 5.0 };
+    assert!(ratio >= least, "only {ratio:.1} times");
 }
+
+/// Datagrams of garbage a second.
+const GARBAGE_PER_SECOND: u64 = 10_000;
+/// What the process may have grown by since its first transfer was over, MiB: noise of the allocator, no more.
+const GROWTH_MAX_MIB: u64 = 8;
 
 #[test]
 fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
@@ -93,20 +113,17 @@ fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
     let mut recv = std::process::Command::new(TOOL);
     recv.args(["recv", "--insecure-plain", "--listen", "127.0.0.1:0", "--dir"]).arg(&into);
     let mut recv = Job::listening(recv);
-    let port_of = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let seconds = if full() { 30 } else { 3 };
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    println!("seed {seed:#x} (fixed)");
-    let before = recv.resident_mib();
+    let mut garbage = Garbage::new(recv.address.parse().expect("an address"));
+    let duration = Duration::from_secs(if full() { 30 } else { 3 });
     let mut transfers = 0;
+    let mut settled = None;
     let (_stop, ticks) = mpsc::channel::<()>();
     let mut current: Option<Job> = None;
-    let mut datagram = vec![0u8; 1_500];
-    for _tick in 0..seconds * 1_000 {
-        for _ in 0..10 {
-            let len = job::mutated(&mut seed, &mut datagram);
-            // A full buffer or a refusal is none of our business: the next one goes all the same.
-            let _ = port_of.send_to(&datagram[..len], &recv.address);
+    let began = Instant::now();
+    while began.elapsed() < duration {
+        let due = u64::try_from(began.elapsed().as_micros()).expect("seconds") * GARBAGE_PER_SECOND / 1_000_000;
+        while garbage.sent < due {
+            garbage.send();
         }
         // One millisecond, waited for on a channel that never speaks.
         let _ = ticks.recv_timeout(Duration::from_millis(1));
@@ -121,14 +138,52 @@ fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
             assert_eq!(ended.code, Some(0), "{ended:?}");
             same_tree(&dir.path().join(format!("file{transfers}")), &into.join(format!("file{transfers}")));
             transfers += 1;
+            settled.get_or_insert_with(|| recv.resident_mib());
         }
     }
+    let per_second = garbage.sent as f64 / began.elapsed().as_secs_f64();
     if let Some(mut send) = current {
         assert_eq!(send.finish().code, Some(0));
         transfers += 1;
     }
-    let after = recv.resident_mib();
-    println!("{transfers} transfers under fire; resident {before} MiB before, {after} MiB after");
-    assert!(transfers > 0 && recv.is_running());
-    assert!(after < 64, "{after} MiB resident");
+    let (before, after) = (settled.expect("one transfer at least"), recv.resident_mib());
+    println!(
+        "{} datagrams, {per_second:.0} a second, of {} real ones; {transfers} transfers meanwhile; resident {before} MiB \
+         after the first, {after} MiB after the last",
+        garbage.sent,
+        garbage.real.len(),
+    );
+    assert!(recv.is_running());
+    assert!(per_second >= 0.9 * GARBAGE_PER_SECOND as f64, "{per_second:.0} a second");
+    assert!(after <= before + GROWTH_MAX_MIB, "grew from {before} to {after} MiB");
+}
+
+/// A source of noise, and of what a real client sent from there, more or less changed.
+struct Garbage {
+    socket: UdpSocket,
+    to: SocketAddr,
+    /// HELLO, HELLO2 and packets of a connection that was established from this very socket.
+    real: Vec<Vec<u8>>,
+    sent: u64,
+    seed: u64,
+    buffer: Vec<u8>,
+}
+
+impl Garbage {
+    fn new(to: SocketAddr) -> Self {
+        let seed = 0x9e37_79b9_7f4a_7c15_u64;
+        println!("seed {seed:#x} (fixed)");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        let real = job::record_client(&socket, to);
+        assert!(real.len() >= 3, "HELLO, HELLO2 and a packet");
+        Self { socket, to, real, sent: 0, seed, buffer: vec![0; 1_500] }
+    }
+
+    fn send(&mut self) {
+        let len = job::mutated(&mut self.seed, &self.real, &mut self.buffer);
+        // A full buffer or a refusal is none of our business: the next one goes all the same.
+        let _ = self.socket.send_to(&self.buffer[..len], self.to);
+        self.sent += 1;
+    }
 }

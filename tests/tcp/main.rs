@@ -3,6 +3,7 @@
 
 mod calling;
 mod descriptors;
+mod flood;
 mod hostile;
 mod raw;
 mod records;

@@ -18,7 +18,7 @@ use crate::cli::exit::{Exit, Failure};
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     args.plain.check()?;
     let plan = Plan::from_args(args)?;
-    let ran = measure(&plan, resolve(&args.to)?)?;
+    let ran = measure(&plan, &resolve(&args.to)?)?;
     let table = report::one_run(&ran);
     if json::takes_stdout(args.json.as_deref()) {
         report::print(&table, &mut io::stderr())?;
@@ -41,8 +41,8 @@ pub(crate) struct Ran {
     pub(crate) sockets: Sockets,
 }
 
-/// Does what `plan` says against the server at `to`.
-pub(crate) fn measure(plan: &Plan, to: SocketAddr) -> Result<Ran, Error> {
+/// Does what `plan` says against the server at the first of `to` that answers.
+pub(crate) fn measure(plan: &Plan, to: &[SocketAddr]) -> Result<Ran, Error> {
     let order = Order {
         version: VERSION,
         transport: plan.transport,

@@ -2,7 +2,7 @@
 //! `spec/bench.md`.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use super::args::{Delivery, Transport, Workload};
 use super::error::Error;
 use super::wait;
+use crate::cli::call::Unreached;
 
 /// Of the protocol.
 pub(crate) const VERSION: u32 = 1;
@@ -24,6 +25,22 @@ pub(crate) const READY_WAIT: Duration = Duration::from_secs(30);
 
 /// How long the server waits for what a client says first.
 pub(crate) const OPENING_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a bare connection may take to be made, all addresses of a name together.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// Connects to the first of `to` that answers, one after another.
+pub(crate) fn connect(to: &[SocketAddr]) -> Result<(SocketAddr, TcpStream), Error> {
+    let wait = CONNECT_WAIT / u32::try_from(to.len().max(1)).unwrap_or(u32::MAX);
+    let mut unreached = Unreached::default();
+    for addr in to {
+        match TcpStream::connect_timeout(addr, wait) {
+            Ok(tcp) => return Ok((*addr, tcp)),
+            Err(error) => unreached = unreached.and_io(*addr, &error),
+        }
+    }
+    Err(Error::Unreached(unreached))
+}
 
 /// What the client says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
+use crate::cli::call::Unreached;
 use crate::cli::exit::{Exit, Failure};
 
 /// Why a bench ended without a result.
@@ -21,7 +22,10 @@ pub(crate) enum Error {
         /// Why.
         source: io::Error,
     },
-    /// Nobody answered there.
+    /// Nobody answered at any of the server's addresses.
+    #[error("cannot connect: {0}")]
+    Unreached(Unreached),
+    /// A socket could not be set up for the messages.
     #[error("cannot connect to {address}")]
     Connect {
         /// Where.
@@ -110,6 +114,7 @@ fn exit(error: &Error) -> Exit {
         Error::Usage(_) => Exit::Usage,
         Error::Listen { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::Permission,
         Error::Listen { .. } => Exit::BadAddress,
+        Error::Unreached(unreached) => unreached.exit(),
         Error::Connect { source, .. } | Error::Io { source, .. } | Error::File { source, .. } => io_exit(source),
         Error::Silent { .. } => Exit::Timeout,
         Error::Refused(_) => Exit::Refused,

@@ -1,7 +1,7 @@
 //! udpair's own transports, through the handles that every application has: messages on one channel, the control
 //! protocol on another of the same connection.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::error::Error;
 use super::link::{ClientLink, Facts, Heard, Link, ServerLink};
 use super::serve::Log;
 use super::sockets::Sockets;
+use crate::cli::call::{any_for, call};
 
 /// The channel of the messages that are measured.
 const MESSAGES: u16 = 0;
@@ -109,16 +110,12 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: SocketAddr, order: Order) -> Result<(Self, Ready), Error> {
-        let any: SocketAddr = match to {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
+    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
         let mut config = Config::insecure_plain();
         config.backlog = 0;
-        let transport = bind(order.transport, any, config)?;
-        let connection = Connection::connect(&transport, to)
-            .map_err(|error| Error::Connect { address: to.to_string(), source: error.into() })?;
+        let timeout = config.connect_timeout;
+        let transport = bind(order.transport, any_for(to), config)?;
+        let connection = call(&transport, to, timeout).map_err(Error::Unreached)?;
         let mut channels = Channels::new(connection);
         channels.deliver(order.delivery)?;
         channels.say(&Request::Run(order))?;

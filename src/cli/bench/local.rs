@@ -89,7 +89,7 @@ fn run_all(schedule: &Schedule, servers: &[Server]) -> Result<Vec<Ran>, Failure>
         let Plan { transport, workload, size, .. } = plan;
         bar.set_message(format!("{workload} of {size} bytes over {transport}"));
         let server = servers.iter().find(|server| server.transport == *transport).expect("one was started for each");
-        let ran = measure(plan, server.at).map_err(|error| {
+        let ran = measure(plan, &[server.at]).map_err(|error| {
             let Failure { exit, message } = error.into();
             Failure::new(exit, format!("{workload} of {size} bytes over {transport}: {message}"))
         })?;

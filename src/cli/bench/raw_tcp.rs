@@ -102,12 +102,12 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server, tells it what is wanted and opens the connection for the messages.
-    pub(crate) fn connect(to: SocketAddr, order: Order) -> Result<(Self, Ready), Error> {
-        let connect = || TcpStream::connect(to).map_err(|source| Error::Connect { address: to.to_string(), source });
-        let mut control = Control::new(connect()?).map_err(Error::io("set up a connection"))?;
+    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
+        let (to, control) = control::connect(to)?;
+        let mut control = Control::new(control).map_err(Error::io("set up a connection"))?;
         let ready = control.order(order)?;
         let token = ready.token.clone().ok_or_else(|| Error::Protocol("no token".to_owned()))?;
-        let mut tcp = connect()?;
+        let (_, mut tcp) = control::connect(&[to])?;
         let stream = tcp
             .write_all(format!("{token}\n").as_bytes())
             .and_then(|()| Stream::new(tcp, order.size))

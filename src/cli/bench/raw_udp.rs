@@ -2,7 +2,7 @@
 //! batches (`raw_udp_bulk`). What is lost stays lost and is counted. A TCP connection to the same port number carries
 //! the control protocol.
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use socket2::SockRef;
 
 use super::args::Workload;
 use super::content::Content;
-use super::control::{Control, Order, Outcome, Ready, Reply};
+use super::control::{self, Control, Order, Outcome, Ready, Reply};
 use super::error::Error;
 use super::link::{ClientLink, Facts, Heard, Link, ServerLink};
 use super::raw_udp_bulk::{Receiver, Sender};
@@ -92,9 +92,9 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: SocketAddr, order: Order) -> Result<(Self, Ready), Error> {
+    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
+        let (to, tcp) = control::connect(to)?;
         let failed = |source| Error::Connect { address: to.to_string(), source };
-        let tcp = TcpStream::connect(to).map_err(failed)?;
         let local = tcp.local_addr().map_err(failed)?.ip();
         let mut control = Control::new(tcp).map_err(Error::io("set up a connection"))?;
         let udp = UdpSocket::bind((local, 0)).and_then(|udp| udp.connect(to).map(|()| udp)).map_err(failed)?;

@@ -15,7 +15,7 @@ use crate::cli::exit::{Exit, Failure};
 /// Serves until interrupted.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     args.plain.check()?;
-    let listen = resolve(&args.listen)?;
+    let listen = resolve(&args.listen)?[0];
     if args.child {
         end_with_stdin().map_err(Error::io("start a thread"))?;
     }

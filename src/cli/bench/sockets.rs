@@ -56,7 +56,11 @@ impl fmt::Display for Sockets {
                 )
             }
             (Some(asked), ..) => write!(f, "buffers of {} KiB asked for", kib(asked)),
-            (None, ..) => f.write_str("buffers as large as the kernel lets them grow"),
+            (None, Some(send), Some(receive)) => {
+                let (send, receive) = (kib(send), kib(receive));
+                write!(f, "buffers as the kernel tunes them, from {send} KiB to send and {receive} to receive on")
+            }
+            (None, ..) => f.write_str("buffers as the kernel tunes them"),
         }
     }
 }
@@ -76,7 +80,9 @@ mod tests {
         assert_eq!(sockets.to_string(), "GSO, buffers of 4096 KiB asked for, 416 to send and 8192 to receive given");
         sockets.segmentation = Some(false);
         assert!(sockets.to_string().starts_with("no GSO, "));
-        assert_eq!(Sockets::default().to_string(), "buffers as large as the kernel lets them grow");
+        let tuned = Sockets { send: Some(16 << 10), receive: Some(128 << 10), ..Sockets::default() };
+        let text = "buffers as the kernel tunes them, from 16 KiB to send and 128 to receive on";
+        assert_eq!((tuned.to_string(), Sockets::default().to_string()), (text.to_owned(), text[..32].to_owned()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use udpair::message::{ConfigureError, End, SendError};
-use udpair::transport::{AcceptError, BindError, Body, ConnectError, RecvError};
+use udpair::transport::{AcceptError, BindError, Body, RecvError};
 use udpair::{Connection, Message as Arrived};
 
 use super::message::Message;
@@ -12,34 +12,47 @@ use super::progress::Progress;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::step::{Outgoing, Step};
-use crate::cli::exit::{Exit, Failure};
+use super::transfers::Transfer;
+use crate::cli::exit::{Exit, Failure, in_full};
 
 /// Sends until both sides know that all is settled.
-pub(crate) fn send(connection: &Connection, sender: &mut Sender, progress: &Progress) -> Result<(), Stop> {
+pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress) -> Result<(), Stop> {
     loop {
         match sender.poll() {
-            Step::Send(outgoing) => put(connection, outgoing)?,
+            Step::Send(outgoing) => put(transfer, outgoing)?,
             Step::Say(notice) => progress.say(&notice),
             Step::Again => (),
-            Step::Wait => take(connection.recv()?, |channel, message| sender.handle(channel, message))?,
+            Step::Wait => {
+                take(transfer.wait(Connection::recv)?, |channel, message| sender.handle(channel, message))?;
+            }
             Step::Finished => return Ok(()),
         }
-        while let Some(arrived) = connection.try_recv()? {
+        while let Some(arrived) = transfer.connection().try_recv()? {
             take(arrived, |channel, message| sender.handle(channel, message))?;
         }
         progress.at(sender.bytes());
     }
 }
 
-/// Receives until both sides know that all is settled.
-pub(crate) fn receive(connection: &Connection, receiver: &mut Receiver, progress: &Progress) -> Result<(), Stop> {
+/// Receives until both sides know that all is settled. A peer that has not greeted within `greeting` is given up.
+pub(crate) fn receive(
+    transfer: &Transfer,
+    receiver: &mut Receiver,
+    greeting: Duration,
+    progress: &Progress,
+) -> Result<(), Stop> {
     loop {
         match receiver.poll() {
-            Step::Send(outgoing) => put(connection, outgoing)?,
+            Step::Send(outgoing) => put(transfer, outgoing)?,
             Step::Say(notice) => progress.say(&notice),
             Step::Again => (),
             Step::Wait => {
-                take(connection.recv()?, |channel, message| receiver.handle(channel, message))?;
+                let arrived = if receiver.is_greeted() {
+                    transfer.wait(Connection::recv)?
+                } else {
+                    transfer.wait(|connection| connection.recv_timeout(greeting))?
+                };
+                take(arrived, |channel, message| receiver.handle(channel, message))?;
                 progress.of(receiver.expected().1);
                 progress.at(receiver.bytes());
             }
@@ -57,6 +70,9 @@ pub(crate) enum Stop {
     /// The peer makes no sense.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// The peer has connected and says nothing.
+    #[error("the peer said nothing")]
+    Mute,
     /// The library does not take what we send.
     #[error("cannot send: {0}")]
     Send(SendError),
@@ -69,8 +85,8 @@ impl From<RecvError> for Stop {
     fn from(error: RecvError) -> Self {
         match error {
             RecvError::Ended(end) => Self::End(end),
-            // We never give a time, so this does not come.
-            _ => Self::End(End::TimedOut),
+            // Only the greeting has a time of its own.
+            _ => Self::Mute,
         }
     }
 }
@@ -100,6 +116,7 @@ impl Stop {
             Self::End(End::Aborted { code }) => code,
             Self::End(_) => return,
             Self::Broken(broken) => broken.code(),
+            Self::Mute => code::SILENT,
             Self::Send(_) | Self::Configure(_) => code::FAILED,
         };
         give_up(connection, code);
@@ -116,10 +133,15 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         let exit = match stop {
             Stop::End(end) => exit_of(end),
+            Stop::Mute => Exit::Timeout,
             Stop::Broken(_) | Stop::Send(_) | Stop::Configure(_) => Exit::Other,
         };
         let message = match stop {
             Stop::End(End::Aborted { code: code::INTERRUPTED }) => "interrupted".to_owned(),
+            Stop::End(End::Aborted { code: code::SILENT }) => {
+                "timeout: the peer fell silent, and another one needed its place".to_owned()
+            }
+            Stop::Mute => "timeout: the peer connected and said nothing".to_owned(),
             Stop::End(End::AbortedByPeer { code } | End::ClosedByPeer { code }) => {
                 format!("the peer ended the transfer: {}", said(code))
             }
@@ -132,19 +154,6 @@ impl From<Stop> for Failure {
     }
 }
 
-/// What a failed call means.
-pub(crate) fn connect_failure(error: &ConnectError) -> Failure {
-    let exit = match error {
-        ConnectError::TimedOut { .. } => Exit::Timeout,
-        ConnectError::Unreachable { .. } | ConnectError::Refused { .. } | ConnectError::RefusedByLibrary { .. } => {
-            Exit::Refused
-        }
-        ConnectError::Address { .. } => Exit::BadAddress,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, with_sources(error))
-}
-
 /// What a failed bind means.
 pub(crate) fn bind_failure(error: &BindError) -> Failure {
     let exit = match error {
@@ -152,17 +161,19 @@ pub(crate) fn bind_failure(error: &BindError) -> Failure {
         BindError::PermissionDenied { .. } => Exit::Permission,
         _ => Exit::Other,
     };
-    Failure::new(exit, with_sources(error))
+    Failure::new(exit, in_full(error))
 }
 
 /// What a failed accept means.
 pub(crate) fn accept_failure(error: &AcceptError) -> Failure {
-    Failure::new(Exit::Other, with_sources(error))
+    Failure::new(Exit::Other, in_full(error))
 }
 
 fn exit_of(end: End) -> Exit {
     match end {
         End::Aborted { code: code::INTERRUPTED } => Exit::Interrupted,
+        // At either end: somebody was silent for too long.
+        End::Aborted { code: code::SILENT } | End::AbortedByPeer { code: code::SILENT } => Exit::Timeout,
         End::TimedOut | End::ConnectTimedOut | End::Unreachable | End::Broken => Exit::Timeout,
         End::RefusedByPeer { .. } | End::Refused(_) => Exit::Refused,
         _ => Exit::Other,
@@ -176,24 +187,14 @@ fn said(said: u32) -> String {
         code::INTERRUPTED => "it was interrupted".to_owned(),
         code::VIOLATION => "it says that we broke the file protocol".to_owned(),
         code::VERSION => "it speaks another version of the file protocol".to_owned(),
+        code::SILENT => "it heard nothing from us for too long".to_owned(),
         code::FAILED => "it could not go on".to_owned(),
         other => format!("code {other}"),
     }
 }
 
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
-fn put(connection: &Connection, outgoing: Outgoing) -> Result<(), Stop> {
-    connection.send_on(outgoing.channel, outgoing.tag, outgoing.body)?;
+fn put(transfer: &Transfer, outgoing: Outgoing) -> Result<(), Stop> {
+    transfer.wait(|connection| connection.send_on(outgoing.channel, outgoing.tag, outgoing.body))?;
     Ok(())
 }
 

@@ -73,6 +73,8 @@ pub(crate) mod code {
     pub(crate) const VERSION: u32 = 3;
     /// A reason of its own.
     pub(crate) const FAILED: u32 = 4;
+    /// Nothing came for too long.
+    pub(crate) const SILENT: u32 = 5;
 }
 
 /// What the peer says about a failure, fit for a terminal.

@@ -1,28 +1,43 @@
-//! What the user sees while a transfer runs: a bar with rate and time left, and a line for each item that is left out.
+//! What the user sees while transfers run: a bar with rate and time left for each, and a line for each item that is
+//! left out.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::outcome::Notice;
 use crate::cli::exit::complain;
 
 const TEMPLATE: &str = "{bytes} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
 
-/// A bar on stderr, where that is a terminal.
-pub(crate) struct Progress {
-    bar: ProgressBar,
+/// The bars of this process on stderr, where that is a terminal.
+#[derive(Clone, Default)]
+pub(crate) struct Bars {
+    all: MultiProgress,
 }
 
-impl Progress {
-    /// A bar towards `bytes`.
-    pub(crate) fn new(bytes: u64) -> Self {
+impl Bars {
+    /// One more, towards `bytes`.
+    pub(crate) fn add(&self, bytes: u64) -> Progress {
         // indicatif itself draws nothing where stderr is not a terminal.
-        let bar = ProgressBar::new(bytes);
+        let bar = self.all.add(ProgressBar::new(bytes));
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
-        Self { bar }
+        Progress { bar, bars: self.clone() }
     }
 
+    /// Runs `write`, which writes lines, above the bars.
+    pub(crate) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.all.suspend(write)
+    }
+}
+
+/// The bar of one transfer.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    bars: Bars,
+}
+
+impl Progress {
     /// The whole is `bytes`.
     pub(crate) fn of(&self, bytes: u64) {
         if self.bar.length() != Some(bytes) {
@@ -35,9 +50,9 @@ impl Progress {
         self.bar.set_position(bytes);
     }
 
-    /// Tells the user, above the bar.
+    /// Tells the user, above the bars.
     pub(crate) fn say(&self, notice: &Notice) {
-        self.bar.suspend(|| complain(notice));
+        self.bars.above(|| complain(notice));
     }
 }
 

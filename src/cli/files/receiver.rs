@@ -115,6 +115,11 @@ impl Receiver {
         self.end.as_ref().unwrap_or(&self.totals)
     }
 
+    /// True once the sender has said who it is.
+    pub(crate) const fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+
     /// Bytes of content that have come.
     pub(crate) const fn bytes(&self) -> u64 {
         self.received

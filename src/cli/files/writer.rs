@@ -62,7 +62,15 @@ impl Partial {
         if !is_ours(&fstat(&fd)?) {
             return Err(io::Error::other("what was kept of it is not ours"));
         }
-        flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
+        flock(&fd, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
+            Errno::WOULDBLOCK => io::Error::other("is being received from another sender"),
+            errno => errno.into(),
+        })?;
+        // Whoever had it until now may have put it under its final name, where it is nobody's to go on with.
+        let (there, ours) = (statat(&dir, key.name(), AtFlags::SYMLINK_NOFOLLOW), fstat(&fd)?);
+        if !there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
+            return Err(io::Error::other("was received from another sender meanwhile"));
+        }
         let mut file = File::from(fd);
         let mut hasher: Box<blake3::Hasher> = Box::default();
         let len = io::copy(&mut (&mut file).take(from), &mut *hasher)?;

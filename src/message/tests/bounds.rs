@@ -48,6 +48,29 @@ fn receipts_for_values_that_cannot_be_told_take_bounded_memory() {
     assert_eq!(told.last(), Some(&Sent::Taken { channel: 0, from: 1_998, to: 1_999 }));
 }
 
+#[test]
+fn a_receipt_that_was_told_to_hurry_and_cannot_go_sets_no_timer_again_and_again() {
+    let mut side = Messages::new(limits());
+    side.establish(&crate::wire::Params::default());
+    let take = |side: &mut Messages, message| {
+        let start = Some(crate::wire::MessageStart { delivery: Delivery::Ordered, tag: 0, len: Some(0) });
+        let data = crate::wire::Data { channel: 0, message, offset: 0, start, fin: true, payload: &[] };
+        side.handle(&crate::wire::Frame::Data(data)).unwrap();
+        assert!(side.recv(Select::Any).unwrap().is_some());
+    };
+    take(&mut side, 0);
+    assert!(side.has_lazy() && !side.wants_fill(), "it may ride along");
+    side.hurry();
+    assert!(!side.has_lazy() && side.wants_fill(), "it goes as soon as it can");
+    take(&mut side, 1);
+    side.hurry();
+    assert!(!side.has_lazy() && side.wants_fill());
+    side.fill(&mut Vec::new(), ROOM, &mut Vec::new());
+    assert!(!side.has_lazy() && !side.wants_fill(), "gone");
+    take(&mut side, 2);
+    assert!(side.has_lazy() && !side.wants_fill(), "the next may ride along again");
+}
+
 /// Hears that messages `from..to` of channel 0 were taken.
 fn hear_taken(side: &mut Messages, from: u64, to: u64) -> Result<Heard, Violation> {
     let mut taken = crate::wire::RangeSet::new();

@@ -6,7 +6,7 @@ use super::net::{Faults, Net, address};
 
 use crate::message::{End, State};
 use crate::proto::{Answer, Config, ConnectError, Dropped, PathLimits};
-use crate::wire::RefuseCode;
+use crate::wire::{Mode, Packet, Refuse, RefuseCode, VERSION, put_crc};
 
 fn default_pair(seed: u64, faults: Faults) -> Net {
     Net::new(seed, [Config::default(), Config::default()], faults)
@@ -171,4 +171,71 @@ fn connections_that_ended_before_they_were_accepted_leave_their_places_to_others
         net.run_for(Duration::from_secs(1));
         assert_eq!(net.hosts[1].len(), 0, "told: {told}");
     }
+}
+
+/// The same packet as it would be in another version, its checksum right.
+fn in_version(packet: &[u8], version: u8) -> Vec<u8> {
+    let mut bytes = packet[..packet.len() - 4].to_vec();
+    bytes[0] = version << 4 | bytes[0] & 0x0f;
+    put_crc(&mut bytes, 0);
+    bytes
+}
+
+#[test]
+fn a_caller_of_another_version_is_refused_in_its_own_and_ends_for_that_reason() {
+    // Datagrams are carried by hand: host 0 stands for one that speaks version 9.
+    let mut net = default_pair(1, Faults { dead: [true, true], ..Faults::default() });
+    let id = net.hosts[0].connect(net.now, address(1), PathLimits::unlimited(address(1))).unwrap();
+    net.pump(0);
+    let hello = net.log.pop().unwrap().bytes;
+    let Ok((_, Packet::Hello(asked))) = Packet::decode(&hello) else { panic!("{hello:?}") };
+    net.hosts[1].handle_datagram(net.now, address(0), None, &mut in_version(&hello, 9));
+    net.pump(1);
+    let answer = net.log.pop().unwrap();
+    assert_eq!((answer.from, answer.bytes[0]), (1, 9 << 4));
+    let refusal = in_version(&answer.bytes, VERSION);
+    let refuse = Refuse { client_random: asked.client_random, code: RefuseCode::Version, version: VERSION };
+    assert_eq!(Packet::decode(&refusal), Ok((Mode::Plain, Packet::Refuse(refuse))));
+    assert_eq!((net.hosts[1].len(), net.hosts[1].counters().dropped(Dropped::Version)), (0, 1));
+
+    net.hosts[0].handle_datagram(net.now, address(1), None, &mut refusal.clone());
+    net.run_for(Duration::from_millis(499));
+    assert_eq!(net.messages(0, id).ended(), None, "anybody can forge it, so it is only a hint");
+    net.run_for(Duration::from_millis(1));
+    assert_eq!(net.messages(0, id).ended(), Some(End::Refused(RefuseCode::Version)));
+}
+
+#[test]
+fn nothing_else_of_another_version_is_answered() {
+    let (mut net, ids) =
+        Net::connected(1, [Config::default(), Config { backlog: 1, ..Config::default() }], Faults::default());
+    let log = core::mem::take(&mut net.log);
+    net.settle();
+    let mut strange = 0;
+    for datagram in log {
+        let (to, from) = (1 - datagram.from, address(datagram.from));
+        if matches!(Packet::decode(&datagram.bytes), Ok((_, Packet::Hello(_) | Packet::Hello2(_)))) {
+            continue;
+        }
+        net.hosts[to].handle_datagram(net.now, from, None, &mut in_version(&datagram.bytes, 9));
+        strange += 1;
+    }
+    assert!(strange >= 3, "RETRY, SHARE and data");
+    let counted: u64 = net.hosts.iter().map(|host| host.counters().dropped(Dropped::Version)).sum();
+    assert_eq!(counted, strange);
+    for (host, id) in ids.into_iter().enumerate() {
+        net.pump(host);
+        assert_eq!(net.messages(host, id).state(), State::Open);
+    }
+    assert!(net.log.is_empty(), "{:?}", net.log);
+
+    // Nor is a HELLO where nobody listens.
+    let mut hello = Vec::new();
+    let asks = crate::wire::Hello { client_random: [7; 16], invite: [0; 8], params_hash: [0; 32] };
+    Packet::Hello(asks).put_handshake(Mode::Plain, &mut hello);
+    let mut deaf = Net::new(1, [Config { backlog: 0, ..Config::default() }, Config::default()], Faults::default());
+    deaf.hosts[0].handle_datagram(deaf.now, address(1), None, &mut in_version(&hello, 9));
+    deaf.pump(0);
+    assert!(deaf.log.is_empty());
+    assert_eq!(deaf.hosts[0].counters().dropped(Dropped::Version), 1);
 }

@@ -8,6 +8,7 @@ use super::turns::TaskId;
 use crate::network::{Delivery, DeliveryKind, Ecn, HostId, Network};
 use crate::proto::{self, PathLimits};
 use crate::time::Timestamp;
+use crate::transport::config::UDP_BUFFER;
 use crate::transport::driven::{Core as _, Drainer, State, WaiterKey, Work};
 use crate::transport::udp::{Call, Outbox, UdpCore};
 use crate::transport::{Config, Interest};
@@ -41,7 +42,7 @@ impl Socket {
             connect_timeout: config.connect_timeout,
             backlog: config.backlog,
             controller: config.controller,
-            receive_buffer: config.receive_buffer as u64,
+            receive_buffer: config.receive_buffer.unwrap_or(UDP_BUFFER) as u64,
             ..proto::Config::default()
         };
         let core = UdpCore::new(endpoint, seed, addresses.len() > 1, config.backlog > 0);

@@ -10,7 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::core::TcpCore;
 use super::io::{Rx, TcpIo, Tx};
-use super::stream::Options;
+use super::stream::set_options;
+use crate::transport::buffers::Buffers;
 use crate::transport::driven::{Driven, Joining, Verbs};
 use crate::transport::{BindError, Config, Transport};
 
@@ -35,25 +36,25 @@ pub(in crate::transport) fn open(addr: SocketAddr, config: &Config) -> Result<Ar
 }
 
 fn start(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
-    let options = Options { send_buffer: None, receive_buffer: None };
+    let asked = Buffers { send: config.send_buffer, receive: config.receive_buffer };
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // Connections of a program that ran here before may still be on their way out.
     socket.set_reuse_address(true)?;
-    options.set(&socket)?;
+    set_options(&socket, asked)?;
     socket.bind(&addr.into())?;
     let listens = config.backlog > 0;
     if listens {
         socket.listen(LISTEN_MAX)?;
     }
-    let buffers = (socket.send_buffer_size().ok(), socket.recv_buffer_size().ok());
+    let given = (socket.send_buffer_size().ok(), socket.recv_buffer_size().ok());
     let controller =
         socket.tcp_congestion().ok().map(|name| String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned());
     let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     // Without a listener the socket only finds out whether the address is this machine's, and which port it would be.
-    let io = TcpIo::new(listens.then(|| socket.into()), local, options, buffers)?;
+    let io = TcpIo::new(listens.then(|| socket.into()), local, asked, given)?;
     let core = TcpCore::new(config, seed, controller);
     Driven::start(io, core, (Rx::new(), Tx::default()), config.limits.mended(), config.busy_poll)
 }

@@ -17,15 +17,20 @@ use rustix::io::Errno;
 use super::core::TcpCore;
 use super::outbox::{Brought, Done, Job};
 use super::receipts;
-use super::stream::{Options, Stream};
+use super::stream::Stream;
 use crate::time::Timestamp;
+use crate::transport::buffers::Buffers;
 use crate::transport::driven::{Drainer, Io, Received, Signal, Slept, Transmitted};
 use crate::transport::{ConnectError, TransportStats};
 
 /// What is read in one batch, all streams together.
 const BATCH_LEN: usize = 512 * 1024;
-/// A stream is not read where less of the batch is left.
+/// A stream is not read where less of the batch is left; and so much of it each stream has that is ready, however many
+/// there are.
 const READ_LEN_MIN: usize = 16 * 1024;
+/// What a stream that is not the only one may fill of a batch: it may be thousands of records, and whoever comes next
+/// waits until they are handled.
+const SHARE_MAX: usize = 128 * 1024;
 /// Streams that are looked at in one batch.
 const EVENTS_MAX: usize = 128;
 /// Callers that are accepted in one batch.
@@ -55,7 +60,7 @@ pub(super) struct TcpIo {
     /// `None` where nobody is to call.
     listener: Option<TcpListener>,
     local: SocketAddr,
-    options: Options,
+    asked: Buffers,
     streams: Mutex<BTreeMap<u64, Arc<Stream>>>,
     next_key: AtomicU64,
     /// The signal of the thread that slept here last: it is polled with the streams.
@@ -63,13 +68,18 @@ pub(super) struct TcpIo {
     /// What a sleep has found, unless that was several things.
     hint: AtomicU64,
     transmit_calls: AtomicU64,
-    buffers: (Option<usize>, Option<usize>),
+    given: (Option<usize>, Option<usize>),
 }
 
 /// The receive token.
 pub(super) struct Rx {
     buffer: Vec<u8>,
     brought: Vec<Brought>,
+    /// What was ready when the last look was taken and did not fit into the batch: it has its turn before anything is
+    /// asked for again, or one that is always ready could take every batch.
+    due: VecDeque<(u64, EventFlags)>,
+    /// What each stream may fill of a batch in this round.
+    share: usize,
 }
 
 /// The transmit token.
@@ -81,29 +91,35 @@ pub(super) struct Tx {
 
 impl Rx {
     pub(super) fn new() -> Self {
-        Self { buffer: vec![0; BATCH_LEN], brought: Vec::new() }
+        Self::of(BATCH_LEN)
+    }
+
+    /// With batches of `len` bytes.
+    fn of(len: usize) -> Self {
+        Self { buffer: vec![0; len], brought: Vec::new(), due: VecDeque::new(), share: len }
     }
 }
 
 impl TcpIo {
-    /// Polls `listener`, where there is one. `buffers` is what the system gave of those asked for: to send, to receive.
+    /// Polls `listener`, where there is one. `asked` is set for each of its streams; `given` is what that
+    /// came to: to send, to receive.
     pub(super) fn new(
         listener: Option<TcpListener>,
         local: SocketAddr,
-        options: Options,
-        buffers: (Option<usize>, Option<usize>),
+        asked: Buffers,
+        given: (Option<usize>, Option<usize>),
     ) -> io::Result<Self> {
         let io = Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             listener,
             local,
-            options,
+            asked,
             streams: Mutex::default(),
             next_key: AtomicU64::new(LISTENER + 1),
             signal: Mutex::default(),
             hint: AtomicU64::new(0),
             transmit_calls: AtomicU64::new(0),
-            buffers,
+            given,
         };
         if let Some(listener) = &io.listener {
             epoll::add(&io.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
@@ -160,7 +176,7 @@ impl TcpIo {
 
     fn accept_one(&self, listener: &TcpListener) -> io::Result<(Arc<Stream>, SocketAddr)> {
         let (socket, remote) = listener.accept()?;
-        let stream = Arc::new(Stream::accepted(socket, self.key(), &self.options)?);
+        let stream = Arc::new(Stream::accepted(socket, self.key(), self.asked)?);
         // First into the table: whoever finds it ready looks there.
         self.streams().insert(stream.key, Arc::clone(&stream));
         if let Err(error) = stream.watch_input(&self.epoll, true) {
@@ -168,6 +184,22 @@ impl TcpIo {
             return Err(error);
         }
         Ok((stream, remote))
+    }
+
+    /// Asks for everything that is ready now, and gives each its share. True where there may be more than that.
+    fn ask(&self, rx: &mut Rx) -> bool {
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // Only an interruption can go wrong, and what is ready stays so.
+        let events = epoll::wait(&self.epoll, &mut events[..], Some(&now)).map_or(&[][..], |(events, _)| events);
+        rx.due.extend(events.iter().map(|event| ({ event.data }.u64(), event.flags)));
+        rx.share = self.share(rx.buffer.len(), rx.due.len());
+        events.len() == EVENTS_MAX
+    }
+
+    /// What each of `ready` streams may fill of a batch of `len` bytes.
+    fn share(&self, len: usize, ready: usize) -> usize {
+        if self.streams().len() <= 1 { len } else { (len / ready.max(1)).clamp(READ_LEN_MIN, SHARE_MAX) }
     }
 
     /// Looks at what has something. True where it may have more.
@@ -207,12 +239,13 @@ impl TcpIo {
             && self.read(stream, flags, rx)
     }
 
-    /// Reads until nothing is left. True where the batch was full before.
+    /// Reads until nothing is left. True where the stream's share was used up before.
     fn read(&self, stream: &Stream, flags: EventFlags, rx: &mut Filling<'_>) -> bool {
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::ERR | EventFlags::HUP);
+        let end = rx.buffer.len().min(rx.filled + rx.share);
         loop {
-            let room = &mut rx.buffer[rx.filled..];
-            if room.len() < READ_LEN_MIN {
+            let room = &mut rx.buffer[rx.filled..end];
+            if room.is_empty() {
                 return true;
             }
             match (&stream.socket).read(room) {
@@ -292,7 +325,14 @@ impl TcpIo {
 struct Filling<'a> {
     buffer: &'a mut [u8],
     filled: usize,
+    share: usize,
     brought: &'a mut Vec<Brought>,
+}
+
+impl Filling<'_> {
+    const fn has_room(&self) -> bool {
+        self.buffer.len() - self.filled >= READ_LEN_MIN
+    }
 }
 
 /// The system has no descriptor, or no memory, for another socket.
@@ -319,7 +359,7 @@ impl Io for TcpIo {
     }
 
     fn call(&self, remote: SocketAddr) -> Result<Stream, ConnectError> {
-        Stream::connect(self.local, remote, self.key(), &self.options)
+        Stream::connect(self.local, remote, self.key(), self.asked)
     }
 
     fn sleep(&self, signal: &Arc<Signal>, timeout: Option<&Timespec>) -> Option<Result<Slept, ErrorKind>> {
@@ -350,20 +390,28 @@ impl Io for TcpIo {
 
     fn receive(&self, rx: &mut Rx) -> Received {
         rx.brought.clear();
-        let mut filling = Filling { buffer: &mut rx.buffer, filled: 0, brought: &mut rx.brought };
-        let (key, flags) = Hint::unpack(self.hint.swap(0, Ordering::Relaxed));
-        let mut more = !flags.is_empty() && self.look_at(key, flags, &mut filling);
-        if filling.brought.is_empty() {
-            let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            // Only an interruption can go wrong, and what is ready stays so.
-            let events = epoll::wait(&self.epoll, &mut events[..], Some(&now)).map_or(&[][..], |(events, _)| events);
-            more = events.len() == EVENTS_MAX;
-            for event in events {
-                more |= self.look_at({ event.data }.u64(), event.flags, &mut filling);
+        let hint = Hint::unpack(self.hint.swap(0, Ordering::Relaxed));
+        if rx.due.is_empty() && !hint.1.is_empty() {
+            rx.due.push_back(hint);
+            rx.share = self.share(rx.buffer.len(), 1);
+        }
+        let (mut more, mut asked) = (false, false);
+        // What a sleep or an earlier look has found may have been taken or dropped meanwhile.
+        while rx.brought.is_empty() && !asked {
+            if rx.due.is_empty() {
+                more |= self.ask(rx);
+                asked = true;
+            }
+            let Rx { buffer, brought, due, share } = &mut *rx;
+            let mut filling = Filling { buffer, filled: 0, share: *share, brought };
+            while filling.has_room()
+                && let Some((key, flags)) = due.pop_front()
+            {
+                more |= self.look_at(key, flags, &mut filling);
             }
         }
-        match (filling.brought.is_empty(), more) {
+        let more = more || !rx.due.is_empty();
+        match (rx.brought.is_empty(), more) {
             (true, _) => Received::Nothing,
             (false, true) => Received::More,
             (false, false) => Received::Last,
@@ -391,8 +439,122 @@ impl Io for TcpIo {
 
     fn stats(&self, stats: &mut TransportStats) {
         stats.transmit_calls = Some(self.transmit_calls.load(Ordering::Relaxed));
-        stats.send_buffer_asked = self.options.send_buffer;
-        stats.receive_buffer_asked = self.options.receive_buffer;
-        (stats.send_buffer, stats.receive_buffer) = self.buffers;
+        stats.send_buffer_asked = self.asked.send;
+        stats.receive_buffer_asked = self.asked.receive;
+        (stats.send_buffer, stats.receive_buffer) = self.given;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    /// A listener, and `count` streams to it: both ends of each.
+    fn streams(count: usize, asked: Buffers) -> (TcpIo, Vec<(TcpStream, Arc<Stream>)>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let local = listener.local_addr().unwrap();
+        let io = TcpIo::new(Some(listener), local, asked, (None, None)).unwrap();
+        let mut brought = Vec::new();
+        let pairs = (0..count).map(|_| {
+            let far = TcpStream::connect(local).unwrap();
+            far.set_nonblocking(true).unwrap();
+            await_input(io.listener.as_ref().unwrap());
+            io.accept(&mut brought);
+            let Some(Brought::Caller { stream, .. }) = brought.pop() else { panic!("nobody calls") };
+            (far, stream)
+        });
+        let pairs = pairs.collect();
+        (io, pairs)
+    }
+
+    #[test]
+    fn buffers_that_were_asked_for_are_those_of_every_connection() {
+        let sizes = |stream: &Stream| {
+            let socket = socket2::SockRef::from(&stream.socket);
+            (socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap())
+        };
+        // More than anybody begins with, and within what most users may have.
+        let asked = Buffers { send: Some(180 << 10), receive: Some(190 << 10) };
+        let tuned = Buffers::default();
+        for (asked, least) in [(asked, (180 << 10, 190 << 10)), (tuned, (1, 1))] {
+            let (io, pairs) = streams(1, asked);
+            let called = io.call(io.local).unwrap();
+            for stream in [&*pairs[0].1, &called] {
+                let given = sizes(stream);
+                assert!(given.0 >= least.0 && given.1 >= least.1, "{asked:?}: {given:?}");
+            }
+        }
+        let given = |asked| sizes(&streams(1, asked).0.call(loopback_of_nobody()).unwrap());
+        let small = Buffers { send: Some(20 << 10), receive: Some(20 << 10) };
+        assert!(given(small).1 < given(asked).1, "no more than was asked for, either");
+    }
+
+    /// An address that takes calls, and answers none.
+    fn loopback_of_nobody() -> SocketAddr {
+        static NOBODY: std::sync::OnceLock<TcpListener> = std::sync::OnceLock::new();
+        NOBODY.get_or_init(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).local_addr().unwrap()
+    }
+
+    fn await_input(fd: &impl AsFd) {
+        poll(&mut [PollFd::new(fd, PollFlags::IN)], None).unwrap();
+    }
+
+    /// Writes as much as the kernel takes.
+    fn flood(mut far: &TcpStream) {
+        while far.write(&[7; 64 * 1024]).is_ok() {}
+    }
+
+    fn brought(rx: &Rx, stream: &Stream) -> usize {
+        let of = |brought: &Brought| match brought {
+            Brought::Bytes { key, range } if *key == stream.key => range.len(),
+            _ => 0,
+        };
+        rx.brought.iter().map(of).sum()
+    }
+
+    #[test]
+    fn a_stream_that_is_always_full_leaves_the_others_their_turn() {
+        let (io, pairs) = streams(4, Buffers::default());
+        let (flooding, others) = pairs.split_first().unwrap();
+        // Room for two shares: of four streams that are ready two wait for the next batch.
+        let mut rx = Rx::of(2 * READ_LEN_MIN);
+        for round in 0..20 {
+            for (far, near) in others {
+                (&mut &*far).write_all(b"word").unwrap();
+                await_input(&near.socket);
+            }
+            let (mut full, mut words) = (0, vec![0; others.len()]);
+            // A turn each is four shares, in two batches at the least; what is brought by then counts.
+            for _ in 0..4 {
+                flood(&flooding.0);
+                await_input(&flooding.1.socket);
+                assert_ne!(io.receive(&mut rx), Received::Nothing);
+                full += brought(&rx, &flooding.1);
+                for (word, (_, near)) in words.iter_mut().zip(others) {
+                    *word += brought(&rx, near);
+                }
+            }
+            assert_eq!(words, [4; 3], "round {round}: {full} bytes of the one that floods");
+            assert!(full > 0, "round {round}: it has its turn too");
+        }
+    }
+
+    #[test]
+    fn one_stream_alone_fills_the_batch() {
+        let (io, pairs) = streams(1, Buffers::default());
+        let mut rx = Rx::of(2 * READ_LEN_MIN);
+        let mut most = 0;
+        // How much of what was written has come is the kernel's affair.
+        for _ in 0..1_000 {
+            flood(&pairs[0].0);
+            await_input(&pairs[0].1.socket);
+            assert_ne!(io.receive(&mut rx), Received::Nothing);
+            most = most.max(brought(&rx, &pairs[0].1));
+        }
+        assert_eq!(most, 2 * READ_LEN_MIN);
     }
 }

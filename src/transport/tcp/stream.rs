@@ -11,6 +11,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::transport::ConnectError;
+use crate::transport::buffers::Buffers;
 
 /// What is polled of a stream. Errors and the end of both directions are, wherever anything is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,9 +44,9 @@ pub(super) struct Stream {
 
 impl Stream {
     /// One that a listener gave.
-    pub(super) fn accepted(socket: TcpStream, key: u64, options: &Options) -> io::Result<Self> {
+    pub(super) fn accepted(socket: TcpStream, key: u64, buffers: Buffers) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        options.set(&SockRef::from(&socket))?;
+        set_options(&SockRef::from(&socket), buffers)?;
         Ok(Self { socket, key, connecting: AtomicBool::new(false), watched: Mutex::default() })
     }
 
@@ -54,7 +55,7 @@ impl Stream {
         local: SocketAddr,
         remote: SocketAddr,
         key: u64,
-        options: &Options,
+        buffers: Buffers,
     ) -> Result<Self, ConnectError> {
         let matches = local.is_ipv4() == remote.is_ipv4() || (local.ip().is_unspecified() && local.is_ipv6());
         let ip = remote.ip();
@@ -64,7 +65,7 @@ impl Stream {
         let io = |source| ConnectError::Io { remote, source };
         let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP)).map_err(io)?;
         socket.set_nonblocking(true).map_err(io)?;
-        options.set(&socket).map_err(io)?;
+        set_options(&socket, buffers).map_err(io)?;
         if !local.ip().is_unspecified() {
             let mut from = local;
             from.set_port(0);
@@ -138,23 +139,8 @@ impl Stream {
     }
 }
 
-/// What is asked of the system for every socket.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) send_buffer: Option<usize>,
-    pub(super) receive_buffer: Option<usize>,
-}
-
-impl Options {
-    /// Sets them. To be done before a socket connects or listens, for the window's scale is settled then.
-    pub(super) fn set(&self, socket: &Socket) -> io::Result<()> {
-        socket.set_tcp_nodelay(true)?;
-        if let Some(len) = self.send_buffer {
-            socket.set_send_buffer_size(len)?;
-        }
-        if let Some(len) = self.receive_buffer {
-            socket.set_recv_buffer_size(len)?;
-        }
-        Ok(())
-    }
+/// Sets what every socket has. To be done before a socket connects or listens, for the window's scale is settled then.
+pub(super) fn set_options(socket: &Socket, buffers: Buffers) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    buffers.set(socket)
 }

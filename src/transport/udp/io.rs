@@ -14,6 +14,8 @@ use super::outbox::{Batch, Outbox};
 use super::{drops, errors, path};
 use crate::proto::Ecn;
 use crate::time::Timestamp;
+use crate::transport::buffers::Buffers;
+use crate::transport::config::UDP_BUFFER;
 use crate::transport::driven::{Drainer, Io, Received, Transmitted};
 use crate::transport::{Config, ConnectError, TransportStats};
 
@@ -110,11 +112,11 @@ impl UdpIo {
         if addr.is_ipv6() {
             socket.set_only_v6(!dual)?;
         }
-        // The system gives less where its limit is lower, and says so when asked.
-        socket.set_send_buffer_size(config.send_buffer)?;
-        socket.set_recv_buffer_size(config.receive_buffer)?;
-        let send_buffer = (config.send_buffer, socket.send_buffer_size()?);
-        let receive_buffer = (config.receive_buffer, socket.recv_buffer_size()?);
+        let send = config.send_buffer.unwrap_or(UDP_BUFFER);
+        let receive = config.receive_buffer.unwrap_or(UDP_BUFFER);
+        Buffers { send: Some(send), receive: Some(receive) }.set(&socket)?;
+        let send_buffer = (send, socket.send_buffer_size()?);
+        let receive_buffer = (receive, socket.recv_buffer_size()?);
         socket.bind(&addr.into())?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new((&socket).into())?;

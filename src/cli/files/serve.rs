@@ -1,0 +1,210 @@
+//! `udpair recv`: several senders at once, each on a thread of its own, in constant memory.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use udpair::message::Limits;
+use udpair::{Listener, Transport};
+
+use super::message::Reason;
+use super::outcome::code;
+use super::place::Place;
+use super::progress::Bars;
+use super::receiver::{Policy, Receiver, Unfinished};
+use super::transfers::{Transfer, Transfers};
+use super::writer::Existing;
+use super::{bind, configure, drive, interrupt, print, report};
+use crate::cli::args::{RecvArgs, resolve};
+use crate::cli::exit::{Exit, Failure, complain};
+
+/// Transfers that may be under way at a time.
+const PLACES: usize = 8;
+/// Senders that may wait for a place.
+const BACKLOG: usize = 8;
+/// How long whoever connects may take to greet, however patient the user is otherwise: a sender does it at once.
+const GREETING_MAX: Duration = Duration::from_secs(2);
+/// What one sender can make us hold: with all places taken that is 64 MiB, and as much for those who wait.
+const LIMITS: Limits =
+    Limits { message_len_max: 2 << 20, credit_connection: 8 << 20, credit_channel: 4 << 20, send_queue: 1 << 20 };
+
+/// Receives from every sender that calls, or, with `--once`, until the first has sent everything.
+pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
+    args.link.plain.check()?;
+    let listen = resolve(&args.listen)?[0];
+    let transfers = Transfers::new(PLACES, args.link.timeout);
+    interrupt::install(&transfers)?;
+    let job = Job::new(args);
+    job.open_place()?;
+    let listener = Listener::new(bind(&args.link, listen, LIMITS, BACKLOG)?);
+    print(&format!("listening on {}", listener.local_addr()));
+    let (tell, told) = mpsc::channel();
+    let transport = Arc::clone(listener.transport());
+    let accepting = Accepting { listener, job, transfers: Arc::clone(&transfers), tell };
+    transport.spawn("udpair-accept", move || accepting.run()).map_err(|error| no_thread(&error))?;
+    let ended = await_end(args.once, &transfers, &told);
+    // Those still under way are told, and remove what is partial.
+    transfers.end_all(code::FAILED);
+    transfers.await_none();
+    ended
+}
+
+/// Something that whoever waits for the end hears of.
+enum Told {
+    /// A transfer is over.
+    Over(Over),
+    /// Nobody can be accepted any more.
+    Deaf(Failure),
+}
+
+/// How a transfer ended.
+struct Over {
+    result: Result<Exit, Failure>,
+    /// The peer was a sender, and not somebody who connected and said nothing.
+    greeted: bool,
+}
+
+/// Hears how transfers end until one of them ends the run.
+fn await_end(once: bool, transfers: &Transfers, told: &mpsc::Receiver<Told>) -> Result<Exit, Failure> {
+    loop {
+        let over = match told.recv() {
+            Ok(Told::Over(over)) => over,
+            Ok(Told::Deaf(failure)) => return Err(failure),
+            Err(_) => return Err(Failure::new(Exit::Other, "nobody accepts senders any more")),
+        };
+        match over.result {
+            Ok(exit) if once => return Ok(exit),
+            _ if transfers.is_interrupted() => return Err(Failure::new(Exit::Interrupted, "interrupted")),
+            // Another one may still send everything.
+            Err(failure) if once && over.greeted && transfers.is_empty() => return Err(failure),
+            Err(failure) => complain(&failure.message),
+            Ok(_) => (),
+        }
+    }
+}
+
+/// The thread that accepts.
+struct Accepting {
+    listener: Listener,
+    job: Job,
+    transfers: Arc<Transfers>,
+    tell: mpsc::Sender<Told>,
+}
+
+impl Accepting {
+    fn run(self) {
+        let transport = Arc::clone(self.listener.transport());
+        loop {
+            let failed = match self.next(&transport) {
+                Ok(true) => continue,
+                Ok(false) => return,
+                Err(failure) => failure,
+            };
+            // Where nobody listens any more the run is over anyway.
+            let _ = self.tell.send(Told::Deaf(failed));
+            return;
+        }
+    }
+
+    /// Waits for a sender and for a place, and begins. False where nobody is taken in any more.
+    fn next(&self, transport: &Arc<dyn Transport>) -> Result<bool, Failure> {
+        let incoming = self.listener.incoming().map_err(|error| drive::accept_failure(&error))?;
+        if !self.transfers.await_place() {
+            incoming.refuse(code::FAILED);
+            return Ok(false);
+        }
+        let transfer = self.transfers.begin(incoming.accept());
+        let (job, transfers, tell) = (self.job.clone(), Arc::clone(&self.transfers), self.tell.clone());
+        let own = Arc::clone(&transfer);
+        let begun = transport.spawn("udpair-receive", move || {
+            let guard = EndOnDrop { transfers, transfer: own };
+            let over = job.receive(&guard.transfer);
+            drop(guard);
+            let _ = tell.send(Told::Over(over));
+        });
+        if let Err(error) = begun {
+            drive::give_up(transfer.connection(), code::FAILED);
+            self.transfers.end(&transfer);
+            complain(&no_thread(&error).message);
+        }
+        Ok(true)
+    }
+}
+
+/// Gives the place back, also after a panic.
+struct EndOnDrop {
+    transfers: Arc<Transfers>,
+    transfer: Arc<Transfer>,
+}
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.transfers.end(&self.transfer);
+    }
+}
+
+fn no_thread(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Other, format!("the system gives no thread: {error}"))
+}
+
+/// What every sender's transfer is done by.
+#[derive(Clone)]
+struct Job {
+    dir: OsString,
+    policy: Policy,
+    greeting: Duration,
+    bars: Bars,
+}
+
+impl Job {
+    fn new(args: &RecvArgs) -> Self {
+        let policy = Policy {
+            existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
+            unfinished: if args.resume { Unfinished::Keep } else { Unfinished::Remove },
+        };
+        Self { dir: args.dir.clone(), policy, greeting: args.link.timeout.min(GREETING_MAX), bars: Bars::default() }
+    }
+
+    fn open_place(&self) -> Result<Place, Failure> {
+        Place::open(Path::new(&self.dir)).map_err(|error| {
+            let exit = match Reason::of(&error).exit() {
+                Exit::SomeFailed => Exit::Other,
+                exit => exit,
+            };
+            Failure::new(exit, format!("cannot use {:?}: {error}", self.dir))
+        })
+    }
+
+    /// One sender's transfer.
+    fn receive(&self, transfer: &Transfer) -> Over {
+        let peer = transfer.connection().peer_addr();
+        let peer = peer.map_or_else(|| "a sender that has gone".to_owned(), |peer| peer.to_string());
+        let mut greeted = false;
+        let result = self.received(transfer, &peer, &mut greeted);
+        let result = result.map_err(|Failure { exit, message }| Failure::new(exit, format!("{message} (from {peer})")));
+        Over { result, greeted }
+    }
+
+    fn received(&self, transfer: &Transfer, peer: &str, greeted: &mut bool) -> Result<Exit, Failure> {
+        let connection = transfer.connection();
+        let begun = connection.transport().now();
+        configure(connection)?;
+        let place = self.open_place().inspect_err(|_| drive::give_up(connection, code::FAILED))?;
+        let mut receiver = Receiver::new(place, self.policy);
+        let progress = self.bars.add(0);
+        let received = drive::receive(transfer, &mut receiver, self.greeting, &progress);
+        drop(progress);
+        *greeted = receiver.is_greeted();
+        if let Err(stop) = received {
+            // What is partial goes first: the peer may take its time.
+            drop(receiver);
+            stop.tell(connection);
+            return Err(stop.into());
+        }
+        connection.close(code::DONE);
+        let line = report(receiver.totals(), "received", &peer, &**connection.transport(), begun);
+        self.bars.above(|| print(&line));
+        Ok(receiver.totals().exit())
+    }
+}

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::core::TcpCore;
 use super::io::{Rx, TcpIo, Tx};
 use super::stream::Options;
+use crate::proto::Security;
 use crate::transport::driven::{Driven, Verbs};
 use crate::transport::{BindError, Config, Transport};
 
@@ -48,6 +49,6 @@ fn open(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
     SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     // Without a listener the socket only finds out whether the address is this machine's, and which port it would be.
     let io = TcpIo::new(listens.then(|| socket.into()), local, options, buffers)?;
-    let core = TcpCore::new(config, seed, controller);
+    let core = TcpCore::new(config, Security::plain(), seed, controller);
     Driven::start(io, core, (Rx::new(), Tx::default()), config.limits.mended(), config.busy_poll)
 }

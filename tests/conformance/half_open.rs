@@ -93,7 +93,7 @@ fn params() -> Vec<u8> {
 }
 
 fn hello2(params: &[u8], cookie: Option<udpair::wire::Cookie>) -> Hello2<'_> {
-    Hello2 { client_random: RANDOM, invite: [0; 8], cookie, client_cid: CID, params }
+    Hello2 { client_random: RANDOM, invite: [0; 8], cookie, client_cid: CID, key_share: None, params }
 }
 
 fn packet(packet: &Packet<'_>) -> Vec<u8> {

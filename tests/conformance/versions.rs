@@ -106,8 +106,14 @@ fn tcp_tells_a_caller_of_another_version_in_that_version_and_ends_the_stream() {
     caller.set_read_timeout(Some(STUCK)).unwrap();
     let mut params = Vec::new();
     Params::default().put(&mut params);
-    let hello =
-        Hello2 { client_random: RANDOM, invite: [0; 8], cookie: None, client_cid: ConnectionCid(7), params: &params };
+    let hello = Hello2 {
+        client_random: RANDOM,
+        invite: [0; 8],
+        cookie: None,
+        client_cid: ConnectionCid(7),
+        key_share: None,
+        params: &params,
+    };
     caller.write_all(&record(Packet::Hello2(hello), OTHER)).unwrap();
     let mut answer = Vec::new();
     caller.read_to_end(&mut answer).unwrap();
@@ -127,7 +133,7 @@ fn tcp_ends_a_call_to_a_peer_of_another_version_for_that_reason() {
     peer.read_exact(&mut asked).unwrap();
     asked.resize(Record::len_at(&asked).unwrap(), 0);
     peer.read_exact(&mut asked[HEADER_LEN..]).unwrap();
-    let body = Record::decode(&asked).unwrap().unwrap().body;
+    let body = Record::decode(Mode::Plain, &asked).unwrap().unwrap().body;
     let Ok((_, Packet::Hello2(hello))) = Packet::decode(body) else { panic!("no HELLO2") };
     peer.write_all(&record(refuse(hello.client_random), VERSION)).unwrap();
     check_refused(call.join().unwrap(), addr);

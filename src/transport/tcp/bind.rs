@@ -55,6 +55,6 @@ fn start(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
     SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     // Without a listener the socket only finds out whether the address is this machine's, and which port it would be.
     let io = TcpIo::new(listens.then(|| socket.into()), local, asked, given)?;
-    let core = TcpCore::new(config, seed, controller);
+    let core = TcpCore::new(config, config.security.clone(), seed, controller);
     Driven::start(io, core, (Rx::new(), Tx::default()), config.limits.mended(), config.busy_poll)
 }

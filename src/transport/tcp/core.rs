@@ -1,23 +1,25 @@
 //! All connections of one transport, without a socket: behind the endpoint lock.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
+use zeroize::Zeroizing;
 
 use super::counters::{Counters, Lost};
 use super::entry::{Entry, Holder};
-use super::handshake::Identity;
+use super::handshake::{Entropy, Identity, Question};
 use super::link::{Link, LinkConfig};
 use super::outbox::{Brought, Done, Job, Spare};
-use super::strangers::Strangers;
+use super::strangers::{NoRoom, Strangers};
 use super::stream::Stream;
 use crate::message::{End, Messages, Sent};
+use crate::proto::security::{Guard, Refusal};
 use crate::proto::timers::Timers;
-use crate::proto::{InviteId, InviteState, Security};
+use crate::proto::{Dropped, InviteId, InviteState, Security};
 use crate::seal::Exports;
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
@@ -49,6 +51,10 @@ pub(super) struct TcpCore {
     owing: Vec<ConnectionId>,
     timers: Timers,
     strangers: Strangers,
+    /// Of the one secret, whatever the stream.
+    guard: Guard,
+    /// Whoever waits for connections is to look: one came in, or the invite is over.
+    announce: bool,
     /// Came in, and [`Core::incoming`] has not given them yet.
     incoming: VecDeque<ConnectionId>,
     unanswered: usize,
@@ -65,7 +71,7 @@ pub(super) struct TcpCore {
 
 impl TcpCore {
     /// No connections yet. `seed` must come from the system's generator.
-    pub(super) fn new(config: &Config, seed: [u8; 32], controller: Option<String>) -> Self {
+    pub(super) fn new(config: &Config, security: Security, seed: [u8; 32], controller: Option<String>) -> Self {
         Self {
             config: LinkConfig {
                 limits: config.limits,
@@ -82,6 +88,8 @@ impl TcpCore {
             owing: Vec::new(),
             timers: Timers::default(),
             strangers: Strangers::default(),
+            guard: Guard::new(security),
+            announce: false,
             incoming: VecDeque::new(),
             unanswered: 0,
             short: Timer::never(),
@@ -93,8 +101,8 @@ impl TcpCore {
         }
     }
 
-    /// Takes in what a socket has brought; `buffer` holds its bytes.
-    pub(super) fn handle(&mut self, now: Timestamp, brought: Brought, buffer: &[u8]) {
+    /// Takes in what a socket has brought; `buffer` holds its bytes, which are opened there.
+    pub(super) fn handle(&mut self, now: Timestamp, brought: Brought, buffer: &mut [u8]) {
         let key = match brought {
             Brought::Caller { stream, remote } => return self.handle_caller(now, stream, remote),
             Brought::Short => {
@@ -109,13 +117,14 @@ impl TcpCore {
         let Some(&id) = self.by_key.get(&key) else { return };
         self.change(id, |entry| {
             match brought {
-                Brought::Bytes { range, .. } => entry.link.handle_bytes(now, &buffer[range]),
+                Brought::Bytes { range, .. } => entry.link.handle_bytes(now, &mut buffer[range]),
                 Brought::End { .. } => entry.link.handle_end_of_stream(),
                 Brought::Failed { kind, .. } => entry.link.fail(end_of(kind)),
                 _ => entry.on_room(),
             }
             entry.news = true;
         });
+        self.decide(now, id);
     }
 
     /// Does something to a connection; the next poll looks at it.
@@ -140,18 +149,113 @@ impl TcpCore {
             return self.outbox.push_back(Job::Drop { stream });
         }
         if let Some(old) = self.strangers.evict(now) {
-            self.counters.count(Lost::Evicted);
-            self.change(old, |entry| {
-                entry.holder = Holder::Refused;
-                entry.link.fail(End::ConnectTimedOut);
-            });
+            self.turn_away(now, old, Turned { why: Lost::Evicted, told: None });
         }
         let key = stream.key;
-        let entry = Entry::accepted(now, Link::listen(now, self.config), stream, remote);
+        let entry = Entry::accepted(now, Link::listen(now, self.config, self.guard.security().mode()), stream, remote);
         let id = self.entries.insert(entry);
         self.by_key.insert(key, id);
         self.strangers.insert(now, id);
         self.look_at(id);
+    }
+
+    /// Answers what a caller's handshake waits to be told: at once, for the next caller's answer may depend on it.
+    fn decide(&mut self, now: Timestamp, id: ConnectionId) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let (Holder::Stranger(since), Some(question)) = (entry.holder, entry.link.question()) else { return };
+        let source = entry.remote.ip().to_canonical();
+        match question {
+            Question::Asks(invite) => match self.may_go_on(now, source, &invite) {
+                Ok(()) => self.grant(now, id, (since, source)),
+                Err(turned) => self.turn_away(now, id, turned),
+            },
+            Question::Proven => {
+                self.change(id, |entry| entry.link.admit(now));
+                self.take_in(id, since);
+                self.guard.on_right();
+                self.end_others(now);
+            }
+            Question::Disproven => {
+                self.turn_away(now, id, Turned { why: Lost::WrongTag, told: Some(RefuseCode::WrongTag) });
+                self.guard.on_wrong();
+                self.end_others(now);
+            }
+        }
+    }
+
+    /// Whether somebody at `source` who asks for `invite` gets a SHARE. In sealed modes that costs a key agreement.
+    fn may_go_on(&mut self, now: Timestamp, source: IpAddr, invite: &InviteId) -> Result<(), Turned> {
+        const BUSY: Turned = Turned { why: Lost::Busy, told: Some(RefuseCode::Busy) };
+        self.guard.check(invite).map_err(Turned::by)?;
+        // Those who have yet to prove themselves may all do so.
+        let room = self.backlog.saturating_sub(self.unanswered);
+        if !self.guard.security().mode().is_sealed() {
+            return if room > 0 { Ok(()) } else { Err(BUSY) };
+        }
+        let old = self.strangers.room_to_challenge(now, source, room).map_err(|NoRoom| BUSY)?;
+        self.guard.admit(now, invite).map_err(Turned::by)?;
+        if let Some(old) = old {
+            self.turn_away(now, old, Turned { why: Lost::Evicted, told: None });
+        }
+        Ok(())
+    }
+
+    /// Answers with SHARE.
+    fn grant(&mut self, now: Timestamp, id: ConnectionId, (since, source): (Timestamp, IpAddr)) {
+        let (cid, entropy) = (ConnectionCid(self.rng.next_u64()), self.entropy());
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.link.grant(now, cid, self.guard.security().prs(), &entropy);
+        self.look_at(id);
+        if self.guard.security().mode().is_sealed() {
+            self.strangers.on_challenged(now, id, source);
+        } else {
+            self.take_in(id, since);
+        }
+    }
+
+    /// A connection came in.
+    fn take_in(&mut self, id: ConnectionId, since: Timestamp) {
+        self.strangers.remove(since, id);
+        self.change(id, |entry| entry.holder = Holder::Unanswered);
+        self.unanswered += 1;
+        self.incoming.push_back(id);
+        self.announce = true;
+    }
+
+    /// A caller gets no connection.
+    fn turn_away(&mut self, now: Timestamp, id: ConnectionId, Turned { why, told }: Turned) {
+        self.counters.count(why);
+        let since = self.change(id, |entry| {
+            match told {
+                Some(code) => entry.link.refuse(now, code),
+                None => entry.link.fail(End::Broken),
+            }
+            core::mem::replace(&mut entry.holder, Holder::Refused)
+        });
+        if let Some(Holder::Stranger(since)) = since {
+            self.strangers.remove(since, id);
+        }
+    }
+
+    /// Where the invite is over, so are all handshakes for it that are not done: of several who know the words the
+    /// first has come, and there is room for one.
+    fn end_others(&mut self, now: Timestamp) {
+        let code = match self.guard.invite() {
+            Some(InviteState::Used) => RefuseCode::InviteUsed,
+            Some(InviteState::Burnt) => RefuseCode::InviteBurnt,
+            Some(InviteState::Open) | None => return,
+        };
+        self.announce = true;
+        let others: Vec<ConnectionId> = self.strangers.challenged().collect();
+        for id in others {
+            self.turn_away(now, id, Turned { why: Lost::InviteOver, told: Some(code) });
+        }
+    }
+
+    fn entropy(&mut self) -> Entropy {
+        let mut entropy = Zeroizing::new([0; 64]);
+        self.rng.fill_bytes(&mut *entropy);
+        entropy
     }
 
     /// Takes in what came of a job.
@@ -186,20 +290,6 @@ impl TcpCore {
         let Some(entry) = self.entries.get_mut(id) else { return };
         let waited_for = entry.is_waited_for();
         entry.ready = false;
-        if let (Holder::Stranger(since), true) = (entry.holder, entry.link.asks()) {
-            self.strangers.remove(since, id);
-            if self.unanswered < self.backlog {
-                entry.link.grant(now, ConnectionCid(self.rng.next_u64()));
-                entry.holder = Holder::Unanswered;
-                self.unanswered += 1;
-                self.incoming.push_back(id);
-                events.push(Event::Incoming);
-            } else {
-                self.counters.count(Lost::Busy);
-                entry.link.refuse(now, RefuseCode::Busy);
-                entry.holder = Holder::Refused;
-            }
-        }
         let job = entry.poll(id, now, &mut self.sent, &mut self.spare);
         self.outbox.extend(job);
         if core::mem::take(&mut entry.news) && entry.is_known() {
@@ -264,6 +354,25 @@ impl TcpCore {
     }
 }
 
+/// Why a caller gets no connection.
+#[derive(Clone, Copy, Debug)]
+struct Turned {
+    why: Lost,
+    /// What it is told; the stream just ends where that is nothing.
+    told: Option<RefuseCode>,
+}
+
+impl Turned {
+    fn by(Refusal { dropped, code }: Refusal) -> Self {
+        match dropped {
+            Dropped::UnknownInvite => Self { why: Lost::UnknownInvite, told: code },
+            // A stream that ends without a word would not be tried again; over UDP it is the network's to repeat.
+            Dropped::RunsLimited => Self { why: Lost::RunsLimited, told: Some(RefuseCode::Busy) },
+            _ => Self { why: Lost::InviteOver, told: code },
+        }
+    }
+}
+
 /// What an error of a socket means for its connection.
 const fn end_of(kind: ErrorKind) -> End {
     match kind {
@@ -276,19 +385,9 @@ impl Core for TcpCore {
     type Call = Stream;
 
     fn connect(&mut self, now: Timestamp, remote: SocketAddr, call: Stream) -> Result<ConnectionId, ConnectError> {
-        if self.entries.len() >= CONNECTIONS_MAX {
-            return Err(ConnectError::TooMany);
-        }
-        let mut random = [0; RANDOM_LEN];
-        self.rng.fill_bytes(&mut random);
-        let identity = Identity { random, cid: ConnectionCid(self.rng.next_u64()) };
-        let stream = Arc::new(call);
-        let link = Link::call(now, self.config, identity);
-        let id = self.entries.insert(Entry::calling(link, Arc::clone(&stream), remote));
-        self.by_key.insert(stream.key, id);
-        self.outbox.push_back(Job::Watch { id, stream });
-        self.look_at(id);
-        Ok(id)
+        let security = self.guard.security().clone();
+        let invite = security.id();
+        self.join(now, remote, call, security, invite)
     }
 
     fn join(
@@ -296,12 +395,26 @@ impl Core for TcpCore {
         now: Timestamp,
         remote: SocketAddr,
         call: Stream,
-        _security: Security,
-        _invite: InviteId,
+        security: Security,
+        invite: InviteId,
     ) -> Result<ConnectionId, ConnectError> {
-        self.connect(now, remote, call)
+        if self.entries.len() >= CONNECTIONS_MAX {
+            return Err(ConnectError::TooMany);
+        }
+        let mut random = [0; RANDOM_LEN];
+        self.rng.fill_bytes(&mut random);
+        let identity = Identity { random, cid: ConnectionCid(self.rng.next_u64()) };
+        let stream = Arc::new(call);
+        let entropy = self.entropy();
+        let link = Link::call(now, self.config, (&security, invite), identity, &entropy);
+        let id = self.entries.insert(Entry::calling(link, Arc::clone(&stream), remote));
+        self.by_key.insert(stream.key, id);
+        self.outbox.push_back(Job::Watch { id, stream });
+        self.look_at(id);
+        Ok(id)
     }
 
+    /// A stream has one peer: whoever has several addresses for it races them before.
     fn add_candidate(
         &mut self,
         _now: Timestamp,
@@ -314,11 +427,11 @@ impl Core for TcpCore {
     }
 
     fn invite(&self) -> Option<InviteState> {
-        None
+        self.guard.invite()
     }
 
-    fn exports(&self, _id: ConnectionId) -> Option<&Exports> {
-        None
+    fn exports(&self, id: ConnectionId) -> Option<&Exports> {
+        self.entries.get(id)?.link.exports()
     }
 
     fn listens(&self) -> bool {
@@ -391,6 +504,9 @@ impl Core for TcpCore {
     fn poll(&mut self, now: Timestamp, events: &mut Vec<Event>) -> Polled {
         while let Some(id) = self.ready.pop_front() {
             self.poll_entry(id, now, events);
+        }
+        if core::mem::take(&mut self.announce) {
+            events.push(Event::Incoming);
         }
         self.mind_callers(now);
         self.move_timers(now);

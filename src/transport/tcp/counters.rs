@@ -11,9 +11,18 @@ pub(super) enum Lost {
     Busy,
     /// There are too many connections.
     TooMany,
+    /// It asked for another invite or key.
+    UnknownInvite,
+    /// It asked for an invite that is used or burnt, or had yet to prove itself when that came about.
+    InviteOver,
+    /// Too many key agreements in a second.
+    RunsLimited,
+    /// It did not have the secret.
+    WrongTag,
 }
 
-const NAMES: [&str; 4] = ["stranger", "evicted", "busy", "too_many"];
+const NAMES: [&str; 8] =
+    ["stranger", "evicted", "busy", "too_many", "unknown_invite", "invite_over", "runs_limited", "wrong_tag"];
 
 /// Counts since the transport was bound.
 #[derive(Clone, Debug, Default)]

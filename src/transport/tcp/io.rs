@@ -420,7 +420,7 @@ impl Io for TcpIo {
 
     fn handle(&self, rx: &mut Rx, core: &mut TcpCore, now: Timestamp, _by: Drainer) {
         for brought in rx.brought.drain(..) {
-            core.handle(now, brought, &rx.buffer);
+            core.handle(now, brought, &mut rx.buffer);
         }
     }
 

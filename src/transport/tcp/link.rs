@@ -3,15 +3,17 @@
 use core::time::Duration;
 
 use super::farewell::{Farewell, Socket};
-use super::handshake::{self, Handshake, Identity, Outcome};
-use super::intake::Intake;
+use super::handshake::{self, Entropy, Established, Handshake, Identity, Outcome, Question};
+use super::intake::{Found, Intake};
 use super::receipts::{self, Awaited, Owed};
 use crate::message::{End, Limits, Messages, Sent, Violation};
 use crate::proto::idle::{Idle, Silence};
+use crate::proto::{InviteId, Security};
+use crate::seal::{Exports, Protection, Prs};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::wire::{
-    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RECORD_BODY_MAX, RECORD_OVERHEAD, Record, RecordKind,
-    RefuseCode, finish_record, start_record,
+    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RECORD_BODY_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD,
+    RecordKind, RefuseCode,
 };
 
 /// Records are made until so many bytes wait to be written; one more may go over it. The rest stays with the message
@@ -49,12 +51,16 @@ pub(super) struct LinkStats {
 #[derive(Debug)]
 pub(super) struct Link {
     config: LinkConfig,
+    mode: Mode,
     handshake: Handshake,
     /// Runs until the handshake is over.
     handshake_timer: Timer,
     /// Records of the handshake that are to be written.
     opening: Vec<u8>,
     messages: Messages,
+    /// A checksum until the handshake is over, and in plain mode afterwards.
+    protection: Protection,
+    exports: Option<Exports>,
     intake: Intake,
     owed: Owed,
     awaited: Awaited,
@@ -67,24 +73,34 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A call: the HELLO2 goes with the first output.
-    pub(super) fn call(now: Timestamp, config: LinkConfig, identity: Identity) -> Self {
-        let mut link = Self::listen(now, config);
-        link.handshake = Handshake::call(identity, &config.params(&link.messages), &mut link.opening);
+    /// A call that asks for `invite`: the HELLO2 goes with the first output.
+    pub(super) fn call(
+        now: Timestamp,
+        config: LinkConfig,
+        (security, invite): (&Security, InviteId),
+        us: Identity,
+        entropy: &Entropy,
+    ) -> Self {
+        let mut link = Self::listen(now, config, security.mode());
+        let ours = config.params(&link.messages);
+        link.handshake = Handshake::call(security, invite, us, &ours, entropy, &mut link.opening);
         link
     }
 
-    /// A stream that came in: whoever calls has the connect timeout to say so.
-    pub(super) fn listen(now: Timestamp, config: LinkConfig) -> Self {
+    /// A stream that came in: whoever calls has the connect timeout to say so, and to prove that they may.
+    pub(super) fn listen(now: Timestamp, config: LinkConfig, mode: Mode) -> Self {
         let mut handshake_timer = Timer::default();
         handshake_timer.arm(now + config.connect_timeout);
         Self {
             config,
+            mode,
             handshake: Handshake::Listening,
             handshake_timer,
             opening: Vec::new(),
             messages: Messages::new(config.limits),
-            intake: Intake::default(),
+            protection: Protection::plain(),
+            exports: None,
+            intake: Intake::new(mode),
             owed: Owed::default(),
             awaited: Awaited::default(),
             idle: None,
@@ -95,22 +111,28 @@ impl Link {
         }
     }
 
-    /// True when a caller waits for [`grant`](Self::grant) or [`refuse`](Self::refuse).
-    pub(super) const fn asks(&self) -> bool {
-        matches!(self.handshake, Handshake::Asked { .. })
+    /// What has to be decided before the handshake goes on.
+    pub(super) const fn question(&self) -> Option<Question> {
+        self.handshake.question()
     }
 
-    /// Takes the caller in.
-    pub(super) fn grant(&mut self, now: Timestamp, cid: ConnectionCid) {
+    /// A caller who asks may go on: in plain mode that is all, in others they have to prove themselves.
+    pub(super) fn grant(&mut self, now: Timestamp, cid: ConnectionCid, prs: &Prs, entropy: &Entropy) {
         let ours = self.config.params(&self.messages);
-        if let Some(theirs) = self.handshake.grant(cid, &ours, &mut self.opening) {
-            self.establish(now, &theirs);
+        let outcome = self.handshake.grant((self.mode, prs), cid, &ours, entropy, &mut self.opening);
+        self.handle_outcome(now, outcome);
+    }
+
+    /// A caller who has proven to have the secret is let in.
+    pub(super) fn admit(&mut self, now: Timestamp) {
+        if let Some(established) = self.handshake.admit(self.mode, &mut self.opening) {
+            self.establish(now, established);
         }
     }
 
     /// Sends the caller away.
     pub(super) fn refuse(&mut self, now: Timestamp, code: RefuseCode) {
-        if self.handshake.refuse(code, &mut self.opening) {
+        if self.handshake.refuse(self.mode, code, &mut self.opening) {
             self.say_no(now, code);
         }
     }
@@ -123,11 +145,22 @@ impl Link {
         self.farewell.on_last_record();
     }
 
-    fn establish(&mut self, now: Timestamp, theirs: &Params) {
+    fn establish(&mut self, now: Timestamp, established: Established) {
+        let Established { theirs, session } = established;
+        if let Some(session) = session {
+            let (protection, exports) = session.into_parts();
+            self.protection = protection;
+            self.exports = Some(exports);
+        }
         self.handshake_timer.disarm();
-        self.messages.establish(theirs);
+        self.messages.establish(&theirs);
         let peers = Duration::from_millis(theirs.idle_timeout_ms);
         self.idle = Some(Idle::new(now, self.config.idle_timeout, peers));
+    }
+
+    /// What both sides have from the handshake, in sealed modes.
+    pub(super) const fn exports(&self) -> Option<&Exports> {
+        self.exports.as_ref()
     }
 
     pub(super) const fn messages(&self) -> &Messages {
@@ -153,24 +186,24 @@ impl Link {
         self.farewell.is_gone()
     }
 
-    /// Takes in what was read from the stream.
-    pub(super) fn handle_bytes(&mut self, now: Timestamp, mut bytes: &[u8]) {
+    /// Takes in what was read from the stream, and opens it where it stands.
+    pub(super) fn handle_bytes(&mut self, now: Timestamp, mut bytes: &mut [u8]) {
         self.stats.bytes_received += bytes.len() as u64;
         if let Some(idle) = &mut self.idle {
             idle.on_received(now);
         }
-        let mut intake = core::mem::take(&mut self.intake);
+        let mut intake = core::mem::replace(&mut self.intake, Intake::new(self.mode));
         while !self.deaf && !self.is_gone() {
             if self.handshake.is_strange() {
                 self.handle_strange(now, bytes);
                 break;
             }
             let len_max = match self.handshake {
-                Handshake::Over => RECORD_BODY_MAX + RECORD_OVERHEAD,
+                Handshake::Over => RECORD_BODY_MAX + RECORD_HEADER_LEN + self.mode.trailer_len(),
                 _ => handshake::RECORD_LEN_MAX,
             };
             match intake.next(&mut bytes, len_max) {
-                Ok(Some(record)) => self.handle_record(now, &record),
+                Ok(Some(found)) => self.handle_record(now, found),
                 Ok(None) => break,
                 Err(DecodeError::Version(_)) if matches!(self.handshake, Handshake::Listening) => {
                     self.handle_strange(now, bytes);
@@ -190,26 +223,42 @@ impl Link {
         }
     }
 
-    fn handle_record(&mut self, now: Timestamp, record: &Record<'_>) {
+    fn handle_record(&mut self, now: Timestamp, Found { kind, record }: Found<'_>) {
         self.stats.records_received += 1;
         if !self.handshake.is_over() {
-            match self.handshake.handle(record) {
-                Outcome::Asks => {}
-                Outcome::Established(theirs) => self.establish(now, &theirs),
-                Outcome::Failed(end) => self.fail(end),
-            }
-        } else if let Err(violation) = self.handle_frames(now, record) {
+            let body = &record[RECORD_HEADER_LEN..record.len() - (RECORD_OVERHEAD - RECORD_HEADER_LEN)];
+            let outcome = self.handshake.handle(self.mode, kind, body, &mut self.opening);
+            return self.handle_outcome(now, outcome);
+        }
+        let len = record.len();
+        let handled = match kind {
+            // Anybody can write one: it is no word of the peer's.
+            RecordKind::Handshake if self.mode.is_sealed() => return self.fail(End::Broken),
+            RecordKind::Handshake => Err(Violation::Misplaced),
+            RecordKind::Frames => match self.protection.open_record(record) {
+                Ok(frames) => self.handle_frames(now, len, frames),
+                Err(_) => return self.fail(End::Broken),
+            },
+        };
+        if let Err(violation) = handled {
             self.messages.end_by_violation(violation);
             self.deaf = true;
         }
     }
 
-    fn handle_frames(&mut self, now: Timestamp, record: &Record<'_>) -> Result<(), Violation> {
-        if record.kind != RecordKind::Frames {
-            return Err(Violation::Misplaced);
+    fn handle_outcome(&mut self, now: Timestamp, outcome: Outcome) {
+        match outcome {
+            // Whatever follows a wrong guess, it was one.
+            Outcome::Goes => self.deaf |= self.question() == Some(Question::Disproven),
+            Outcome::Established(established) => self.establish(now, established),
+            Outcome::Failed(end) => self.fail(end),
         }
+    }
+
+    /// Handles the frames of a record of `len` bytes.
+    fn handle_frames(&mut self, now: Timestamp, len: usize, frames: &[u8]) -> Result<(), Violation> {
         let (mut asks, mut ends_message) = (false, false);
-        for frame in Frames::new(record.body) {
+        for frame in Frames::new(frames) {
             let frame = frame?;
             asks |= receipts::frame_asks(&frame);
             match frame {
@@ -225,7 +274,7 @@ impl Link {
                 _ => ends_message |= self.messages.handle(&frame)?.ends_message,
             }
         }
-        self.owed.on_record(now, record.len, asks, ends_message);
+        self.owed.on_record(now, len, asks, ends_message);
         Ok(())
     }
 
@@ -247,7 +296,9 @@ impl Link {
 
     /// The stream cannot be used any more, or was never there: the connection is over, if it is not yet.
     pub(super) fn fail(&mut self, end: End) {
-        self.messages.end(end);
+        // Whoever has our proof and ends it there, however, has given none.
+        let unproven = self.handshake.is_proving() && !matches!(end, End::Refused(_));
+        self.messages.end(if unproven { End::Unconfirmed } else { end });
         self.handshake = Handshake::Over;
         self.handshake_timer.disarm();
         self.farewell.give_up();
@@ -299,7 +350,7 @@ impl Link {
             return false;
         }
         let from = out.len();
-        start_record(out, Mode::Plain, RecordKind::Frames);
+        self.protection.start_record(out);
         let body = out.len();
         self.owed.put(out);
         if self.ping {
@@ -313,7 +364,8 @@ impl Link {
             out.truncate(from);
             return false;
         }
-        finish_record(out, from);
+        let sealed = self.protection.finish_record(out, from);
+        sealed.expect("numbers ascend, and nobody lives long enough to use them all");
         self.owed.on_told();
         let closes = sent.last() == Some(&Sent::Close);
         let asks = self.awaited.on_record(sent) | core::mem::take(&mut self.ping);

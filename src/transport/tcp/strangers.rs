@@ -1,12 +1,15 @@
-//! Streams whose callers have not said yet what they want: how many there may be, and who goes first.
+//! Streams whose callers have not said yet what they want, or not proven yet that they may: how many there may be, and
+//! who goes first.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use crate::proto::listener::{SEALED_HALF_OPEN_MAX, SEALED_HALF_OPEN_PER_SOURCE_MAX};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
-/// Streams without a HELLO2 that there may be; beyond it nobody is accepted until one has spoken or is old enough. The
+/// Streams of strangers that there may be; beyond it nobody is accepted until one has spoken or is old enough. The
 /// same as over UDP.
 pub(super) const STRANGERS_MAX: usize = 256;
 /// One of this age gives its place up; a younger one may still be about to speak.
@@ -16,6 +19,9 @@ const EVICTED_FROM: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(super) struct Strangers {
     by_age: BTreeSet<(Timestamp, ConnectionId)>,
+    /// Those of them that each have cost a key agreement and have yet to prove that they have the secret, by the time
+    /// of that. Not many.
+    challenged: BTreeSet<(Timestamp, ConnectionId, IpAddr)>,
 }
 
 impl Strangers {
@@ -25,13 +31,44 @@ impl Strangers {
 
     pub(super) fn remove(&mut self, since: Timestamp, id: ConnectionId) {
         self.by_age.remove(&(since, id));
+        self.challenged.retain(|(_, challenged, _)| *challenged != id);
+    }
+
+    /// One of them has been asked for its proof. There is [room](Self::room_to_challenge) for it.
+    pub(super) fn on_challenged(&mut self, now: Timestamp, id: ConnectionId, source: IpAddr) {
+        self.challenged.insert((now, id, source));
+    }
+
+    /// All that have been asked for their proof.
+    pub(super) fn challenged(&self) -> impl Iterator<Item = ConnectionId> {
+        self.challenged.iter().map(|(_, id, _)| *id)
+    }
+
+    /// Whether one from `source` may be asked for its proof, where `room` are wanted at the most: who must give way to
+    /// it, if anybody must; an error where nobody can.
+    pub(super) fn room_to_challenge(
+        &self,
+        now: Timestamp,
+        source: IpAddr,
+        room: usize,
+    ) -> Result<Option<ConnectionId>, NoRoom> {
+        let mut of_source = self.challenged.iter().filter(|(_, _, of)| *of == source);
+        let oldest_of_source = of_source.next();
+        let many_of_source = 1 + of_source.count() >= SEALED_HALF_OPEN_PER_SOURCE_MAX;
+        let oldest = match oldest_of_source {
+            Some(oldest) if many_of_source => oldest,
+            _ if self.challenged.len() < SEALED_HALF_OPEN_MAX.min(room) => return Ok(None),
+            _ => self.challenged.first().ok_or(NoRoom)?,
+        };
+        let (since, id, _) = *oldest;
+        if since + EVICTED_FROM <= now { Ok(Some(id)) } else { Err(NoRoom) }
     }
 
     /// Whoever must give way to one that comes now.
     pub(super) fn evict(&mut self, now: Timestamp) -> Option<ConnectionId> {
         let oldest = *self.by_age.first().filter(|_| self.is_full())?;
         (oldest.0 + EVICTED_FROM <= now).then(|| {
-            self.by_age.remove(&oldest);
+            self.remove(oldest.0, oldest.1);
             oldest.1
         })
     }
@@ -51,6 +88,10 @@ impl Strangers {
         self.by_age.len() >= STRANGERS_MAX
     }
 }
+
+/// No more can be asked for their proof now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::pair::{CALLER, LISTENER, Pair, content, ms};
+use super::pair::{CALLER, LISTENER, Pair, content, feed, ms};
 use crate::message::{End, Select, SendError, State};
 
 const LINGER: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ fn the_closer_is_through_when_the_peer_has_the_close_even_if_its_stream_stays_op
     assert!(!pair.sides[CALLER].link.messages().closed());
     pair.sides[LISTENER].poll(pair.now);
     let receipt = core::mem::take(&mut pair.sides[LISTENER].out);
-    pair.sides[CALLER].link.handle_bytes(pair.now, &receipt);
+    feed(&mut pair.sides[CALLER].link, pair.now, &receipt);
     assert!(pair.sides[CALLER].link.messages().closed());
     assert!(!pair.sides[CALLER].link.is_gone());
     pair.sides[CALLER].link.handle_end_of_stream();

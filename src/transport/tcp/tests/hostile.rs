@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::pair::{CALLER, LISTENER, Pair, Side, config, content, identity, ms};
+use super::pair::{CALLER, LISTENER, Pair, Side, answer, call, config, content, entropy, feed, identity, ms};
 use crate::message::{End, State, Violation};
+use crate::proto::security::{Guard, NO_INVITE, Security};
 use crate::time::Timestamp;
-use crate::transport::tcp::handshake;
+use crate::transport::tcp::handshake::{self, Handshake, Outcome};
 use crate::transport::tcp::link::Link;
 use crate::wire::{
     ConnectionCid, Frame, Frames, Hello2, Mode, Packet, Params, Record, RecordKind, Refuse, RefuseCode, Share, VERSION,
@@ -29,7 +30,7 @@ fn handshake_record(packet: Packet<'_>) -> Vec<u8> {
 }
 
 fn listener() -> Link {
-    Link::listen(Timestamp::ZERO, config())
+    Link::listen(Timestamp::ZERO, config(), Mode::Plain)
 }
 
 /// What the link says, and whether the stream ends behind it.
@@ -43,7 +44,7 @@ fn output(link: Link) -> (Side, Vec<u8>, bool) {
 fn check_violation(bytes: &[u8], violation: Violation) {
     let mut pair = Pair::established();
     let link = &mut pair.sides[LISTENER].link;
-    link.handle_bytes(pair.now, bytes);
+    feed(link, pair.now, bytes);
     assert_eq!(link.messages().ended(), Some(End::Violation(violation)));
     // The peer is told how it broke the protocol, and that is the end.
     pair.run();
@@ -60,11 +61,11 @@ fn a_receipt_for_a_record_never_sent_is_a_violation() {
     pair.sides[LISTENER].send("a");
     pair.carry(LISTENER, usize::MAX);
     for count in [1, 0] {
-        pair.sides[LISTENER].link.handle_bytes(pair.now, &frames(&[Frame::Received { count }]));
+        feed(&mut pair.sides[LISTENER].link, pair.now, &frames(&[Frame::Received { count }]));
         assert_eq!(pair.sides[LISTENER].link.messages().ended(), None);
         assert!(pair.sides[LISTENER].link.messages().flushed());
     }
-    pair.sides[LISTENER].link.handle_bytes(pair.now, &frames(&[Frame::Received { count: 2 }]));
+    feed(&mut pair.sides[LISTENER].link, pair.now, &frames(&[Frame::Received { count: 2 }]));
     assert_eq!(pair.sides[LISTENER].link.messages().ended(), Some(End::Violation(Violation::NeverSent)));
 }
 
@@ -89,20 +90,20 @@ fn frames_and_records_out_of_place_are_violations() {
 #[test]
 fn frames_before_the_handshake_are_no_handshake() {
     let mut link = listener();
-    link.handle_bytes(Timestamp::ZERO, &frames(&[Frame::Ping]));
+    feed(&mut link, Timestamp::ZERO, &frames(&[Frame::Ping]));
     assert!(link.is_gone());
     let mut pair = Pair::new();
     pair.sides[CALLER].poll(pair.now);
-    pair.sides[CALLER].link.handle_bytes(pair.now, &frames(&[Frame::Ping]));
+    feed(&mut pair.sides[CALLER].link, pair.now, &frames(&[Frame::Ping]));
     assert_eq!(pair.sides[CALLER].link.messages().ended(), Some(End::Broken));
     // A caller has nothing to say between HELLO2 and SHARE.
     let mut pair = Pair::new();
     pair.sides[CALLER].poll(pair.now);
     let (mut bytes, _) = pair.sides[CALLER].take(usize::MAX);
     bytes.extend(frames(&[Frame::Ping]));
-    pair.sides[LISTENER].link.handle_bytes(pair.now, &bytes);
+    feed(&mut pair.sides[LISTENER].link, pair.now, &bytes);
     assert!(pair.sides[LISTENER].link.is_gone());
-    assert!(!pair.sides[LISTENER].link.asks());
+    assert_eq!(pair.sides[LISTENER].link.question(), None);
 }
 
 #[test]
@@ -129,8 +130,8 @@ fn an_answer_to_another_call_is_no_answer() {
         (refuse(8), Some(End::Broken)),
     ];
     for (answer, end) in cases {
-        let mut link = Link::call(Timestamp::ZERO, config(), identity());
-        link.handle_bytes(Timestamp::ZERO, &answer);
+        let mut link = call(Timestamp::ZERO, config(), &Security::plain());
+        feed(&mut link, Timestamp::ZERO, &answer);
         assert_eq!(link.messages().ended(), end);
         assert_eq!(link.is_gone(), end.is_some());
     }
@@ -142,10 +143,10 @@ fn a_caller_is_refused_in_as_many_words_and_then_the_stream_ends() {
     pair.sides[CALLER].poll(pair.now);
     let (hello, _) = pair.sides[CALLER].take(usize::MAX);
     let link = &mut pair.sides[LISTENER].link;
-    link.handle_bytes(pair.now, &hello);
-    assert!(link.asks());
+    feed(link, pair.now, &hello);
+    assert_eq!(link.question(), Some(handshake::Question::Asks(NO_INVITE)));
     link.refuse(pair.now, RefuseCode::Busy);
-    assert!(!link.asks());
+    assert_eq!(link.question(), None);
     pair.run();
     assert_eq!(pair.sides[CALLER].link.messages().ended(), Some(End::Refused(RefuseCode::Busy)));
     assert!(pair.sides[CALLER].link.is_gone());
@@ -166,13 +167,28 @@ fn the_answer_is_never_longer_than_the_question() {
         datagram_len_max: u64::MAX >> 2,
         prefers_chacha: true,
     };
-    let (mut hello, mut share) = (Vec::new(), Vec::new());
-    handshake::Handshake::call(identity(), &ours, &mut hello);
-    let mut side = handshake::Handshake::Listening;
-    let outcome = side.handle(&Record::decode(Mode::Plain, &hello).unwrap().unwrap());
-    assert_eq!(outcome, handshake::Outcome::Asks);
-    side.grant(ConnectionCid(1), &ours, &mut share).unwrap();
-    assert!(share.len() <= hello.len() && hello.len() <= handshake::RECORD_LEN_MAX);
+    for security in [Security::plain(), Security::psk([1; 8], &[2; 32])] {
+        let mode = security.mode();
+        let (mut hello, mut share, mut confirm) = (Vec::new(), Vec::new(), Vec::new());
+        let us = identity();
+        let mut caller = Handshake::call(&security, security.id(), us, &ours, &entropy(1), &mut hello);
+        let mut listener = Handshake::Listening;
+        let handle = |side: &mut Handshake, record: &[u8], out: &mut Vec<u8>| {
+            let record = Record::decode(mode, record).unwrap().unwrap();
+            side.handle(mode, record.kind, record.body, out)
+        };
+        assert!(matches!(handle(&mut listener, &hello, &mut share), Outcome::Goes));
+        listener.grant((mode, security.prs()), ConnectionCid(1), &ours, &entropy(2), &mut share);
+        assert!(share.len() <= hello.len() && hello.len() <= handshake::RECORD_LEN_MAX);
+        if mode.is_sealed() {
+            assert!(matches!(handle(&mut caller, &share, &mut confirm), Outcome::Goes));
+            let asked = confirm.len();
+            assert!(matches!(handle(&mut listener, &confirm, &mut confirm.clone()), Outcome::Goes));
+            confirm.clear();
+            listener.admit(mode, &mut confirm).unwrap();
+            assert!(confirm.len() <= asked);
+        }
+    }
 }
 
 #[test]
@@ -191,7 +207,7 @@ fn a_caller_of_another_version_is_told_ours_however_its_bytes_come() {
     put_crc(&mut hello, 0);
     for piece in [1, 21, 259, 300] {
         let mut link = listener();
-        hello.chunks(piece).for_each(|bytes| link.handle_bytes(Timestamp::ZERO, bytes));
+        hello.chunks(piece).for_each(|bytes| feed(&mut link, Timestamp::ZERO, bytes));
         let (side, mut answer, ends) = output(link);
         assert!(ends && !side.link.is_gone());
         // It comes in the caller's version; but for that it is ours.
@@ -208,18 +224,18 @@ fn a_caller_of_another_version_is_told_ours_however_its_bytes_come() {
         let mut noise = hello.clone();
         noise[at] ^= 1;
         let mut link = listener();
-        link.handle_bytes(Timestamp::ZERO, &noise);
+        feed(&mut link, Timestamp::ZERO, &noise);
         assert!(link.is_gone(), "byte {at}");
     }
     // An answer that we cannot read ends a call.
-    let mut link = Link::call(Timestamp::ZERO, config(), identity());
-    link.handle_bytes(Timestamp::ZERO, &hello);
+    let mut link = call(Timestamp::ZERO, config(), &Security::plain());
+    feed(&mut link, Timestamp::ZERO, &hello);
     assert_eq!(link.messages().ended(), Some(End::Broken));
 }
 
 #[test]
 fn a_handshake_that_does_not_end_is_given_up() {
-    let mut caller = Link::call(Timestamp::ZERO, config(), identity());
+    let mut caller = call(Timestamp::ZERO, config(), &Security::plain());
     let mut silent = listener();
     let mut slow = listener();
     for link in [&mut caller, &mut silent, &mut slow] {
@@ -228,7 +244,7 @@ fn a_handshake_that_does_not_end_is_given_up() {
         assert!(!link.is_gone());
     }
     // A byte now and then buys no time.
-    slow.handle_bytes(ms(4_999), &[0x12]);
+    feed(&mut slow, ms(4_999), &[0x12]);
     for link in [&mut caller, &mut silent, &mut slow] {
         link.handle_timeout(ms(5_000));
         assert!(link.is_gone());
@@ -239,7 +255,7 @@ fn a_handshake_that_does_not_end_is_given_up() {
 #[test]
 fn a_stranger_cannot_announce_a_long_record() {
     let mut link = listener();
-    link.handle_bytes(Timestamp::ZERO, &[VERSION << 4 | 2, 0, 0xff, 0xff]);
+    feed(&mut link, Timestamp::ZERO, &[VERSION << 4 | 2, 0, 0xff, 0xff]);
     assert!(link.is_gone());
 }
 
@@ -255,7 +271,7 @@ fn no_flipped_bit_gets_through() {
         let mut flipped = stream.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let side = &mut pair.sides[LISTENER];
-        side.link.handle_bytes(pair.now, &flipped);
+        feed(&mut side.link, pair.now, &flipped);
         let messages = side.link.messages_mut();
         assert_eq!(messages.stats().received, 0);
         assert!(!messages.readable(crate::message::Select::Any) || messages.ended() == Some(End::Broken), "bit {bit}");
@@ -269,12 +285,11 @@ fn no_flipped_bit_gets_through() {
 /// Whatever comes, the link neither panics nor says more than the peer may hear.
 fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
     let mut now = Timestamp::ZERO;
+    let mut guard = Guard::new(Security::plain());
     let (mut out, mut sent) = (Vec::new(), Vec::new());
     for piece in pieces {
-        link.handle_bytes(now, piece);
-        if link.asks() {
-            link.grant(now, ConnectionCid(1));
-        }
+        feed(&mut link, now, piece);
+        answer(&mut guard, &mut link, now);
         while link.messages().state() == State::Open
             && link.messages_mut().recv(crate::message::Select::Any).is_ok_and(|got| got.is_some())
         {}
@@ -303,7 +318,7 @@ proptest! {
         pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)
     ) {
         check_survives(listener(), &pieces);
-        check_survives(Link::call(Timestamp::ZERO, config(), identity()), &pieces);
+        check_survives(call(Timestamp::ZERO, config(), &Security::plain()), &pieces);
         let [caller, listener] = Pair::established().sides;
         check_survives(caller.link, &pieces);
         check_survives(listener.link, &pieces);

@@ -4,12 +4,14 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Arrival, ArrivalBody, Limits, Select, State};
+use crate::message::{Arrival, ArrivalBody, End, Limits, Select, State};
+use crate::proto::Security;
+use crate::proto::security::{Guard, Refusal};
 use crate::time::Timestamp;
 use crate::transport::tcp::farewell::Socket;
-use crate::transport::tcp::handshake::Identity;
+use crate::transport::tcp::handshake::{Entropy, Identity, Question};
 use crate::transport::tcp::link::{Link, LinkConfig};
-use crate::wire::{ConnectionCid, RANDOM_LEN};
+use crate::wire::{ConnectionCid, RANDOM_LEN, RefuseCode};
 
 pub(super) const CALLER: usize = 0;
 pub(super) const LISTENER: usize = 1;
@@ -33,6 +35,40 @@ pub(super) fn config() -> LinkConfig {
 
 pub(super) const fn identity() -> Identity {
     Identity { random: [7; RANDOM_LEN], cid: ConnectionCid(77) }
+}
+
+pub(super) fn entropy(seed: u8) -> Entropy {
+    Entropy::new([seed; 64])
+}
+
+/// A call with `security`, and for its invite.
+pub(super) fn call(now: Timestamp, config: LinkConfig, security: &Security) -> Link {
+    Link::call(now, config, (security, security.id()), identity(), &entropy(1))
+}
+
+/// Gives a link what was read.
+pub(super) fn feed(link: &mut Link, now: Timestamp, bytes: &[u8]) {
+    link.handle_bytes(now, &mut bytes.to_vec());
+}
+
+/// Answers what a listening link waits to be told, where there is room for everybody.
+pub(super) fn answer(guard: &mut Guard, link: &mut Link, now: Timestamp) {
+    match link.question() {
+        None => {}
+        Some(Question::Asks(invite)) => match guard.check(&invite) {
+            Ok(()) => link.grant(now, ConnectionCid(88), guard.security().prs(), &entropy(2)),
+            Err(Refusal { code: Some(code), .. }) => link.refuse(now, code),
+            Err(_) => link.fail(End::Broken),
+        },
+        Some(Question::Proven) => {
+            guard.on_right();
+            link.admit(now);
+        }
+        Some(Question::Disproven) => {
+            guard.on_wrong();
+            link.refuse(now, RefuseCode::WrongTag);
+        }
+    }
 }
 
 pub(super) fn content(seed: usize, len: usize) -> Bytes {
@@ -91,6 +127,7 @@ impl Side {
 pub(super) struct Pair {
     pub(super) now: Timestamp,
     pub(super) sides: [Side; 2],
+    pub(super) guard: Guard,
 }
 
 impl Pair {
@@ -99,17 +136,26 @@ impl Pair {
     }
 
     pub(super) fn with(config: LinkConfig) -> Self {
+        Self::secured(config, [Security::plain(), Security::plain()])
+    }
+
+    /// The caller's security and the listener's.
+    pub(super) fn secured(config: LinkConfig, [caller, listener]: [Security; 2]) -> Self {
         let now = Timestamp::ZERO;
-        let sides = [Link::call(now, config, identity()), Link::listen(now, config)].map(Side::new);
-        Self { now, sides }
+        let sides = [call(now, config, &caller), Link::listen(now, config, listener.mode())].map(Side::new);
+        Self { now, sides, guard: Guard::new(listener) }
     }
 
     /// A pair that has shaken hands.
     pub(super) fn established() -> Self {
-        let mut pair = Self::new();
-        pair.run();
-        assert!(pair.sides.iter().all(|side| side.link.messages().state() == State::Open));
-        pair
+        Self::new().shaken()
+    }
+
+    /// Shakes hands.
+    pub(super) fn shaken(mut self) -> Self {
+        self.run();
+        assert!(self.sides.iter().all(|side| side.link.messages().state() == State::Open));
+        self
     }
 
     /// Carries at most `len` bytes from one side to the other. False where there was nothing to carry.
@@ -118,13 +164,11 @@ impl Pair {
         let (bytes, ends) = self.sides[from].take(len);
         let to = &mut self.sides[1 - from];
         if !bytes.is_empty() {
-            to.link.handle_bytes(self.now, &bytes);
+            feed(&mut to.link, self.now, &bytes);
         }
+        answer(&mut self.guard, &mut to.link, self.now);
         if ends {
             to.link.handle_end_of_stream();
-        }
-        if to.link.asks() {
-            to.link.grant(self.now, ConnectionCid(88));
         }
         !bytes.is_empty() || ends
     }

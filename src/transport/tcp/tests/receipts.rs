@@ -1,6 +1,6 @@
 //! When RECEIVED goes, what it does, and how silence is kept and ended.
 
-use super::pair::{CALLER, LISTENER, Pair, content, ms};
+use super::pair::{CALLER, LISTENER, Pair, content, feed, ms};
 use crate::message::{End, State};
 use crate::wire::{Frame, Frames, Mode, Record};
 
@@ -26,7 +26,7 @@ impl Pair {
     fn says(&mut self, side: usize) -> Vec<String> {
         self.sides[side].poll(self.now);
         let (bytes, _) = self.sides[side].take(usize::MAX);
-        self.sides[1 - side].link.handle_bytes(self.now, &bytes);
+        feed(&mut self.sides[1 - side].link, self.now, &bytes);
         names(&bytes)
     }
 

@@ -42,18 +42,41 @@ fn two_sides_pair_by_a_code_and_both_derive_the_same_device_key() {
 }
 
 #[test]
+fn over_tcp_too_if_the_inviter_says_so() {
+    let mut invite = pairing().carrier(Carrier::Tcp).invite().unwrap();
+    let code = invite.code().to_string();
+    let joiner = std::thread::spawn(move || {
+        let peer = pairing().join(&code).unwrap();
+        peer.send("hello").unwrap();
+        assert!(peer.close(0).all_taken());
+    });
+    let peer = invite.accept_timeout(STUCK).unwrap();
+    assert_eq!(peer.recv().unwrap().into_bytes(100).unwrap(), "hello");
+    assert!(peer.transport().device_key(peer.id()).is_some());
+    peer.close(0);
+    joiner.join().unwrap();
+}
+
+#[test]
 fn wrong_words_burn_the_invite_and_both_are_told() {
-    let mut invite = pairing().invite().unwrap();
+    for carrier in [Carrier::Udp, Carrier::Tcp] {
+        wrong_words(&pairing().carrier(carrier));
+    }
+}
+
+fn wrong_words(pairing: &Pairing) {
+    let mut invite = pairing.invite().unwrap();
     let wrong = mistyped(&invite);
     let right = invite.code().to_string();
+    let other_side = pairing.clone();
     let joiner = std::thread::spawn(move || {
-        let error = pairing().join(&wrong).unwrap_err();
+        let error = other_side.join(&wrong).unwrap_err();
         assert!(matches!(error, JoinError::WrongWords), "{error}");
     });
     let error = invite.accept_timeout(STUCK).unwrap_err();
     assert!(matches!(error, InviteError::Burnt), "{error}");
     joiner.join().unwrap();
-    let error = pairing().join_at(([127, 0, 0, 1], invite.local_addr().port()).into(), &right).unwrap_err();
+    let error = pairing.join_at(([127, 0, 0, 1], invite.local_addr().port()).into(), &right).unwrap_err();
     assert!(matches!(error, JoinError::Burnt), "{error}");
     assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Burnt)), "it stays so");
 }

@@ -81,6 +81,11 @@ pub(crate) trait Core: Send + 'static {
     /// Fills in what it knows of a connection.
     fn stats(&self, id: ConnectionId, stats: &mut Stats);
 
+    /// What fills in the rest, where only system calls can tell: it is called when the endpoint lock is released.
+    fn system_stats(&self, _id: ConnectionId) -> Option<Box<dyn FnOnce(&mut Stats)>> {
+        None
+    }
+
     /// Fills in what it knows of the transport.
     fn transport_stats(&self, stats: &mut TransportStats);
 }

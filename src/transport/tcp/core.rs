@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use super::counters::{Counters, Lost};
 use super::entry::{Entry, Holder};
 use super::handshake::Identity;
+use super::info;
 use super::link::{Link, LinkConfig};
 use super::outbox::{Brought, Done, Job, Spare};
 use super::strangers::Strangers;
@@ -375,6 +376,11 @@ impl Core for TcpCore {
         stats.packets_sent = Some(counts.records_sent);
         stats.packets_received = Some(counts.records_received);
         stats.controller.clone_from(&self.controller);
+    }
+
+    fn system_stats(&self, id: ConnectionId) -> Option<Box<dyn FnOnce(&mut Stats)>> {
+        let stream = Arc::clone(self.entries.get(id)?.stream.as_ref()?);
+        Some(Box::new(move |stats| info::fill(&stream.socket, stats)))
     }
 
     fn transport_stats(&self, stats: &mut TransportStats) {

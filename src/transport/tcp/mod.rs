@@ -21,6 +21,7 @@ mod counters;
 mod entry;
 mod farewell;
 mod handshake;
+mod info;
 mod intake;
 mod io;
 mod link;
@@ -32,3 +33,4 @@ mod stream;
 mod tests;
 
 pub use bind::bind;
+pub use info::kernel_stats;

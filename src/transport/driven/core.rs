@@ -25,6 +25,9 @@ pub(crate) enum Event {
     Incoming,
 }
 
+/// Fills in statistics by system calls.
+pub(crate) type FillStats = Box<dyn FnOnce(&mut Stats)>;
+
 /// What [`Core::poll`] leaves to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Polled {
@@ -82,7 +85,7 @@ pub(crate) trait Core: Send + 'static {
     fn stats(&self, id: ConnectionId, stats: &mut Stats);
 
     /// What fills in the rest, where only system calls can tell: it is called when the endpoint lock is released.
-    fn system_stats(&self, _id: ConnectionId) -> Option<Box<dyn FnOnce(&mut Stats)>> {
+    fn system_stats(&self, _id: ConnectionId) -> Option<FillStats> {
         None
     }
 

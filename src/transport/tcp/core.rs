@@ -20,7 +20,7 @@ use crate::message::{End, Messages, Sent};
 use crate::proto::timers::Timers;
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
-use crate::transport::driven::{Core, Event, Polled};
+use crate::transport::driven::{Core, Event, FillStats, Polled};
 use crate::transport::{Answer, Config, ConnectError, Stats, TransportStats};
 use crate::wire::{ConnectionCid, RANDOM_LEN, RefuseCode};
 
@@ -378,7 +378,7 @@ impl Core for TcpCore {
         stats.controller.clone_from(&self.controller);
     }
 
-    fn system_stats(&self, id: ConnectionId) -> Option<Box<dyn FnOnce(&mut Stats)>> {
+    fn system_stats(&self, id: ConnectionId) -> Option<FillStats> {
         let stream = Arc::clone(self.entries.get(id)?.stream.as_ref()?);
         Some(Box::new(move |stats| info::fill(&stream.socket, stats)))
     }

@@ -92,6 +92,12 @@ pub struct MessageStats {
     pub queued: u64,
     /// Credit bytes that the peer has spent and the application has not given back by taking messages.
     pub held: u64,
+    /// Pieces of incoming messages that stand apart, and runs of settled messages that do: at most
+    /// [`super::GAPS_MAX`].
+    pub gaps: usize,
+    /// Bytes of memory that unreliable messages take up which nobody has taken: at most
+    /// [`super::UNRELIABLE_UNREAD_LEN_MAX`].
+    pub unreliable_unread: usize,
 }
 
 /// The messages of one connection, in both directions.
@@ -509,6 +515,13 @@ impl Messages {
         }
     }
 
+    /// True when a message of the peer's is here to its last byte, was taken, or is not waited for any more: given up,
+    /// refused, or older than a newer value. After the end what had arrived out of turn is forgotten.
+    #[must_use]
+    pub fn has_arrived(&self, channel: u16, id: MessageId) -> bool {
+        self.receiver.has_arrived(channel, id.0)
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> MessageStats {
@@ -519,6 +532,8 @@ impl Messages {
             superseded_unread: self.receiver.superseded(),
             queued: self.sender.queued(),
             held: self.receiver.held(),
+            gaps: self.receiver.gaps(),
+            unreliable_unread: self.receiver.unreliable_unread(),
         }
     }
 }

@@ -124,6 +124,12 @@ impl ReceiveChannel {
         id < self.next || self.done.contains(id)
     }
 
+    /// All of the message is here, or nothing more is wanted of it.
+    pub(super) fn has_arrived(&self, id: u64) -> bool {
+        // A stream that has its turn counts as settled while it is still coming.
+        self.open.get(&id).map_or_else(|| self.settled(id), Assembly::complete)
+    }
+
     fn settle(&mut self, id: u64) {
         if matches!(self.delivery, Some(Delivery::Latest | Delivery::Unreliable)) {
             self.next = self.next.max(id + 1);

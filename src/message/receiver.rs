@@ -270,6 +270,21 @@ impl Receiver {
         self.shared.credit.held()
     }
 
+    /// How many pieces stand apart.
+    pub(super) const fn gaps(&self) -> usize {
+        self.shared.gaps
+    }
+
+    /// What unreliable messages take up that nobody has taken, in bytes.
+    pub(super) const fn unreliable_unread(&self) -> usize {
+        self.shared.unreliable
+    }
+
+    /// True when all of a message has arrived, or nothing more is wanted of it.
+    pub(super) fn has_arrived(&self, number: u16, id: u64) -> bool {
+        self.channels.get(&number).is_some_and(|channel| channel.has_arrived(id))
+    }
+
     pub(super) fn superseded(&self) -> u64 {
         self.channels.values().map(ReceiveChannel::superseded).sum()
     }

@@ -32,7 +32,7 @@ const EVICTED_FROM: Duration = Duration::from_millis(250);
 /// How long a SHARE is kept to be repeated.
 const SHARE_KEPT_FOR: Duration = Duration::from_secs(10);
 /// Handshakes that are remembered, half done and done.
-const REMEMBERED_MAX: usize = 1_024;
+pub const REMEMBERED_MAX: usize = 1_024;
 
 /// A handshake that waits for the first packet bearing its id, or in sealed modes for CONFIRM_J.
 #[derive(Clone, Debug)]
@@ -158,6 +158,12 @@ impl Listener {
     #[must_use]
     pub const fn half_open(&self) -> usize {
         self.half_open
+    }
+
+    /// How many handshakes are remembered, half done and done.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.attempts.len()
     }
 
     /// True when `cid` names a handshake.

@@ -10,22 +10,25 @@ use super::Psk;
 /// What is asked for as either buffer of a UDP socket where the configuration has none.
 pub(super) const UDP_BUFFER: usize = 4 << 20;
 
-/// How a transport behaves. Start from [`Config::psk`] or [`Config::insecure_plain`] and change fields.
+/// How a transport behaves; the same for every back end. Start from [`Config::psk`] or [`Config::insecure_plain`] and
+/// change fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     pub(crate) security: Security,
     /// Lengths, credit and queues of each connection. See [`Limits`] for units and defaults.
     pub limits: Limits,
-    /// Silence after which a connection is given up. Default 10 s. A third of it is the keepalive's interval, so an
-    /// idle connection between two living peers stays.
+    /// Silence after which a connection is given up; zero means never. The shorter of the two sides' counts. A third of
+    /// it is the keepalive's interval, so an idle connection between two living peers stays. Resolution 1 ms, default
+    /// 10 s. `spec/reliability.md`, section "Silence"; `spec/tcp.md`, section "Silence".
     pub idle_timeout: Duration,
-    /// How long a call waits to be answered. Default 5 s.
+    /// How long a call waits to be answered, and over TCP how long a caller may take to say who it is. Default 5 s.
     pub connect_timeout: Duration,
     /// How many connections may be established and not yet accepted; whoever comes then is refused as busy. 0: the
-    /// transport does not listen. Default 128.
+    /// transport does not listen. Default 128. `spec/reliability.md`, section "Handshake".
     pub backlog: usize,
-    /// What decides how much may be under way on the UDP back end (TCP has the system's). Default NewReno.
+    /// What decides how much may be under way on the UDP back end (TCP has the system's). Default NewReno (RFC 9002,
+    /// section 7). `spec/reliability.md`, section "Congestion".
     pub controller: ControllerKind,
     /// How long a waiting thread looks at the socket again and again before it sleeps. This takes the kernel's wake
     /// (about 25 µs) out of every answer that comes within that time and costs a whole core meanwhile. `None`: it

@@ -20,6 +20,10 @@ use crate::time::Timestamp;
 /// [`close`](Self::close) or [`abort`](Self::abort) from any thread ends every blocked call on it with a typed error.
 /// Dropping the last handle (readers and writers of its messages count) never blocks: it starts a close in the
 /// background with a linger of 5 s, which dies with the process; so a program that ends calls `close`.
+///
+/// A call that blocks does the transport's I/O meanwhile. One that times out has taken nothing and lost nothing: it can
+/// be made again. Channels are numbered from 0; those from 65,280 on belong to the library. What messages, channels
+/// and receipts are, `spec/message.md` says.
 #[derive(Clone)]
 pub struct Connection {
     held: Arc<Held>,
@@ -38,13 +42,18 @@ impl Drop for Held {
 }
 
 impl Connection {
-    /// Calls `remote` and waits until the connection is established, at most the connect timeout. Blocks.
+    /// Calls `remote` and waits until the connection is established, at most
+    /// [`Config::connect_timeout`](super::Config::connect_timeout) (default 5 s). Blocks.
     ///
     /// The peer's application has not necessarily accepted it then: where it refuses, the next call on the connection
     /// ends with [`End::RefusedByPeer`].
     ///
+    /// `spec/reliability.md`, section "Handshake"; `spec/tcp.md`, section "Handshake".
+    ///
     /// # Errors
-    /// See [`ConnectError`].
+    /// [`ConnectError::TimedOut`], [`ConnectError::Unreachable`] where nobody listens, [`ConnectError::Refused`],
+    /// [`ConnectError::RefusedByLibrary`] (busy, another version), [`ConnectError::Address`],
+    /// [`ConnectError::TooMany`], [`ConnectError::Ended`], [`ConnectError::Io`].
     pub fn connect(transport: &Arc<dyn Transport>, remote: SocketAddr) -> Result<Self, ConnectError> {
         let conn = Self::new(Arc::clone(transport), transport.connect(remote)?);
         conn.wait(Interest::Connected(conn.id()), None)
@@ -63,15 +72,16 @@ impl Connection {
     }
 
     /// Chooses how messages travel on an outgoing channel; before the first is sent there. Default: `Ordered`,
-    /// priority 3. Does not block.
+    /// priority 3 (0 goes first, 7 last). Does not block. `spec/message.md`, section "Delivery modes".
     ///
     /// # Errors
-    /// Where it is too late, or the values cannot be.
+    /// [`ConfigureError`]: a message was sent there before, the values cannot be, or the connection has ended.
     pub fn configure(&self, channel: u16, config: ChannelConfig) -> Result<(), ConfigureError> {
         self.transport().configure(self.id(), channel, config)
     }
 
-    /// Sends a message on channel 0 with tag 0. Returns when the library has it. Blocks while the queue is full.
+    /// Sends a message on channel 0 with tag 0. Returns when the library has it: whether the peer does,
+    /// [`flush`](Self::flush) tells. Blocks while the send queue is full ([`Limits::send_queue`], default 16 MiB).
     ///
     /// # Errors
     /// As [`send_on`](Self::send_on).
@@ -79,11 +89,14 @@ impl Connection {
         self.send_on(0, 0, body)
     }
 
-    /// Sends a message on `channel` with a content tag. Returns when the library has it. Blocks while the queue is
-    /// full.
+    /// Sends a message on `channel` with a content tag, which the library hands on and does not look at. Returns when
+    /// the library has it. Blocks while the send queue is full. Lengths are in bytes: without a limit on `Ordered` and
+    /// `Unordered` channels, [`Limits::message_len_max`] (of the lesser side) on `Latest` ones, 1,100 on `Unreliable`
+    /// ones.
     ///
     /// # Errors
-    /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::Ended`]; never `WouldBlock`.
+    /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::Ended`]; never `WouldBlock`. Nothing was sent
+    /// then.
     pub fn send_on(&self, channel: u16, tag: u16, body: impl Into<Bytes>) -> Result<MessageId, SendError> {
         let body = body.into();
         loop {
@@ -97,16 +110,17 @@ impl Connection {
     /// As [`send_on`](Self::send_on), without waiting. Does not block.
     ///
     /// # Errors
-    /// As [`send_on`](Self::send_on), and [`SendError::WouldBlock`].
+    /// As [`send_on`](Self::send_on), and [`SendError::WouldBlock`] while the queue is full
+    /// ([`Interest::Writable`] tells when it is not).
     pub fn try_send_on(&self, channel: u16, tag: u16, body: impl Into<Bytes>) -> Result<MessageId, SendError> {
         self.transport().send(self.id(), channel, tag, body.into())
     }
 
-    /// Begins a message that is written piece by piece; `len` is its length where that is known, and it can then not
-    /// be finished with another. Blocks while the queue is full.
+    /// Begins a message that is written piece by piece; `len` is its length in bytes where that is known, and it can
+    /// then not be finished with another. Blocks while the queue is full.
     ///
     /// # Errors
-    /// As [`send_on`](Self::send_on).
+    /// As [`send_on`](Self::send_on), and [`SendError::NotStreamable`] on a `Latest` or `Unreliable` channel.
     pub fn begin(&self, channel: u16, tag: u16, len: Option<u64>) -> Result<MessageWriter, SendError> {
         loop {
             match self.transport().begin(self.id(), channel, tag, len) {
@@ -120,7 +134,8 @@ impl Connection {
     /// those on which [`recv_on`](Self::recv_on) was ever called. Blocks.
     ///
     /// # Errors
-    /// [`RecvError::Ended`], once everything that arrived was received.
+    /// [`RecvError::Ended`], once everything that arrived was received; at once where it was this side that closed or
+    /// aborted.
     pub fn recv(&self) -> Result<Message, RecvError> {
         self.next(Select::Any, None)
     }
@@ -141,7 +156,8 @@ impl Connection {
         self.take(Select::Any)
     }
 
-    /// Waits for the next message of one channel. Blocks.
+    /// Waits for the next message of one channel. From the first call on the channel's messages come in this way alone.
+    /// Blocks.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -157,7 +173,7 @@ impl Connection {
         self.next(Select::One(channel), Some(self.transport().now() + timeout))
     }
 
-    /// As [`recv_on`](Self::recv_on), without waiting. Does not block.
+    /// As [`recv_on`](Self::recv_on), without waiting: `None` where no message is there. Does not block.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -166,7 +182,8 @@ impl Connection {
     }
 
     /// Waits until everything accepted so far, and meanwhile, has arrived: the peer's library has it, its application
-    /// perhaps not. Superseded `Latest` and all `Unreliable` messages count as arrived. Blocks.
+    /// perhaps not. Superseded `Latest` and all `Unreliable` messages count as arrived; one that is still being written
+    /// holds it up. Blocks. `spec/message.md`, section "Receipts".
     ///
     /// # Errors
     /// [`FlushError::Ended`], where not everything is known to have arrived before the end.
@@ -183,7 +200,11 @@ impl Connection {
     }
 
     /// Closes: nothing more can be sent; waits until the peer's application has taken everything that was sent, at most
-    /// 5 s, and says what became of it. **Blocks.**
+    /// 5 s ([`LINGER`]), and says what became of it. The peer's calls end with `code`. What arrived here and was not
+    /// received is dropped. **Blocks.** `spec/message.md`, section "The end".
+    ///
+    /// A connection that had ended before, or ends meanwhile, is no error: the report's `cut_short` says why. Where it
+    /// was closed or aborted before, that call's report is given, and `code` counts for nothing.
     pub fn close(&self, code: u32) -> CloseReport {
         self.close_within(code, LINGER)
     }
@@ -198,18 +219,18 @@ impl Connection {
         self.transport().close_report(self.id()).unwrap_or_default()
     }
 
-    /// Ends the connection now; what has not arrived is lost. Does not block.
+    /// Ends the connection now; what has not arrived is lost. The peer's calls end with `code`. Does not block.
     pub fn abort(&self, code: u32) {
         self.transport().abort(self.id(), code);
     }
 
-    /// The peer's address; `None` where the transport has forgotten the connection.
+    /// The peer's address; `None` where the transport has forgotten the connection. Does not block.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.transport().peer_addr(self.id())
     }
 
-    /// The address of the transport.
+    /// The address of the transport. Does not block.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.transport().local_addr()
@@ -221,7 +242,7 @@ impl Connection {
         self.transport().state(self.id())
     }
 
-    /// What is known of the connection. Does not block.
+    /// What is known of the connection. Does not block, but makes some system calls: not for every message.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.transport().stats(self.id())
@@ -233,13 +254,13 @@ impl Connection {
         self.transport().limits()
     }
 
-    /// Its name within the transport, for [`Interest`] and [`Ready`].
+    /// Its name within the transport, for [`Interest`] and [`Ready`]. Does not block.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.held.id
     }
 
-    /// The transport that it belongs to.
+    /// The transport that it belongs to. Does not block.
     #[must_use]
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.held.transport

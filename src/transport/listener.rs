@@ -10,12 +10,16 @@ use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
 /// Takes the connections that peers establish to a transport. Any number of threads may accept at once.
+///
+/// So many may be established and not yet taken as [`Config::backlog`](super::Config::backlog) says (default 128);
+/// whoever comes then is refused as busy. A call that times out has taken nothing. Dropping a listener closes nothing.
 pub struct Listener {
     transport: Arc<dyn Transport>,
 }
 
 impl Listener {
-    /// Listens on `transport`, which must have been bound with a backlog above 0. Does not block.
+    /// Listens on `transport`, which must have been bound with a backlog above 0; else every call says
+    /// [`AcceptError::NotListening`]. Does not block.
     #[must_use]
     pub const fn new(transport: Arc<dyn Transport>) -> Self {
         Self { transport }
@@ -24,7 +28,7 @@ impl Listener {
     /// Waits for the next connection and takes it. Blocks.
     ///
     /// # Errors
-    /// [`AcceptError::NotListening`], [`AcceptError::Broken`].
+    /// [`AcceptError::NotListening`]; [`AcceptError::Broken`] where the transport itself failed.
     pub fn accept(&self) -> Result<Connection, AcceptError> {
         Ok(self.incoming()?.accept())
     }
@@ -37,7 +41,7 @@ impl Listener {
         Ok(self.incoming_timeout(timeout)?.accept())
     }
 
-    /// Takes the next connection if one is there. Does not block.
+    /// Takes the next connection if one is there, else `None`. Does not block.
     ///
     /// # Errors
     /// [`AcceptError::NotListening`].
@@ -61,7 +65,7 @@ impl Listener {
         self.next(Some(self.transport.now() + timeout))
     }
 
-    /// The next connection if one is there. Does not block.
+    /// The next connection if one is there, else `None`. Does not block.
     ///
     /// # Errors
     /// [`AcceptError::NotListening`].
@@ -70,13 +74,13 @@ impl Listener {
         Ok(id.map(|id| Incoming { transport: Arc::clone(&self.transport), id, answered: false }))
     }
 
-    /// The address that peers call.
+    /// The address that peers call. Does not block.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.transport.local_addr()
     }
 
-    /// The transport that it listens on.
+    /// The transport that it listens on. Does not block.
     #[must_use]
     pub const fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
@@ -101,7 +105,8 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// A connection that a peer established and nobody has answered. Dropping it refuses it with code 0.
+/// A connection that a peer established and nobody has answered: it counts against the backlog until then. Dropping it
+/// refuses it with code 0, and never blocks.
 pub struct Incoming {
     transport: Arc<dyn Transport>,
     id: ConnectionId,
@@ -118,12 +123,13 @@ impl Incoming {
     }
 
     /// Does not take it: the peer's `connect`, or whatever it calls next, ends with `code`. Does not block.
+    /// `spec/message.md`, section "The end".
     pub fn refuse(mut self, code: u32) {
         self.answered = true;
         self.transport.answer(self.id, Answer::Refuse(code));
     }
 
-    /// Who it is; `None` where it has ended meanwhile.
+    /// Who it is; `None` where it has ended meanwhile. Does not block.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.transport.peer_addr(self.id)

@@ -12,7 +12,9 @@ use crate::message::{End, MessageId, ReadError};
 const PIECE_LEN: usize = 64 << 10;
 
 /// Reads a message piece by piece, in order, while it arrives. Also an [`io::Read`], whose errors have the typed one as
-/// their source. Dropping it before the end tells the peer that the rest is not wanted (code 0).
+/// their source. Dropping it before the end tells the peer that the rest is not wanted (code 0), and never blocks:
+/// `spec/message.md`, section "Giving up and refusing". It keeps its connection alive. Bytes that were read give their
+/// credit back, so a reader that stops reading holds up its channel, and no other.
 pub struct MessageReader {
     conn: Connection,
     channel: u16,
@@ -27,23 +29,24 @@ impl MessageReader {
         Self { conn, channel, id, len, over: false }
     }
 
-    /// The message's whole length in bytes, where the sender said it.
+    /// The message's whole length in bytes, where the sender said it. Does not block.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "the length is the sender's claim, not what is there")]
     pub const fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// The message's number on its channel.
+    /// The message's number on its channel. Does not block.
     #[must_use]
     pub const fn id(&self) -> MessageId {
         self.id
     }
 
-    /// Waits for bytes and takes at most `buf.len()`; 0 is the end. Blocks.
+    /// Waits for bytes and takes at most `buf.len()`; 0 is the end, or an empty `buf`. Blocks.
     ///
     /// # Errors
-    /// [`ReadError::Reset`] where the peer gave the message up; [`ReadError::Ended`]; never `WouldBlock`.
+    /// [`ReadError::Reset`] where the peer gave the message up; [`ReadError::Ended`] where the connection ended before
+    /// the message did; never `WouldBlock`. After an error, as after the end, it gives 0.
     pub fn read_some(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
         loop {
             match self.try_read(buf) {
@@ -61,7 +64,8 @@ impl MessageReader {
     /// As [`read_some`](Self::read_some), without waiting. Does not block.
     ///
     /// # Errors
-    /// As [`read_some`](Self::read_some), and [`ReadError::WouldBlock`].
+    /// As [`read_some`](Self::read_some), and [`ReadError::WouldBlock`] while nothing is there
+    /// ([`Interest::StreamReadable`] tells when).
     pub fn try_read(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
         if self.over || buf.is_empty() {
             return Ok(0);
@@ -103,7 +107,7 @@ impl MessageReader {
 }
 
 impl io::Read for MessageReader {
-    /// Blocks until there is something.
+    /// As [`read_some`](MessageReader::read_some): blocks until there is something.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.read_some(buf)?)
     }

@@ -5,6 +5,10 @@ use core::time::Duration;
 use crate::message::MessageStats;
 
 /// What is known of one connection.
+///
+/// Over TCP it is the kernel that knows of round trips, losses, window and path: those fields are `None` where it does
+/// not tell, before the connection is there and once its socket is closed. They count TCP's segments, while
+/// `packets_sent` and `packets_received` count our records.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -22,17 +26,19 @@ pub struct Stats {
     pub packets_sent: Option<u64>,
     /// Datagrams or records received.
     pub packets_received: Option<u64>,
-    /// Packets taken for lost.
+    /// Packets taken for lost. Over TCP: segments that the kernel sent again.
     pub packets_lost: Option<u64>,
-    /// Packets that carried something sent before.
+    /// Packets that carried something sent before. Over TCP: segments that the kernel sent again.
     pub retransmits: Option<u64>,
-    /// Packets taken for lost that were then acknowledged after all.
+    /// Packets taken for lost that were then acknowledged after all. Over TCP: segments that the peer's kernel said it
+    /// had twice (DSACK, RFC 2883).
     pub spurious_losses: Option<u64>,
     /// The congestion window, in bytes.
     pub window: Option<u64>,
     /// Bytes sent and neither acknowledged nor taken for lost.
     pub in_flight: Option<u64>,
-    /// The longest datagram that the path is known to carry, in bytes of UDP payload.
+    /// The longest datagram that the path is known to carry, in bytes of UDP payload; over TCP too, where the kernel's
+    /// path MTU is reckoned in these.
     pub path_mtu: Option<u64>,
     /// The congestion controller's name.
     pub controller: Option<String>,

@@ -7,7 +7,9 @@ use super::{Connection, Interest};
 use crate::message::{End, MessageId, WriteError};
 
 /// Writes a message piece by piece. Also an [`io::Write`], whose errors have the typed one as their source. Dropping it
-/// before [`finish`](Self::finish) gives the message up: the peer's reader fails with code 0.
+/// before [`finish`](Self::finish) gives the message up: the peer's reader fails with code 0. That never blocks.
+/// `spec/message.md`, section "Giving up and refusing". It keeps its connection alive, and a message that is not
+/// finished holds up [`Connection::flush`] and, on an `Ordered` channel, those behind it.
 pub struct MessageWriter {
     conn: Connection,
     channel: u16,
@@ -21,17 +23,18 @@ impl MessageWriter {
         Self { conn, channel, id, over: false }
     }
 
-    /// The message's number on its channel.
+    /// The message's number on its channel. Does not block.
     #[must_use]
     pub const fn id(&self) -> MessageId {
         self.id
     }
 
-    /// Hands over some of `bytes`, at least one; returns how many. Blocks while the queue is full.
+    /// Hands over some of `bytes`, at least one unless there is none; returns how many. Blocks while the send queue is
+    /// full.
     ///
     /// # Errors
-    /// [`WriteError::Stopped`] where the peer does not want the rest; [`WriteError::Length`];
-    /// [`WriteError::Ended`]; never `WouldBlock`.
+    /// [`WriteError::Stopped`] where the peer does not want the rest; [`WriteError::Length`] where it would be longer
+    /// than was said at the start; [`WriteError::Ended`]; never `WouldBlock`. None of `bytes` was taken then.
     pub fn write_some(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         loop {
             match self.try_write(bytes) {
@@ -49,7 +52,8 @@ impl MessageWriter {
     /// As [`write_some`](Self::write_some), without waiting. Does not block.
     ///
     /// # Errors
-    /// As [`write_some`](Self::write_some), and [`WriteError::WouldBlock`].
+    /// As [`write_some`](Self::write_some), and [`WriteError::WouldBlock`] while the queue is full
+    /// ([`Interest::StreamWritable`] tells when it is not).
     pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         self.conn.transport().write(self.conn.id(), self.channel, self.id, bytes)
     }
@@ -79,7 +83,7 @@ impl MessageWriter {
 }
 
 impl io::Write for MessageWriter {
-    /// Blocks while the queue is full.
+    /// As [`write_some`](MessageWriter::write_some): blocks while the queue is full.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);

@@ -3,14 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::Instant;
-
-use udpair::proto::{self, Drained, Endpoint, Output, PathLimits};
-use udpair::time::Timestamp;
 
 /// The binary under test.
 pub(crate) const TOOL: &str = env!("CARGO_BIN_EXE_udpair");
@@ -132,68 +127,59 @@ impl Drop for Job {
 }
 
 /// The next number of a xorshift generator: enough to tell bytes apart.
-fn next(seed: &mut u64) -> u64 {
+pub(crate) fn next(seed: &mut u64) -> u64 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
     *seed
 }
 
-/// What a real client sends from `socket` while it connects to `to` and says something.
-pub(crate) fn record_client(socket: &UdpSocket, to: SocketAddr) -> Vec<Vec<u8>> {
-    let mut endpoint = Endpoint::new(proto::Config { backlog: 0, ..proto::Config::default() }, [9; 32]);
-    let began = Instant::now();
-    let now = || Timestamp::from_nanos(1 + u64::try_from(began.elapsed().as_nanos()).expect("seconds"));
-    let id = endpoint.connect(now(), to, PathLimits::unlimited(to)).expect("an address to call");
-    let mut said = false;
-    let (mut recorded, mut out, mut bytes) = (Vec::new(), Vec::new(), vec![0; 65_536]);
-    for _ in 0..20 {
-        said = said || endpoint.messages_mut(id).expect("known").send(0, 0, vec![7; 900].into()).is_ok();
-        while let Output::Transmit(transmit) = endpoint.poll_output(now(), &mut out) {
-            let segment = transmit.segment.unwrap_or(transmit.len);
-            for datagram in out.chunks(segment) {
-                recorded.push(datagram.to_vec());
-                socket.send_to(datagram, to).expect("loopback");
-            }
-        }
-        if let Ok((len, from)) = socket.recv_from(&mut bytes) {
-            endpoint.handle_datagram(now(), from, None, &mut bytes[..len]);
-            endpoint.handle_batch_end(Drained::ByWaiter);
-        }
-        endpoint.handle_timeout(now());
+/// A datagram of noise, or one that looks like ours at the front.
+pub(crate) fn noise(seed: &mut u64, datagram: &mut [u8]) -> usize {
+    let len = usize::try_from(next(seed) % 1_500).expect("small");
+    for chunk in datagram[..len].chunks_mut(8) {
+        let bytes = next(seed).to_le_bytes();
+        chunk.copy_from_slice(&bytes[..chunk.len()]);
     }
-    assert!(said, "not established");
-    recorded
-}
-
-/// A datagram of noise, or a `real` one with some bytes changed, half of those with a right checksum again.
-pub(crate) fn mutated(seed: &mut u64, real: &[Vec<u8>], datagram: &mut [u8]) -> usize {
-    let any = |seed: &mut u64, below: usize| usize::try_from(next(seed) % below as u64).expect("below a usize");
-    if next(seed).is_multiple_of(4) {
-        let len = any(seed, datagram.len());
-        for chunk in datagram[..len].chunks_mut(8) {
-            let bytes = next(seed).to_le_bytes();
-            chunk.copy_from_slice(&bytes[..chunk.len()]);
+    if len > 30 && next(seed).is_multiple_of(2) {
+        datagram[0] = 0x10 | u8::try_from(next(seed) % 2).expect("small");
+        datagram[1] = u8::try_from(next(seed) % 8).expect("small");
+        // Half of those with a right checksum: noise must not even reach the parser otherwise.
+        if next(seed).is_multiple_of(2) {
+            repair(&mut datagram[..len]);
         }
-        return len;
-    }
-    let one = &real[any(seed, real.len())];
-    let len = one.len().min(datagram.len());
-    datagram[..len].copy_from_slice(&one[..len]);
-    for _ in 0..=any(seed, 4) {
-        let at = any(seed, len);
-        datagram[at] = u8::try_from(next(seed) % 256).expect("a byte");
-    }
-    if next(seed).is_multiple_of(2) {
-        let crc = crc32fast::hash(&datagram[..len - 4]);
-        datagram[len - 4..len].copy_from_slice(&crc.to_be_bytes());
     }
     len
 }
 
-/// How many files there are in a tree.
-pub(crate) fn count_files(root: &Path) -> usize {
-    list(root).values().flatten().count()
+/// Makes the checksum right.
+fn repair(datagram: &mut [u8]) {
+    if let Some((content, checksum)) = datagram.split_last_chunk_mut::<4>() {
+        *checksum = crc32fast::hash(content).to_be_bytes();
+    }
+}
+
+/// Changes a real datagram of `len` bytes at the front of `buffer`: some of its bytes, or its length. Mostly its
+/// checksum is right afterwards. Returns how long it is then.
+pub(crate) fn mutate(seed: &mut u64, buffer: &mut [u8], len: usize) -> usize {
+    let mut any = |below: usize| usize::try_from(next(seed)).expect("64 bits") % below.max(1);
+    let len = match any(4) {
+        0 => any(len + 1),
+        1 => (len + any(40)).min(buffer.len()),
+        _ => len,
+    };
+    for _ in 0..any(5) {
+        // Most of what decides stands in front.
+        let reach = if any(2) == 0 { len } else { len.min(40) };
+        if reach > 0 {
+            let (at, bits) = (any(reach), any(256));
+            buffer[at] ^= u8::try_from(bits).expect("a byte");
+        }
+    }
+    if any(8) > 0 {
+        repair(&mut buffer[..len]);
+    }
+    len
 }
 
 /// A file of so many megabytes that no compression or repetition could make shorter.
@@ -222,7 +208,21 @@ pub(crate) fn make_tree(root: &Path, files: usize) {
     }
 }
 
-fn list(root: &Path) -> BTreeMap<PathBuf, Option<PathBuf>> {
+/// How many files there are below `root`; none where it is not there.
+pub(crate) fn count_files(root: &Path) -> usize {
+    let mut count = 0;
+    let mut left = vec![root.to_owned()];
+    while let Some(path) = left.pop() {
+        match fs::read_dir(&path) {
+            Ok(entries) => left.extend(entries.filter_map(Result::ok).map(|entry| entry.path())),
+            Err(_) => count += usize::from(path.is_file()),
+        }
+    }
+    count
+}
+
+/// The names below `root` with the hashes of what they hold; directories hold nothing.
+fn hashes(root: &Path) -> BTreeMap<PathBuf, Option<blake3::Hash>> {
     let mut found = BTreeMap::new();
     let mut left = vec![root.to_owned()];
     while let Some(path) = left.pop() {
@@ -231,35 +231,25 @@ fn list(root: &Path) -> BTreeMap<PathBuf, Option<PathBuf>> {
             left.extend(fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
             found.insert(name, None);
         } else {
-            found.insert(name, Some(path));
+            found.insert(name, Some(hash(&path)));
         }
     }
     found
 }
 
-/// That both hold the same names with the same bytes.
-pub(crate) fn same_tree(a: &Path, b: &Path) {
-    let (in_a, in_b) = (list(a), list(b));
-    assert!(in_a.keys().eq(in_b.keys()), "other names in {} than in {}", b.display(), a.display());
-    for (path_a, path_b) in in_a.values().zip(in_b.values()) {
-        if let (Some(path_a), Some(path_b)) = (path_a, path_b) {
-            same_file(path_a, path_b);
-        }
-    }
+fn hash(path: &Path) -> blake3::Hash {
+    let mut file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut hasher = blake3::Hasher::new();
+    std::io::copy(&mut file, &mut hasher).expect("readable");
+    hasher.finalize()
 }
 
-fn same_file(a: &Path, b: &Path) {
-    let open = |path: &Path| fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let (mut file_a, mut file_b) = (open(a), open(b));
-    let (mut part_a, mut part_b) = (Vec::new(), Vec::new());
-    loop {
-        part_a.clear();
-        part_b.clear();
-        (&mut file_a).take(1 << 20).read_to_end(&mut part_a).expect("readable");
-        (&mut file_b).take(1 << 20).read_to_end(&mut part_b).expect("readable");
-        assert!(part_a == part_b, "{} and {} differ", a.display(), b.display());
-        if part_a.is_empty() {
-            return;
-        }
+/// That both hold the same names with the same bytes, by their hashes; how many files that are.
+pub(crate) fn same_tree(a: &Path, b: &Path) -> usize {
+    let (in_a, in_b) = (hashes(a), hashes(b));
+    assert!(in_a.keys().eq(in_b.keys()), "other names in {} than in {}", b.display(), a.display());
+    for (name, hash) in &in_a {
+        assert_eq!(hash, &in_b[name], "{} differs in {} and {}", name.display(), a.display(), b.display());
     }
+    in_a.values().flatten().count()
 }

@@ -4,42 +4,59 @@
 //! large as the claims are: a tree of more than 10,000 files and one of 2 GiB, 30 s of garbage.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+mod fire;
 mod job;
 mod net;
+mod relay;
 
-use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use fire::Fire;
 use job::{Job, TOOL, make_tree, same_tree};
 use net::Net;
+use relay::Relay;
 
 const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
+
+/// A lost message costs TCP its 200 ms: so much less does its p99 take over UDP.
+const P99_RATIO_MIN: f64 = 20.0;
+/// Rounds in one of which both transports must be measured undisturbed.
+const ROUNDS_MAX: u32 = 3;
+/// The tree of the full size has at least so many files.
+const FILES_MIN: usize = 10_000;
+/// What a process may have resident at most, MiB.
+const RESIDENT_MAX_MIB: u64 = 64;
+/// What garbage may add to what a process has resident, MiB: room for connections that mutants keep half alive until
+/// they fall silent, and for the allocator's moods.
+const GROWTH_MAX_MIB: u64 = 16;
 
 fn full() -> bool {
     std::env::var_os("UDPAIR_FULL").is_some()
 }
 
-/// What is sent: the documentation of the Rust toolchain where the full size is asked for and it is there, else a tree
-/// of our own; and one large file.
-fn make_cargo(dir: &Path) -> [PathBuf; 2] {
-    let (files, megabytes) = if full() { (10_500, 2_048) } else { (300, 24) };
-    let large = dir.join("large");
-    job::make_file(&large, megabytes);
-    let tree = toolchain_docs().filter(|_| full()).unwrap_or_else(|| {
-        let tree = dir.join("tree");
-        make_tree(&tree, files);
-        tree
-    });
-    println!("a tree of {} files, and one of {megabytes} MiB", job::count_files(&tree));
-    [tree, large]
+/// The documentation of the Rust toolchain, if it is here and large enough.
+fn toolchain_docs() -> Option<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
+    let docs = Path::new(String::from_utf8(output.stdout).ok()?.trim()).join("share/doc");
+    (job::count_files(&docs) >= FILES_MIN).then_some(docs)
 }
 
-fn toolchain_docs() -> Option<PathBuf> {
-    let sysroot = std::process::Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
-    let docs = Path::new(String::from_utf8(sysroot.stdout).ok()?.trim()).join("share/doc/rust/html");
-    docs.is_dir().then_some(docs)
+/// What is sent: a tree, which is the documentation of the Rust toolchain where the full size is asked for and it is
+/// there, else one of our own; and one large file.
+fn make_cargo(dir: &Path) -> [PathBuf; 2] {
+    let (files, megabytes) = if full() { (FILES_MIN + 500, 2_048) } else { (300, 24) };
+    let docs = if full() { toolchain_docs() } else { None };
+    let tree = docs.unwrap_or_else(|| {
+        make_tree(&dir.join("tree"), files);
+        dir.join("tree")
+    });
+    println!("a tree of {} files: {}; a file of {megabytes} MiB", job::count_files(&tree), tree.display());
+    job::make_file(&dir.join("large"), megabytes);
+    [tree, dir.join("large")]
 }
 
 #[test]
@@ -60,130 +77,128 @@ fn files_arrive_identical_over_a_link_that_loses_one_percent_each_way() {
         let mut send = Job::start(send);
         let [sent, received] = Job::finish_all([&mut send, &mut recv]);
         assert_eq!((sent.code, received.code), (Some(0), Some(0)), "{transport}: {sent:?} {received:?}");
-        for path in &paths {
-            same_tree(path, &into.join(path.file_name().expect("a name")));
-        }
-        println!("{transport}: sender {} MiB, receiver {} MiB at most", sent.peak_mib, received.peak_mib);
-        assert!(
-            (1..64).contains(&sent.peak_mib) && (1..64).contains(&received.peak_mib),
-            "{transport}: more than 64 MiB resident"
+        let files: usize = paths
+            .iter()
+            .map(|path| same_tree(path, &into.join(path.file_name().expect("neither ends in a root"))))
+            .sum();
+        assert!(files > if full() { FILES_MIN } else { 300 }, "only {files} files were compared");
+        println!(
+            "{transport}: {files} files identical by hash; sender {} MiB, receiver {} MiB at most",
+            sent.peak_mib, received.peak_mib
         );
+        for peak in [sent.peak_mib, received.peak_mib] {
+            assert!((1..RESIDENT_MAX_MIB).contains(&peak), "{transport}: {peak} MiB resident");
+        }
         net.counters().iter().for_each(net::Counters::assert_one_percent);
     }
+}
+
+/// The 99th percentile, in µs, of a kibibyte echoed each millisecond over a link that loses 1 % each way; `None` where
+/// the machine does not let us.
+fn p99_under_loss(transport: &str) -> Option<f64> {
+    let net = Net::new()?;
+    net.lose("0.01");
+    let listen = format!("{}:0", Net::ADDRESSES[1]);
+    let mut serve = net.urgent_command(1, TOOL);
+    serve.args(["bench", "serve", "--insecure-plain", "--transport", transport, "--listen", &listen]);
+    let serve = Job::listening(serve);
+    let seconds = if full() { "20" } else { "4" };
+    let mut run = net.urgent_command(0, TOOL);
+    run.args(["bench", "run", "--insecure-plain", "--transport", transport, "--to", &serve.address]);
+    run.args(["--workload", "rate", "--rate", "1000", "--size", "1024", "--seconds", seconds, "--json", "-"]);
+    let run = Job::start(run).finish();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let result: serde_json::Value = serde_json::from_str(&run.stdout).expect("one JSON value");
+    assert_eq!(result["sent"], result["received"], "{transport}: reliable messages were not answered");
+    println!("{transport}: p50 {} us, p99 {} us, max {} us", result["p50_us"], result["p99_us"], result["max_us"]);
+    net.counters().iter().for_each(net::Counters::assert_one_percent);
+    Some(result["p99_us"].as_f64().expect("a number"))
 }
 
 #[test]
-fn a_message_each_millisecond_under_loss_is_answered_over_both_transports() {
-    let mut p99 = Vec::new();
-    for transport in TRANSPORTS {
-        let Some(net) = Net::new() else { return };
-        net.lose("0.01");
-        let listen = format!("{}:0", Net::ADDRESSES[1]);
-        let mut serve = net.command(1, TOOL);
-        serve.args(["bench", "serve", "--insecure-plain", "--transport", transport, "--listen", &listen]);
-        let serve = Job::listening(serve);
-        let seconds = if full() { "20" } else { "4" };
-        let mut run = net.command(0, TOOL);
-        run.args(["bench", "run", "--insecure-plain", "--transport", transport, "--to", &serve.address]);
-        run.args(["--workload", "rate", "--rate", "1000", "--size", "1024", "--seconds", seconds, "--json", "-"]);
-        let run = Job::start(run).finish();
-        assert_eq!(run.code, Some(0), "{run:?}");
-        let result: serde_json::Value = serde_json::from_str(&run.stdout).expect("one JSON value");
-        assert_eq!(result["sent"], result["received"], "{transport}: reliable messages were not answered");
-        println!("{transport}: p50 {} us, p99 {} us, max {} us", result["p50_us"], result["p99_us"], result["max_us"]);
-        p99.push(result["p99_us"].as_f64().expect("a number"));
-        net.counters().iter().for_each(net::Counters::assert_one_percent);
+fn a_message_each_millisecond_under_loss_has_a_twentieth_of_tcps_p99_over_udp() {
+    let mut ratios = Vec::new();
+    // Whoever takes the processor away for 40 ms in 4 s decides the percentile. Where we may not go first, a machine
+    // that others use has several rounds; what the protocol itself does, it does in all of them.
+    for _ in 0..ROUNDS_MAX {
+        let Some(udp) = p99_under_loss("udp") else { return };
+        let Some(tcp) = p99_under_loss("tcp") else { return };
+        println!("p99 over tcp / over udp: {:.1}", tcp / udp);
+        if udp * P99_RATIO_MIN <= tcp {
+            return;
+        }
+        ratios.push(tcp / udp);
     }
-    let ratio = p99[1] / p99[0];
-    println!("p99 over tcp / over udp: {ratio:.1}");
-    // Of four seconds the hundredth part is forty messages: a stall of the machine is soon one of them.
-    let least = if full() { 20.0 } else { 5.0 };
-    assert!(ratio >= least, "only {ratio:.1} times");
+    panic!("p99 over tcp / over udp: {ratios:.1?} in {ROUNDS_MAX} rounds");
 }
-
-/// Datagrams of garbage a second.
-const GARBAGE_PER_SECOND: u64 = 10_000;
-/// What the process may have grown by since its first transfer was over, MiB: noise of the allocator, no more.
-const GROWTH_MAX_MIB: u64 = 8;
 
 #[test]
 fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let into = dir.path().join("into");
-    let mut recv = std::process::Command::new(TOOL);
+    let mut recv = Command::new(TOOL);
     recv.args(["recv", "--insecure-plain", "--listen", "127.0.0.1:0", "--dir"]).arg(&into);
     let mut recv = Job::listening(recv);
-    let mut garbage = Garbage::new(recv.address.parse().expect("an address"));
-    let duration = Duration::from_secs(if full() { 30 } else { 3 });
-    let mut transfers = 0;
-    let mut settled = None;
+    let seed = 0x9e37_79b9_7f4a_7c15_u64;
+    println!("seed {seed:#x} (fixed)");
+    let make = |name: &str| {
+        let source = dir.path().join(name);
+        job::make_file(&source, 4);
+        source
+    };
+    let send = |source: &Path, to: &str| {
+        let mut send = Command::new(TOOL);
+        send.args(["send", "--insecure-plain", "--to", to]).arg(source);
+        Job::start(send)
+    };
+    let check = |ended: job::Ended, source: &Path| {
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        same_tree(source, &into.join(source.file_name().expect("a name")));
+    };
+    // What a transfer leaves behind is no growth.
+    let first = make("first");
+    check(send(&first, &recv.address).finish(), &first);
+    let before = recv.resident_mib();
+
+    // Through the relay go transfers whose own packets are mutated on their way: they may fail. What it captures is
+    // fired at the port, mutated. Transfers that go straight to the port must come through all of that.
+    let relay = Relay::start(&recv.address, seed);
+    let relayed_to = relay.address.to_string();
+    let fire = Fire::at(&recv.address, relay.captured.clone(), seed);
+    let time = Duration::from_secs(if full() { 30 } else { 3 });
+    let start = Instant::now();
     let (_stop, ticks) = mpsc::channel::<()>();
-    let mut current: Option<Job> = None;
-    let began = Instant::now();
-    while began.elapsed() < duration {
-        let due = u64::try_from(began.elapsed().as_micros()).expect("seconds") * GARBAGE_PER_SECOND / 1_000_000;
-        while garbage.sent < due {
-            garbage.send();
-        }
-        // One millisecond, waited for on a channel that never speaks.
-        let _ = ticks.recv_timeout(Duration::from_millis(1));
-        if current.is_none() {
-            let source = dir.path().join(format!("file{transfers}"));
-            job::make_file(&source, 4);
-            let mut send = std::process::Command::new(TOOL);
-            send.args(["send", "--insecure-plain", "--to", &recv.address]).arg(&source);
-            current = Some(Job::start(send));
-        } else if let Some(mut send) = current.take_if(|send| send.has_ended()) {
-            let ended = send.finish();
-            assert_eq!(ended.code, Some(0), "{ended:?}");
-            same_tree(&dir.path().join(format!("file{transfers}")), &into.join(format!("file{transfers}")));
+    let (mut transfers, mut relayed) = (0, 0);
+    let mut source = make("file0");
+    let mut current = send(&source, &recv.address);
+    let mut victim = send(&make("victim0"), &relayed_to);
+    while start.elapsed() < time {
+        // Some milliseconds, waited for on a channel that never speaks.
+        let _ = ticks.recv_timeout(Duration::from_millis(5));
+        assert!(recv.is_running(), "the receiver has ended");
+        if current.has_ended() {
+            check(current.finish(), &source);
             transfers += 1;
-            settled.get_or_insert_with(|| recv.resident_mib());
+            source = make(&format!("file{transfers}"));
+            current = send(&source, &recv.address);
+        }
+        if victim.has_ended() {
+            relayed += 1;
+            victim = send(&make(&format!("victim{relayed}")), &relayed_to);
         }
     }
-    let per_second = garbage.sent as f64 / began.elapsed().as_secs_f64();
-    if let Some(mut send) = current {
-        assert_eq!(send.finish().code, Some(0));
-        transfers += 1;
-    }
-    let (before, after) = (settled.expect("one transfer at least"), recv.resident_mib());
-    println!(
-        "{} datagrams, {per_second:.0} a second, of {} real ones; {transfers} transfers meanwhile; resident {before} MiB \
-         after the first, {after} MiB after the last",
-        garbage.sent,
-        garbage.real.len(),
-    );
+    let captured_all = relay.captured.lock().expect("nobody panicked").is_complete();
+    check(current.finish(), &source);
+    let fired = fire.stop();
+    transfers += 1;
+    let after = recv.resident_mib();
+    println!("{} datagrams a second: {fired:?}", fired.rate());
+    println!("{transfers} transfers under fire, {relayed} mutated ones ended; resident {before} MiB, then {after} MiB");
+    assert!(captured_all, "HELLO, HELLO2 and data were captured");
+    assert!(fired.rate() >= fire::RATE * 9 / 10 && fired.mutants > fired.noise / 2, "{fired:?}");
     assert!(recv.is_running());
-    assert!(per_second >= 0.9 * GARBAGE_PER_SECOND as f64, "{per_second:.0} a second");
-    assert!(after <= before + GROWTH_MAX_MIB, "grew from {before} to {after} MiB");
-}
-
-/// A source of noise, and of what a real client sent from there, more or less changed.
-struct Garbage {
-    socket: UdpSocket,
-    to: SocketAddr,
-    /// HELLO, HELLO2 and packets of a connection that was established from this very socket.
-    real: Vec<Vec<u8>>,
-    sent: u64,
-    seed: u64,
-    buffer: Vec<u8>,
-}
-
-impl Garbage {
-    fn new(to: SocketAddr) -> Self {
-        let seed = 0x9e37_79b9_7f4a_7c15_u64;
-        println!("seed {seed:#x} (fixed)");
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-        let real = job::record_client(&socket, to);
-        assert!(real.len() >= 3, "HELLO, HELLO2 and a packet");
-        Self { socket, to, real, sent: 0, seed, buffer: vec![0; 1_500] }
-    }
-
-    fn send(&mut self) {
-        let len = job::mutated(&mut self.seed, &self.real, &mut self.buffer);
-        // A full buffer or a refusal is none of our business: the next one goes all the same.
-        let _ = self.socket.send_to(&self.buffer[..len], self.to);
-        self.sent += 1;
-    }
+    assert!(
+        after < RESIDENT_MAX_MIB && after.saturating_sub(before) < GROWTH_MAX_MIB,
+        "{before} MiB, then {after} MiB"
+    );
 }

@@ -70,6 +70,17 @@ impl Net {
         })
     }
 
+    /// A command to be run on a host before everything else that the machine has to do, where that is allowed.
+    pub(crate) fn urgent_command(&self, host: usize, program: &str) -> Command {
+        if !try_run("chrt", &["--fifo", "50", "true"]) {
+            return self.command(host, program);
+        }
+        let mut command = Command::new("chrt");
+        command.args(["--fifo", "50", "ip", "netns", "exec", &self.hosts[host], program]);
+        command.stdin(Stdio::null());
+        command
+    }
+
     /// A command to be run on a host.
     pub(crate) fn command(&self, host: usize, program: &str) -> Command {
         let mut command = Command::new("ip");

@@ -29,7 +29,8 @@ pub(crate) struct App {
     reads_at: Timestamp,
     busy_until: Timestamp,
     ending: bool,
-    reported: bool,
+    /// It has had the report of its close.
+    pub reported: bool,
     /// Everything that arrived was received, and the connection is over.
     drained: bool,
     /// Nothing is left to do.

@@ -233,6 +233,10 @@ impl Core for Carrier {
         self.connections.get_mut(id).map(|connection| &mut connection.messages)
     }
 
+    fn peek(&self, id: ConnectionId) -> Option<&Messages> {
+        self.connections.get(id).map(|connection| &connection.messages)
+    }
+
     fn datagram(&mut self, now: Timestamp, from: SocketAddr, _ecn: Option<Ecn>, datagram: &[u8]) {
         let Some((checked, crc)) = datagram.split_at_checked(datagram.len().saturating_sub(4)) else { return };
         if checked.len() < HEADER || crc != crc32fast::hash(checked).to_be_bytes() {
@@ -310,6 +314,8 @@ impl Core for Carrier {
         for (_, connection) in self.connections.iter() {
             let (stats, limits) = (connection.messages.stats(), connection.messages.limits());
             assert!(stats.held <= limits.credit_connection, "{stats:?} {limits:?}");
+            assert!(stats.gaps <= udpair::message::GAPS_MAX, "{stats:?}");
+            assert!(stats.unreliable_unread <= udpair::message::UNRELIABLE_UNREAD_LEN_MAX, "{stats:?}");
             let one_more = crate::content::LEN_MAX as u64;
             assert!(
                 stats.queued <= limits.send_queue + one_more + udpair::message::MESSAGE_COST,

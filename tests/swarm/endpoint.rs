@@ -2,7 +2,8 @@
 
 use core::net::SocketAddr;
 
-use udpair::message::{Limits, MESSAGE_COST, Messages};
+use udpair::message::{GAPS_MAX, Limits, MESSAGE_COST, Messages, UNRELIABLE_UNREAD_LEN_MAX};
+use udpair::proto::listener::{HALF_OPEN_MAX, REMEMBERED_MAX};
 use udpair::proto::{self, Answer, Config, Drained, Endpoint, PathLimits};
 use udpair::sim::Ecn;
 use udpair::slots::ConnectionId;
@@ -17,6 +18,7 @@ use crate::sans_io::{Core, Output};
 pub(crate) struct Udp {
     endpoint: Endpoint,
     limits: Limits,
+    connections_max: usize,
     held: Vec<ConnectionId>,
 }
 
@@ -25,7 +27,9 @@ impl Core for Udp {
         let mut chance = Chance::new(seed);
         let bytes: Vec<u8> = (0..4).flat_map(|_| chance.any().to_le_bytes()).collect();
         let config = Config { limits, backlog, receive_buffer: receive_buffer as u64, ..Config::default() };
-        Self { endpoint: Endpoint::new(config, bytes.try_into().unwrap()), limits: limits.mended(), held: Vec::new() }
+        let connections_max = config.connections_max;
+        let endpoint = Endpoint::new(config, bytes.try_into().unwrap());
+        Self { endpoint, limits: limits.mended(), connections_max, held: Vec::new() }
     }
 
     fn connect(&mut self, now: Timestamp, remote: SocketAddr) -> ConnectionId {
@@ -54,6 +58,10 @@ impl Core for Udp {
 
     fn messages(&mut self, id: ConnectionId) -> Option<&mut Messages> {
         self.endpoint.messages_mut(id)
+    }
+
+    fn peek(&self, id: ConnectionId) -> Option<&Messages> {
+        self.endpoint.messages(id)
     }
 
     fn datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]) {
@@ -124,9 +132,14 @@ impl Core for Udp {
     }
 
     fn check_bounds(&self) {
+        assert!(self.endpoint.len() <= self.connections_max, "{} connections", self.endpoint.len());
+        assert!(self.endpoint.half_open() <= HALF_OPEN_MAX, "{} half open", self.endpoint.half_open());
+        assert!(self.endpoint.remembered() <= REMEMBERED_MAX, "{} remembered", self.endpoint.remembered());
         for stats in self.held.iter().filter_map(|id| self.endpoint.stats(*id)) {
             let (messages, limits) = (stats.messages, &self.limits);
             assert!(messages.held <= limits.credit_connection, "{messages:?} {limits:?}");
+            assert!(messages.gaps <= GAPS_MAX, "{messages:?}");
+            assert!(messages.unreliable_unread <= UNRELIABLE_UNREAD_LEN_MAX, "{messages:?}");
             assert!(messages.queued <= limits.send_queue + LEN_MAX as u64 + MESSAGE_COST, "{messages:?} {limits:?}");
         }
     }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use udpair::message::{Arrival, ArrivalBody, ChannelReport, CloseReport, Delivery, End};
+use udpair::message::{Arrival, ArrivalBody, ChannelReport, CloseReport, Delivery, End, MessageId};
 use udpair::time::Timestamp;
 
 use crate::content::{self, Name};
@@ -41,9 +41,14 @@ pub(crate) struct Half {
     report: Option<CloseReport>,
 }
 
+/// Whether a message is all at the other side, by what that side's core holds.
+pub(crate) type Arrived<'a> = dyn Fn(Name) -> bool + 'a;
+
 struct SentChannel {
     delivery: Delivery,
     messages: Vec<Sent>,
+    /// So many of them were told, truly, to have arrived.
+    flushed: usize,
 }
 
 /// A message that was accepted for sending.
@@ -70,6 +75,24 @@ struct GotChannel {
 struct Reading {
     read: usize,
     ended: bool,
+}
+
+impl Sent {
+    const fn given_up(&self) -> bool {
+        self.reset || self.stopped
+    }
+}
+
+impl SentChannel {
+    /// The numbers of those that no newer one has superseded and that may not get lost.
+    fn owed(&self) -> core::ops::Range<usize> {
+        let count = self.messages.len();
+        match self.delivery {
+            Delivery::Ordered | Delivery::Unordered => 0..count,
+            Delivery::Latest => count.saturating_sub(1)..count,
+            Delivery::Unreliable => count..count,
+        }
+    }
 }
 
 impl Model {
@@ -117,7 +140,7 @@ impl Model {
     // What the sender did.
 
     pub(crate) fn on_configured(&mut self, key: u16, channel: u16, delivery: Delivery) {
-        self.half_mut(key).sent.insert(channel, SentChannel { delivery, messages: Vec::new() });
+        self.half_mut(key).sent.insert(channel, SentChannel { delivery, messages: Vec::new(), flushed: 0 });
     }
 
     /// The name that the next message on the channel must get.
@@ -348,6 +371,87 @@ impl Model {
         }
         assert_eq!(report.first_unread.is_some(), report.arrived_unread > 0, "{key}: {report:?}");
         assert_eq!(report.first_missing.is_some(), report.not_arrived > 0, "{key}: {report:?}");
+    }
+
+    /// The halves that may be the other side of `key`: one, as soon as an application has received something.
+    pub(crate) fn others(&self, key: u16) -> Vec<u16> {
+        let half = self.half(key);
+        if let Some(peer) = half.peer.or_else(|| self.keys().find(|other| self.half(*other).peer == Some(key))) {
+            return vec![peer];
+        }
+        let fits = |other: &Half| {
+            (half.host, half.remote, half.caller) == (other.remote, other.host, !other.caller) && other.peer.is_none()
+        };
+        self.keys().filter(|other| fits(self.half(*other))).collect()
+    }
+
+    /// True when nothing can be said of what the core of `key` holds: there is none any more.
+    pub(crate) fn is_gone(&self, key: u16) -> bool {
+        self.half(key).crashed || self.half(key).refused
+    }
+
+    /// `key` was told that everything had arrived. Says how many messages it was told that of for the first time.
+    pub(crate) fn check_flushed(&mut self, key: u16, arrived: &Arrived<'_>) -> u64 {
+        let mut told = 0;
+        for (&channel, sent) in &mut self.half_mut(key).sent {
+            let owed = sent.owed();
+            for id in owed.start.max(sent.flushed)..owed.end {
+                let name = Name { key, channel, id: id as u64 };
+                let message = &sent.messages[id];
+                assert!(
+                    message.given_up() || arrived(name),
+                    "{name:?} counts as arrived and is not there: {message:?}"
+                );
+            }
+            told += owed.end - owed.start.max(sent.flushed).min(owed.end);
+            sent.flushed = owed.end;
+        }
+        told as u64
+    }
+
+    /// The report that `key` has had, against what the other side holds.
+    pub(crate) fn check_report(&self, key: u16, arrived: &Arrived<'_>) {
+        let half = self.half(key);
+        let peer = half.peer.or_else(|| self.keys().find(|other| self.half(*other).peer == Some(key)));
+        for report in half.report.iter().flat_map(|report| &report.channels) {
+            let channel = report.channel;
+            let sent = &half.sent[&channel];
+            let name = |id: usize| Name { key, channel, id: id as u64 };
+            let number = |id: Option<MessageId>| id.map(|id| usize::try_from(id.0).unwrap());
+            let (unread, missing) = (number(report.first_unread), number(report.first_missing));
+            let owed = sent.owed();
+            let absent = |id: &usize| !sent.messages[*id].given_up() && !arrived(name(*id));
+            let count = |ids: usize| ids as u64;
+            let lacks = count(owed.clone().filter(absent).count());
+            assert!(report.not_arrived >= lacks, "{key}: {lacks} are not there: {report:?}");
+            let there = count(owed.clone().filter(|id| arrived(name(*id))).count());
+            let unread_max = there.saturating_sub(if owed.start == 0 { report.taken } else { 0 });
+            assert!(report.arrived_unread <= unread_max, "{key}: {there} are there: {report:?}");
+            for (what, id) in [("unread", unread), ("missing", missing)] {
+                assert!(id.is_none_or(|id| owed.contains(&id)), "{key}: first {what} was never owed: {report:?}");
+            }
+            assert!(unread.is_none_or(|id| arrived(name(id))), "{key}: the first unread is not there: {report:?}");
+            assert!(unread != missing || unread.is_none(), "{key}: there and not there: {report:?}");
+            // What stands before the first that is missing has arrived, and before both it was taken.
+            let before = owed.start..missing.unwrap_or(owed.end);
+            assert_eq!(before.into_iter().find(absent), None, "{key}: not there before the first missing: {report:?}");
+            let left = unread.unwrap_or(owed.end).min(missing.unwrap_or(owed.end));
+            for id in (owed.start..left).filter(|id| !sent.messages[*id].given_up()) {
+                let taken = peer.is_some_and(|peer| self.took(peer, name(id)));
+                assert!(taken, "{key}: {id} was not taken: {report:?}");
+            }
+        }
+    }
+
+    /// True when the application of `key` has had all of a message.
+    fn took(&self, key: u16, name: Name) -> bool {
+        let sent = &self.half(name.key).sent[&name.channel];
+        let newest = sent.delivery == Delivery::Latest;
+        self.half(key).got.get(&name.channel).is_some_and(|got| {
+            let read = got.streams.get(&name.id);
+            let all = |reading: &Reading| reading.read == sent.messages[usize::try_from(name.id).unwrap()].written;
+            (newest && got.last >= Some(name.id)) || got.seen.contains(&name.id) && read.is_none_or(all)
+        })
     }
 
     /// How many messages of `sender`'s channel the application of `key` has had to the last byte.

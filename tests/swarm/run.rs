@@ -30,6 +30,8 @@ pub(crate) struct Tally {
     pub ended_by_network: u64,
     pub datagrams: u64,
     pub delivered: u64,
+    /// Messages that counted as flushed, and reports, that were checked against what the other side holds.
+    pub claims: u64,
 }
 
 struct World<C> {
@@ -40,6 +42,8 @@ struct World<C> {
     nodes: Vec<Node<C>>,
     events: BTreeMap<(Timestamp, u64), Event>,
     sequence: u64,
+    /// How much of what cores told was checked against the other side.
+    claims: u64,
     /// Print what goes over the network.
     trace: bool,
 }
@@ -113,7 +117,8 @@ impl<C: Core> World<C> {
         let nodes = nodes.collect();
         let model = Model::new(plan.weather);
         let (events, sequence) = (BTreeMap::new(), 0);
-        let mut world = Self { chance, now: Timestamp::ZERO, network, model, nodes, events, sequence, trace };
+        let mut world =
+            Self { chance, now: Timestamp::ZERO, network, model, nodes, events, sequence, claims: 0, trace };
         for call in &plan.calls {
             world.schedule(call.at, Event::Call(*call));
         }
@@ -284,9 +289,12 @@ impl<C: Core> World<C> {
         let node = &mut self.nodes[at];
         // Before a connection is answered it is nobody's.
         let Some(app) = node.apps.get_mut(&id) else { return };
-        let was_over = app.over;
+        let (was_over, was_reported, key) = (app.over, app.reported, app.key);
         let wakes = app.act(self.now, &mut node.core, &mut self.model);
         let over = app.over && !was_over;
+        let reported = app.reported && !was_reported;
+        self.check_claims(at, id, key, reported);
+        let node = &mut self.nodes[at];
         if self.chance.percent(node.plan.waits_percent) {
             node.core.wait();
         }
@@ -296,6 +304,37 @@ impl<C: Core> World<C> {
         if let Some(call) = over.then(|| self.nodes[at].calls.remove(&id)).flatten().filter(|call| call.again > 0) {
             let at = self.now + self.chance.us(0..=500_000);
             self.schedule(at, Event::Call(Call { at, again: call.again - 1, ..call }));
+        }
+    }
+
+    /// What a core tells its application must be so at the other side, where there is one to look at.
+    fn check_claims(&mut self, at: usize, id: ConnectionId, key: u16, reported: bool) {
+        let flushed = |messages: &udpair::message::Messages| messages.ended().is_none() && messages.flushed();
+        let flushed = self.nodes[at].core.peek(id).is_some_and(flushed);
+        if !(flushed || reported) {
+            return;
+        }
+        let Self { nodes, model, .. } = self;
+        let mut holders = Vec::new();
+        for other in model.others(key) {
+            let host = &nodes[model.half(other).host];
+            let app = host.apps.values().find(|app| app.key == other && !app.over);
+            let messages = app.and_then(|app| host.core.peek(app.id)).filter(|messages| messages.ended().is_none());
+            match messages {
+                Some(messages) if !model.is_gone(other) => holders.push(messages),
+                // It may have had it, and has forgotten.
+                _ => return,
+            }
+        }
+        let arrived = |name: crate::content::Name| {
+            holders.iter().any(|messages| messages.has_arrived(name.channel, udpair::message::MessageId(name.id)))
+        };
+        if flushed {
+            self.claims += model.check_flushed(key, &arrived);
+        }
+        if reported {
+            model.check_report(key, &arrived);
+            self.claims += 1;
         }
     }
 
@@ -356,6 +395,7 @@ impl<C: Core> World<C> {
             ended_by_network: ended_by_network.count() as u64,
             datagrams: self.network.counters().sent,
             delivered: self.model.delivered(),
+            claims: self.claims,
         }
     }
 }
@@ -400,5 +440,6 @@ impl Tally {
         self.ended_by_network += other.ended_by_network;
         self.datagrams += other.datagrams;
         self.delivered += other.delivered;
+        self.claims += other.claims;
     }
 }

@@ -29,6 +29,8 @@ pub(crate) trait Core {
     fn accept(&mut self, now: Timestamp, id: ConnectionId);
     fn refuse(&mut self, now: Timestamp, id: ConnectionId, code: u32);
     fn messages(&mut self, id: ConnectionId) -> Option<&mut Messages>;
+    /// The same to look at, which changes nothing.
+    fn peek(&self, id: ConnectionId) -> Option<&Messages>;
     fn datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]);
     fn batch_end(&mut self, drained: Drained);
     /// The application waits.

@@ -30,7 +30,6 @@ mod seen;
 mod serve;
 mod sockets;
 mod stats;
-mod tcp_info;
 mod wait;
 mod workload;
 

@@ -14,7 +14,7 @@ use super::content::Content;
 use super::control::{self, Control, Order, Outcome, Ready};
 use super::error::Error;
 use super::link::{ClientLink, Facts, Heard, Link, ServerLink};
-use super::{tcp_info, wait};
+use super::wait;
 
 /// What one write carries at most.
 const WRITE_MAX: usize = 64 << 10;
@@ -180,9 +180,11 @@ impl ClientLink for Client {
         self.discard_answers()?;
         let outcome = self.control.hear_outcome()?;
         // Our end is closed and theirs is not: the last moment at which the kernel still knows this.
+        let stats = udpair::tcp::kernel_stats(&self.stream.tcp);
         self.facts = Facts {
             controller: controller(&self.stream.tcp),
-            retransmits: tcp_info::retransmits(&self.stream.tcp).map(u64::from),
+            retransmits: stats.retransmits,
+            path_mtu: stats.path_mtu,
             ..Facts::default()
         };
         Ok(outcome)

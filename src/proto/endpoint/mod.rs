@@ -442,6 +442,19 @@ impl Endpoint {
         self.entries.len()
     }
 
+    /// How many handshakes of callers are half done: at most [`HALF_OPEN_MAX`](super::listener::HALF_OPEN_MAX).
+    #[must_use]
+    pub const fn half_open(&self) -> usize {
+        self.listener.half_open()
+    }
+
+    /// How many handshakes of callers are remembered, half done and done: at most
+    /// [`REMEMBERED_MAX`](super::listener::REMEMBERED_MAX).
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.listener.remembered()
+    }
+
     /// True when there are no connections.
     #[must_use]
     pub fn is_empty(&self) -> bool {

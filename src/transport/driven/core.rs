@@ -27,6 +27,9 @@ pub(crate) enum Event {
     Incoming,
 }
 
+/// Fills in statistics by system calls.
+pub(crate) type FillStats = Box<dyn FnOnce(&mut Stats)>;
+
 /// What [`Core::poll`] leaves to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Polled {
@@ -108,6 +111,11 @@ pub(crate) trait Core: Send + 'static {
 
     /// Fills in what it knows of a connection.
     fn stats(&self, id: ConnectionId, stats: &mut Stats);
+
+    /// What fills in the rest, where only system calls can tell: it is called when the endpoint lock is released.
+    fn system_stats(&self, _id: ConnectionId) -> Option<FillStats> {
+        None
+    }
 
     /// Fills in what it knows of the transport.
     fn transport_stats(&self, stats: &mut TransportStats);

@@ -37,7 +37,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-pub(super) use self::core::{Core, Event, Io, Polled, Received, Transmitted};
+pub(super) use self::core::{Core, Event, FillStats, Io, Polled, Received, Transmitted};
 pub(super) use self::duty::WaiterKey;
 pub(super) use self::ground::Drainer;
 pub(super) use self::parker::{Signal, Slept};

@@ -144,12 +144,16 @@ impl<M: Machine> Transport for Verbs<M> {
 
     fn stats(&self, conn: ConnectionId) -> Stats {
         let mut stats = Stats { transport: self.transport_stats(), ..Stats::default() };
-        self.0.look(|state| {
+        let system = self.0.look(|state| {
             if let Some(messages) = state.core.messages(conn) {
                 stats.messages = messages.stats();
             }
             state.core.stats(conn, &mut stats);
+            state.core.system_stats(conn)
         });
+        if let Some(fill) = system {
+            fill(&mut stats);
+        }
         stats
     }
 

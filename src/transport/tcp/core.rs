@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::counters::{Counters, Lost};
 use super::entry::{Entry, Holder};
 use super::handshake::{Entropy, Identity, Question};
+use super::info;
 use super::link::{Link, LinkConfig};
 use super::outbox::{Brought, Done, Job, Spare};
 use super::strangers::{NoRoom, Strangers};
@@ -23,7 +24,7 @@ use crate::proto::{Dropped, InviteId, InviteState, Security};
 use crate::seal::Exports;
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
-use crate::transport::driven::{Core, Event, Polled};
+use crate::transport::driven::{Core, Event, FillStats, Polled};
 use crate::transport::{Answer, Config, ConnectError, Stats, TransportStats};
 use crate::wire::{ConnectionCid, RANDOM_LEN, RefuseCode};
 
@@ -523,6 +524,11 @@ impl Core for TcpCore {
         stats.packets_sent = Some(counts.records_sent);
         stats.packets_received = Some(counts.records_received);
         stats.controller.clone_from(&self.controller);
+    }
+
+    fn system_stats(&self, id: ConnectionId) -> Option<FillStats> {
+        let stream = Arc::clone(self.entries.get(id)?.stream.as_ref()?);
+        Some(Box::new(move |stats| info::fill(&stream.socket, stats)))
     }
 
     fn transport_stats(&self, stats: &mut TransportStats) {

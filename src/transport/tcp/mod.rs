@@ -21,6 +21,7 @@ mod counters;
 mod entry;
 mod farewell;
 mod handshake;
+mod info;
 mod intake;
 mod io;
 mod link;
@@ -33,3 +34,4 @@ mod tests;
 
 pub use bind::bind;
 pub(super) use bind::open;
+pub use info::kernel_stats;

@@ -17,7 +17,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Moves what is in `frames` to a list with no more than twice the places that it needs, or [`SHORTEST`].
+    /// Moves what is in `frames` to a list with no more than twice the places that it needs, or `SHORTEST`.
     pub fn keep(&mut self, frames: &mut Vec<Sent>) -> Vec<Sent> {
         if frames.is_empty() {
             return Vec::new();

@@ -1,4 +1,8 @@
 //! Pairing on real sockets, on the loopback interface only.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the other side of a pairing is another program, with a clock of its own"
+)]
 
 use core::time::Duration;
 

@@ -55,6 +55,20 @@ pub(crate) fn close_reports_what_was_left_unread(pair: Pair) {
     });
 }
 
+pub(crate) fn close_hears_what_was_taken_though_the_taker_never_waits_again(pair: Pair) {
+    // No keepalive comes on which the receipt could ride.
+    let pair = pair.with(|config| config.idle_timeout = 10 * STUCK);
+    from_either_side(&pair, |one, other| {
+        one.send("taken").unwrap();
+        // Once its arrival was told, nothing is owed any more on which the receipt could ride.
+        one.flush_timeout(STUCK).unwrap();
+        assert_eq!(receive(&other), "taken");
+        // Only where the receipt stays away all of the linger is waited for.
+        assert!(one.close(0).all_taken());
+        assert_eq!(end_of(&other), End::ClosedByPeer { code: 0 });
+    });
+}
+
 pub(crate) fn close_reports_what_never_arrived(pair: Pair) {
     const COUNT: u64 = 8;
     let pair = pair.with(|config| {

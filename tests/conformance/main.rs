@@ -51,6 +51,7 @@ conformance! {
         a_writer_of_one_byte_at_a_time_is_served;
     closing: close_waits_until_all_is_taken
         close_reports_what_was_left_unread
+        close_hears_what_was_taken_though_the_taker_never_waits_again
         close_reports_what_never_arrived
         a_close_that_waits_ends_with_its_report_when_the_peer_ends
         the_peer_still_receives_what_arrived_before_the_close

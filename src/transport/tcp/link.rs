@@ -64,6 +64,8 @@ pub(super) struct Link {
     intake: Intake,
     owed: Owed,
     awaited: Awaited,
+    /// Runs while receipts for what the application took wait for a record to ride on.
+    lazy: Timer,
     idle: Option<Idle>,
     ping: bool,
     farewell: Farewell,
@@ -103,6 +105,7 @@ impl Link {
             intake: Intake::new(mode),
             owed: Owed::default(),
             awaited: Awaited::default(),
+            lazy: Timer::default(),
             idle: None,
             ping: false,
             farewell: Farewell::default(),
@@ -340,6 +343,12 @@ impl Link {
         if self.handshake.is_over() {
             while self.farewell.is_open() && out.len() < OUTPUT_MAX && self.put_record(now, out, sent) {}
         }
+        // The application need not wait, or send, ever again: whoever closes waits for word of what it took.
+        if self.messages.has_lazy() {
+            self.lazy.arm_no_later(now + receipts::DELAY_MAX);
+        } else {
+            self.lazy.disarm();
+        }
         self.stats.bytes_sent += (out.len() - before) as u64;
     }
 
@@ -398,6 +407,7 @@ impl Link {
         deadline = earliest(deadline, self.farewell.deadline());
         if let Some(idle) = self.idle.as_ref().filter(|_| self.messages.ended().is_none()) {
             deadline = earliest(earliest(deadline, self.owed.deadline()), Some(idle.deadline()));
+            deadline = earliest(deadline, self.lazy.deadline());
         }
         deadline
     }
@@ -412,6 +422,9 @@ impl Link {
         }
         self.messages.handle_timeout(now);
         self.owed.handle_timeout(now);
+        if self.lazy.fire(now) {
+            self.messages.hurry();
+        }
         if let Some(idle) = self.idle.as_mut().filter(|_| self.messages.ended().is_none()) {
             match idle.handle_timeout(now) {
                 Silence::Nothing => {}

@@ -75,6 +75,23 @@ fn a_receipt_goes_alone_when_the_application_waits() {
 }
 
 #[test]
+fn who_closes_hears_of_the_last_message_though_its_taker_never_waits_again() {
+    let mut pair = Pair::established();
+    /*  0 ms */
+    pair.sides[CALLER].send("last");
+    pair.says(CALLER);
+    pair.sides[LISTENER].link.handle_wait();
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 1"]);
+    /* 10 ms */
+    pair.at(10, LISTENER).sides[LISTENER].recv_whole().unwrap();
+    assert!(pair.says(LISTENER).is_empty());
+    assert_eq!(pair.sides[LISTENER].link.deadline(), Some(ms(15)));
+    /* 15 ms */
+    assert_eq!(pair.at(15, LISTENER).says(LISTENER), ["TAKEN"]);
+    assert!(pair.sides[LISTENER].link.deadline() >= Some(ms(3_000)));
+}
+
+#[test]
 fn a_receipt_goes_alone_after_5_ms() {
     let mut pair = Pair::established();
     /*  0 */

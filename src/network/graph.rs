@@ -204,6 +204,11 @@ impl Network {
         Xoshiro256PlusPlus::seed_from_u64(dice::path_seed(self.seed, self.name(host), ""))
     }
 
+    /// What a key of this name comes from: no host's chance, nor that of the links.
+    pub(crate) fn chance_of_key(&self, name: &str) -> Xoshiro256PlusPlus {
+        Xoshiro256PlusPlus::seed_from_u64(dice::path_seed(self.seed, "", name))
+    }
+
     // Links. All of this holds for datagrams sent from now on.
 
     /// What links do that were not configured by themselves.

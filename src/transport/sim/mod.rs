@@ -24,7 +24,7 @@ pub use self::error::{HostError, SimError, Waiting};
 use self::transport::SimTransport;
 use self::world::World;
 use super::driven::Verbs;
-use super::{BindError, Config, Transport};
+use super::{BindError, Config, Psk, Transport};
 use crate::network::{HostId, Network};
 use crate::time::Timestamp;
 
@@ -72,6 +72,13 @@ impl Sim {
     pub fn host(&self, name: &str) -> Host {
         let id = self.baton.world().network.add_host(name);
         Host { baton: Arc::clone(&self.baton), id, name: name.into() }
+    }
+
+    /// A key of this world's own, for [`Config::psk`]: the same for the same seed and name. Real sockets refuse it
+    /// ([`BindError::SimulatedKey`]), for whoever has the seed has the key.
+    #[must_use]
+    pub fn psk(&self, name: &str) -> Psk {
+        Psk::simulated(&mut self.baton.world().network.chance_of_key(name))
     }
 
     /// Gives `host` a program. The run lasts until every program has ended, and fails when one fails or panics.

@@ -37,6 +37,7 @@ impl Socket {
         seed: [u8; 32],
     ) -> Self {
         let endpoint = proto::Config {
+            security: config.security.clone(),
             limits: config.limits,
             idle_timeout: config.idle_timeout,
             connect_timeout: config.connect_timeout,

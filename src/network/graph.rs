@@ -44,6 +44,8 @@ pub struct Delivery {
     pub interface: InterfaceId,
     /// Its destination: an address of that host, or of everyone on a link that it is on.
     pub to: SocketAddr,
+    /// It is for everyone on that link.
+    pub to_everyone: bool,
     /// Its source.
     pub from: SocketAddr,
     /// Its ECN codepoint.
@@ -324,7 +326,7 @@ impl Network {
     }
 
     fn pass_link(&mut self, now: Timestamp, way: Way, datagram: &Datagram<'_>) -> Fate {
-        let Way { from_host, to_host, interface, .. } = way;
+        let Way { from_host, to_host, interface, copy_for } = way;
         let Datagram { from, to, ecn, kind, bytes } = *datagram;
         let path = self.path(from_host, to_host);
         let (link, partitioned, luck) = (path.link, path.partitioned, path.luck);
@@ -356,7 +358,8 @@ impl Network {
             link::damage(luck, arrival, second, &mut bytes);
             let ecn = if arrival.marked { Some(Ecn::Ce) } else { ecn };
             self.in_flight_bytes += bytes.len() + IN_FLIGHT_COST;
-            let delivery = Delivery { host: to_host, interface, to, from, ecn, kind, bytes };
+            let to_everyone = copy_for.is_some();
+            let delivery = Delivery { host: to_host, interface, to, to_everyone, from, ecn, kind, bytes };
             let sequence = self.next_sequence();
             self.in_flight.insert((arrival.at, sequence), delivery);
         }

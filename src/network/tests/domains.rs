@@ -38,6 +38,7 @@ impl Domains {
         assert_eq!(arriving, heard.len());
         let place = |delivery: &Delivery| {
             assert_eq!((delivery.from, delivery.to, &delivery.bytes[..]), (from, to, &b"anyone?"[..]));
+            assert!(delivery.to_everyone);
             self.hosts.iter().position(|host| *host == delivery.host).unwrap()
         };
         heard.iter().map(|(at, it)| (place(it), it.interface, at.saturating_since(now))).collect()

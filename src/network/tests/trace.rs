@@ -27,7 +27,8 @@ fn the_trace_of_a_seed_is_the_same_for_ever() {
     exercise(&mut pair);
     let (to, from) = (pair.network.address(pair.a, 1), pair.network.address(pair.b, 2));
     let (host, interface, kind) = (pair.b, InterfaceId(2), DeliveryKind::Datagram);
-    let refused = Delivery { host, interface, to: from, from: to, ecn: None, kind, bytes: vec![] };
+    let (to_everyone, bytes) = (false, vec![]);
+    let refused = Delivery { host, interface, to: from, to_everyone, from: to, ecn: None, kind, bytes };
     pair.network.refuse(at_us(1_000_000), &refused);
 
     let trace = lines.0.lock().unwrap();

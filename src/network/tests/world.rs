@@ -12,7 +12,8 @@ fn a_faultless_link_delivers_what_was_sent_after_its_delay() {
     assert_eq!(pair.network.poll(at_us(59)), None);
     let bytes = b"datagram".to_vec();
     let (host, interface, ecn) = (pair.b, InterfaceId(2), Some(Ecn::Ect1));
-    let delivery = Delivery { host, interface, to, from, ecn, kind: DeliveryKind::Datagram, bytes };
+    let (to_everyone, kind) = (false, DeliveryKind::Datagram);
+    let delivery = Delivery { host, interface, to, to_everyone, from, ecn, kind, bytes };
     assert_eq!(pair.network.poll(at_us(60)), Some(delivery));
     assert_eq!(pair.network.poll(at_us(60)), None);
     assert_eq!(pair.network.next_at(), None);

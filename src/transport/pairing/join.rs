@@ -9,7 +9,9 @@ use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
 use super::invite::security;
 use crate::message::{End, State};
-use crate::pairing::{Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, SeekingEvent, Words};
+use crate::pairing::{
+    Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, Seeking, SeekingEvent, Words,
+};
 use crate::proto::NO_INVITE;
 use crate::transport::discovery::{Discovery, PollError};
 use crate::transport::driven::Joining;
@@ -71,6 +73,7 @@ impl Pairing {
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
         let mut found: Vec<Candidate> = Vec::new();
+        let mut silent: Vec<SocketAddr> = Vec::new();
         let mut reason = None;
         loop {
             // TCP connections are raced once their addresses are known.
@@ -86,12 +89,7 @@ impl Pairing {
                     match &mut attempt {
                         Some(attempt) => attempt.add(&candidate),
                         None if tcp(&candidate) => found.push(candidate),
-                        None => {
-                            let transport =
-                                self.bind(candidate.carrier, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                            attempt =
-                                Some(Attempt::begin(transport, &code.words, candidate.address, candidate.invite)?);
-                        }
+                        None => attempt = Some(self.begin(&code.words, &[&candidate])?),
                     }
                 }
                 Ok(SeekingEvent::OtherVersion { version }) => {
@@ -101,9 +99,7 @@ impl Pairing {
                 Err(PollError::TimedOut) if race => {
                     let addresses: Vec<SocketAddr> = found.iter().map(|candidate| candidate.address).collect();
                     let first = self.site.race(&addresses).ok_or_else(|| unreachable(addresses[0]))?;
-                    let Candidate { address, invite, .. } = found[first];
-                    let transport = self.bind(Carrier::Tcp, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                    attempt = Some(Attempt::begin(transport, &code.words, address, invite)?);
+                    attempt = Some(self.begin(&code.words, &[&found[first]])?);
                 }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
@@ -114,13 +110,46 @@ impl Pairing {
                 }
                 Err(PollError::Broken(kind)) => return Err(JoinError::Io(kind.into())),
             }
-            if let Some(attempt) = &mut attempt {
-                match attempt.poll(&mut Context::from_waker(&discovery.waker())) {
-                    Poll::Ready(result) => return result,
-                    Poll::Pending => {}
+            let Some(current) = &mut attempt else { continue };
+            match current.poll(&mut Context::from_waker(&discovery.waker())) {
+                Poll::Pending => {}
+                // Nobody was proven anything yet, so that the code is as good as before.
+                Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
+                    silent.push(remote);
+                    attempt = Some(self.begin_again(&code.words, current.carrier, discovery.machine(), &mut silent)?);
+                    // It is looked at before the next wait.
+                    discovery.waker().wake();
                 }
+                Poll::Ready(result) => return result,
             }
         }
+    }
+
+    /// Begins to call an invite that was found, at all `ways` to it at once.
+    fn begin(&self, words: &Words, ways: &[&Candidate]) -> Result<Attempt, JoinError> {
+        let Candidate { carrier, address, invite, .. } = *ways[0];
+        let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
+        let attempt = Attempt::begin(transport, words, carrier, address, invite)?;
+        ways[1..].iter().for_each(|way| attempt.add(way));
+        Ok(attempt)
+    }
+
+    /// Calls once more what was found, without those who answered before and then fell `silent`; with them where there
+    /// is nobody else.
+    fn begin_again(
+        &self,
+        words: &Words,
+        carrier: Carrier,
+        found: &Seeking,
+        silent: &mut Vec<SocketAddr>,
+    ) -> Result<Attempt, JoinError> {
+        let ways = || found.found().iter().filter(|way| way.carrier == carrier);
+        let fresh: Vec<&Candidate> = ways().filter(|way| !silent.contains(&way.address)).collect();
+        if fresh.is_empty() {
+            silent.clear();
+            return self.begin(words, &ways().collect::<Vec<_>>());
+        }
+        self.begin(words, &fresh)
     }
 
     /// Calls an invite at addresses that somebody told.
@@ -134,7 +163,7 @@ impl Pairing {
         let Some(first) = first else {
             return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
         };
-        let attempt = Attempt::begin(transport, words, first, no_invite)?;
+        let attempt = Attempt::begin(transport, words, carrier, first, no_invite)?;
         for other in addresses {
             attempt.transport.add_candidate(attempt.connection.id(), *other, NO_INVITE);
         }
@@ -146,6 +175,7 @@ impl Pairing {
 struct Attempt {
     transport: Arc<dyn Joining>,
     connection: Connection,
+    carrier: Carrier,
     remote: SocketAddr,
     slot: WaitSlot,
 }
@@ -154,16 +184,20 @@ impl Attempt {
     fn begin(
         transport: Arc<dyn Joining>,
         words: &Words,
+        carrier: Carrier,
         remote: SocketAddr,
         invite: InviteId,
     ) -> Result<Self, JoinError> {
         let conn = transport.join(remote, security(words, invite), invite.0).map_err(JoinError::Connect)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
-        Ok(Self { transport, connection, remote, slot: WaitSlot::default() })
+        Ok(Self { transport, connection, carrier, remote, slot: WaitSlot::default() })
     }
 
+    /// One more way, unless it is one over the other carrier.
     fn add(&self, candidate: &Candidate) {
-        self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+        if candidate.carrier == self.carrier {
+            self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, JoinError>> {

@@ -2,26 +2,25 @@
 
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
 use super::invite::security;
 use crate::message::{End, State};
-use crate::pairing::{Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, SeekingEvent, Words};
+use crate::pairing::{
+    Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, Seeking, SeekingEvent, Words,
+};
 use crate::proto::NO_INVITE;
-use crate::time::Timestamp;
-use crate::transport::discovery::{Discovery, PollError, interfaces};
+use crate::transport::discovery::{Discovery, PollError};
 use crate::transport::driven::Joining;
-use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot, clock};
+use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
 
 /// Once somebody was found, how long others are waited for before a TCP connection is tried: addresses of one inviter
 /// come together.
 const MORE_WITHIN: Duration = Duration::from_millis(10);
-/// How long a TCP connection to a candidate may take.
-const TCP_CONNECT_MAX: Duration = Duration::from_secs(2);
 
 impl Pairing {
     /// As [`join`](super::join()), with these settings. A code with an address is called there. Blocks.
@@ -33,7 +32,7 @@ impl Pairing {
             let CodeAt { code, host, carrier } = code.parse()?;
             let addresses: Vec<SocketAddr> = match host {
                 Host::Address(address) => vec![address],
-                Host::Name(name, port) => (name.as_str(), port).to_socket_addrs()?.collect(),
+                Host::Name(name, port) => self.site.resolve(&name, port)?,
             };
             self.check_carrier(carrier)?;
             return self.call(carrier, &addresses, &code.words);
@@ -57,7 +56,7 @@ impl Pairing {
     /// See [`JoinError`].
     pub fn join_host(&self, host: u8, port: u16, words: &str) -> Result<Connection, JoinError> {
         let words: Words = words.parse()?;
-        let addresses = HostNumber(host).addresses(&interfaces()?, port);
+        let addresses = HostNumber(host).addresses(&self.site.interfaces()?, port);
         self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, &words)
     }
 
@@ -70,10 +69,11 @@ impl Pairing {
 
     /// Looks for the invite, and calls it wherever it was found.
     fn seek(&self, code: &Code) -> Result<Connection, JoinError> {
-        let mut discovery = Discovery::seeking(self.options(), code.nameplate)?;
+        let mut discovery = Discovery::seeking_on(Arc::clone(&self.site), self.options(), code.nameplate)?;
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
         let mut found: Vec<Candidate> = Vec::new();
+        let mut silent: Vec<SocketAddr> = Vec::new();
         let mut reason = None;
         loop {
             // TCP connections are raced once their addresses are known.
@@ -89,12 +89,7 @@ impl Pairing {
                     match &mut attempt {
                         Some(attempt) => attempt.add(&candidate),
                         None if tcp(&candidate) => found.push(candidate),
-                        None => {
-                            let transport =
-                                self.bind(candidate.carrier, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                            attempt =
-                                Some(Attempt::begin(transport, &code.words, candidate.address, candidate.invite)?);
-                        }
+                        None => attempt = Some(self.begin(&code.words, &[&candidate])?),
                     }
                 }
                 Ok(SeekingEvent::OtherVersion { version }) => {
@@ -102,9 +97,9 @@ impl Pairing {
                 }
                 Err(PollError::Woken) => {}
                 Err(PollError::TimedOut) if race => {
-                    let (address, invite) = race_tcp(&found).ok_or_else(|| unreachable(found[0].address))?;
-                    let transport = self.bind(Carrier::Tcp, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                    attempt = Some(Attempt::begin(transport, &code.words, address, invite)?);
+                    let addresses: Vec<SocketAddr> = found.iter().map(|candidate| candidate.address).collect();
+                    let first = self.site.race(&addresses).ok_or_else(|| unreachable(addresses[0]))?;
+                    attempt = Some(self.begin(&code.words, &[&found[first]])?);
                 }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
@@ -115,13 +110,46 @@ impl Pairing {
                 }
                 Err(PollError::Broken(kind)) => return Err(JoinError::Io(kind.into())),
             }
-            if let Some(attempt) = &mut attempt {
-                match attempt.poll(&mut Context::from_waker(&discovery.waker())) {
-                    Poll::Ready(result) => return result,
-                    Poll::Pending => {}
+            let Some(current) = &mut attempt else { continue };
+            match current.poll(&mut Context::from_waker(&discovery.waker())) {
+                Poll::Pending => {}
+                // Nobody was proven anything yet, so that the code is as good as before.
+                Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
+                    silent.push(remote);
+                    attempt = Some(self.begin_again(&code.words, current.carrier, discovery.machine(), &mut silent)?);
+                    // It is looked at before the next wait.
+                    discovery.waker().wake();
                 }
+                Poll::Ready(result) => return result,
             }
         }
+    }
+
+    /// Begins to call an invite that was found, at all `ways` to it at once.
+    fn begin(&self, words: &Words, ways: &[&Candidate]) -> Result<Attempt, JoinError> {
+        let Candidate { carrier, address, invite, .. } = *ways[0];
+        let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
+        let attempt = Attempt::begin(transport, words, carrier, address, invite)?;
+        ways[1..].iter().for_each(|way| attempt.add(way));
+        Ok(attempt)
+    }
+
+    /// Calls once more what was found, without those who answered before and then fell `silent`; with them where there
+    /// is nobody else.
+    fn begin_again(
+        &self,
+        words: &Words,
+        carrier: Carrier,
+        found: &Seeking,
+        silent: &mut Vec<SocketAddr>,
+    ) -> Result<Attempt, JoinError> {
+        let ways = || found.found().iter().filter(|way| way.carrier == carrier);
+        let fresh: Vec<&Candidate> = ways().filter(|way| !silent.contains(&way.address)).collect();
+        if fresh.is_empty() {
+            silent.clear();
+            return self.begin(words, &ways().collect::<Vec<_>>());
+        }
+        self.begin(words, &fresh)
     }
 
     /// Calls an invite at addresses that somebody told.
@@ -130,13 +158,12 @@ impl Pairing {
         let transport = self.bind(carrier, 0, security(words, no_invite), 0)?;
         let first = match carrier {
             Carrier::Udp => addresses.first().copied(),
-            Carrier::Tcp => race_addresses(addresses.iter().map(|address| (*address, no_invite)).collect())
-                .map(|(address, _)| address),
+            Carrier::Tcp => self.site.race(addresses).map(|first| addresses[first]),
         };
         let Some(first) = first else {
             return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
         };
-        let attempt = Attempt::begin(transport, words, first, no_invite)?;
+        let attempt = Attempt::begin(transport, words, carrier, first, no_invite)?;
         for other in addresses {
             attempt.transport.add_candidate(attempt.connection.id(), *other, NO_INVITE);
         }
@@ -148,6 +175,7 @@ impl Pairing {
 struct Attempt {
     transport: Arc<dyn Joining>,
     connection: Connection,
+    carrier: Carrier,
     remote: SocketAddr,
     slot: WaitSlot,
 }
@@ -156,16 +184,20 @@ impl Attempt {
     fn begin(
         transport: Arc<dyn Joining>,
         words: &Words,
+        carrier: Carrier,
         remote: SocketAddr,
         invite: InviteId,
     ) -> Result<Self, JoinError> {
         let conn = transport.join(remote, security(words, invite), invite.0).map_err(JoinError::Connect)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
-        Ok(Self { transport, connection, remote, slot: WaitSlot::default() })
+        Ok(Self { transport, connection, carrier, remote, slot: WaitSlot::default() })
     }
 
+    /// One more way, unless it is one over the other carrier.
     fn add(&self, candidate: &Candidate) {
-        self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+        if candidate.carrier == self.carrier {
+            self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, JoinError>> {
@@ -203,28 +235,4 @@ impl Attempt {
 
 fn unreachable(remote: SocketAddr) -> JoinError {
     JoinError::Connect(ConnectError::Unreachable { remote })
-}
-
-fn race_tcp(found: &[Candidate]) -> Option<(SocketAddr, InviteId)> {
-    race_addresses(found.iter().map(|candidate| (candidate.address, candidate.invite)).collect())
-}
-
-/// The first of several addresses that takes a TCP connection. That connection only showed the way; the conversation
-/// has its own.
-fn race_addresses(addresses: Vec<(SocketAddr, InviteId)>) -> Option<(SocketAddr, InviteId)> {
-    let (tell, told) = mpsc::channel();
-    let give_up: Timestamp = clock::now() + TCP_CONNECT_MAX;
-    for (address, invite) in addresses {
-        let tell = tell.clone();
-        let race = move || {
-            if TcpStream::connect_timeout(&address, TCP_CONNECT_MAX).is_ok() {
-                // Nobody listens any more where another was faster.
-                let _late = tell.send((address, invite));
-            }
-        };
-        // Where there is no thread to be had there is one candidate less.
-        let _fewer = clock::spawn("udpair-race", Box::new(race));
-    }
-    drop(tell);
-    told.recv_timeout(give_up.saturating_since(clock::now())).ok()
 }

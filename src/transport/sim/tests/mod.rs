@@ -1,5 +1,7 @@
 //! Programs in a simulated world.
 
+mod pairing;
+mod sealed;
 mod threads;
 mod traffic;
 

@@ -108,7 +108,7 @@ impl Pairing {
                 }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
-                        return attempt.wait();
+                        return attempt.wait().map_err(|error| doubted(error, discovery.machine().found()));
                     }
                     let nobody = || JoinError::NobodyAnswered(NobodyAnswered(discovery.report().clone()));
                     return Err(reason.unwrap_or_else(nobody));
@@ -117,7 +117,7 @@ impl Pairing {
             }
             if let Some(attempt) = &mut attempt {
                 match attempt.poll(&mut Context::from_waker(&discovery.waker())) {
-                    Poll::Ready(result) => return result,
+                    Poll::Ready(result) => return result.map_err(|error| doubted(error, discovery.machine().found())),
                     Poll::Pending => {}
                 }
             }
@@ -198,6 +198,16 @@ impl Attempt {
             End::Unconfirmed => JoinError::SomebodyElse,
             end => JoinError::Connect(ConnectError::from_end(remote, end)),
         })
+    }
+}
+
+/// A refusal is anybody's word. Where several offer the nameplate it may not be the inviter's, and says nothing of the
+/// words then: the same code, typed again, is refused again if it was.
+fn doubted(error: JoinError, found: &[Candidate]) -> JoinError {
+    let several = found.iter().any(|candidate| candidate.invite != found[0].invite);
+    match error {
+        JoinError::WrongWords | JoinError::Used | JoinError::Burnt if several => JoinError::SomebodyElse,
+        error => error,
     }
 }
 

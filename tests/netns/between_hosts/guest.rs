@@ -11,7 +11,7 @@ use udpair::pairing::Carrier;
 use udpair::transport::pairing::{InviteError, JoinError};
 use udpair::{Config, Connection, Invite, Pairing};
 
-use super::STUCK;
+use super::{STUCK, hostile};
 use crate::net::Net;
 
 /// What makes the test [`guest`] such a process: the name that it answers to.
@@ -173,6 +173,7 @@ impl Program {
                 let (host, port) = (host.parse().expect("a number"), port.parse().expect("a port"));
                 joined(|| pairing.join_host(host, port, words));
             }
+            ["hostile", name, nameplate, manner] => hostile::be(carrier(name), nameplate, manner),
             ["take-discovery-port"] => {
                 let port = udpair::pairing::DISCOVERY_PORT;
                 let every = [SocketAddr::from(([0; 4], port)), SocketAddr::from(([0; 16], port))];

@@ -3,6 +3,7 @@
 
 mod finding;
 mod guest;
+mod hostile;
 
 use std::time::Duration;
 

@@ -80,7 +80,7 @@ impl Guest {
     /// Makes an invite that is not broadcast.
     pub(crate) fn invite_on(&mut self, carrier: &str) -> (String, u16) {
         self.tell(&["carrier", carrier]);
-        self.tell(&["invite-on"]);
+        self.tell(&["invite-on", "0"]);
         self.invited()
     }
 
@@ -165,7 +165,7 @@ impl Program {
                 self.pairing = pairing.config(config);
             }
             ["invite"] => self.invited(pairing.invite()),
-            ["invite-on"] => self.invited(pairing.invite_on(0)),
+            ["invite-on", port] => self.invited(pairing.invite_on(port.parse().expect("a port"))),
             ["accept"] => self.accept(),
             ["join", code] => joined(|| pairing.join(code)),
             ["join-at", address, code] => joined(|| pairing.join_at(address.parse().expect("an address"), code)),

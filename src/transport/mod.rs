@@ -35,6 +35,7 @@ pub mod pairing;
 mod psk;
 mod reader;
 pub(crate) mod sim;
+mod site;
 mod spawn;
 mod stats;
 pub mod tcp;

@@ -2,8 +2,8 @@
 
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
@@ -11,17 +11,14 @@ use super::invite::security;
 use crate::message::{End, State};
 use crate::pairing::{Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, SeekingEvent, Words};
 use crate::proto::NO_INVITE;
-use crate::time::Timestamp;
-use crate::transport::discovery::{Discovery, PollError, interfaces};
+use crate::transport::discovery::{Discovery, PollError};
 use crate::transport::driven::Joining;
-use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot, clock};
+use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
 
 /// Once somebody was found, how long others are waited for before a TCP connection is tried: addresses of one inviter
 /// come together.
 const MORE_WITHIN: Duration = Duration::from_millis(10);
-/// How long a TCP connection to a candidate may take.
-const TCP_CONNECT_MAX: Duration = Duration::from_secs(2);
 
 impl Pairing {
     /// As [`join`](super::join()), with these settings. A code with an address is called there. Blocks.
@@ -33,7 +30,7 @@ impl Pairing {
             let CodeAt { code, host, carrier } = code.parse()?;
             let addresses: Vec<SocketAddr> = match host {
                 Host::Address(address) => vec![address],
-                Host::Name(name, port) => (name.as_str(), port).to_socket_addrs()?.collect(),
+                Host::Name(name, port) => self.site.resolve(&name, port)?,
             };
             self.check_carrier(carrier)?;
             return self.call(carrier, &addresses, &code.words);
@@ -57,7 +54,7 @@ impl Pairing {
     /// See [`JoinError`].
     pub fn join_host(&self, host: u8, port: u16, words: &str) -> Result<Connection, JoinError> {
         let words: Words = words.parse()?;
-        let addresses = HostNumber(host).addresses(&interfaces()?, port);
+        let addresses = HostNumber(host).addresses(&self.site.interfaces()?, port);
         self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, &words)
     }
 
@@ -70,7 +67,7 @@ impl Pairing {
 
     /// Looks for the invite, and calls it wherever it was found.
     fn seek(&self, code: &Code) -> Result<Connection, JoinError> {
-        let mut discovery = Discovery::seeking(self.options(), code.nameplate)?;
+        let mut discovery = Discovery::seeking_on(Arc::clone(&self.site), self.options(), code.nameplate)?;
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
         let mut found: Vec<Candidate> = Vec::new();
@@ -102,7 +99,9 @@ impl Pairing {
                 }
                 Err(PollError::Woken) => {}
                 Err(PollError::TimedOut) if race => {
-                    let (address, invite) = race_tcp(&found).ok_or_else(|| unreachable(found[0].address))?;
+                    let addresses: Vec<SocketAddr> = found.iter().map(|candidate| candidate.address).collect();
+                    let first = self.site.race(&addresses).ok_or_else(|| unreachable(addresses[0]))?;
+                    let Candidate { address, invite, .. } = found[first];
                     let transport = self.bind(Carrier::Tcp, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
                     attempt = Some(Attempt::begin(transport, &code.words, address, invite)?);
                 }
@@ -130,8 +129,7 @@ impl Pairing {
         let transport = self.bind(carrier, 0, security(words, no_invite), 0)?;
         let first = match carrier {
             Carrier::Udp => addresses.first().copied(),
-            Carrier::Tcp => race_addresses(addresses.iter().map(|address| (*address, no_invite)).collect())
-                .map(|(address, _)| address),
+            Carrier::Tcp => self.site.race(addresses).map(|first| addresses[first]),
         };
         let Some(first) = first else {
             return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
@@ -213,28 +211,4 @@ fn doubted(error: JoinError, found: &[Candidate]) -> JoinError {
 
 fn unreachable(remote: SocketAddr) -> JoinError {
     JoinError::Connect(ConnectError::Unreachable { remote })
-}
-
-fn race_tcp(found: &[Candidate]) -> Option<(SocketAddr, InviteId)> {
-    race_addresses(found.iter().map(|candidate| (candidate.address, candidate.invite)).collect())
-}
-
-/// The first of several addresses that takes a TCP connection. That connection only showed the way; the conversation
-/// has its own.
-fn race_addresses(addresses: Vec<(SocketAddr, InviteId)>) -> Option<(SocketAddr, InviteId)> {
-    let (tell, told) = mpsc::channel();
-    let give_up: Timestamp = clock::now() + TCP_CONNECT_MAX;
-    for (address, invite) in addresses {
-        let tell = tell.clone();
-        let race = move || {
-            if TcpStream::connect_timeout(&address, TCP_CONNECT_MAX).is_ok() {
-                // Nobody listens any more where another was faster.
-                let _late = tell.send((address, invite));
-            }
-        };
-        // Where there is no thread to be had there is one candidate less.
-        let _fewer = clock::spawn("udpair-race", Box::new(race));
-    }
-    drop(tell);
-    told.recv_timeout(give_up.saturating_since(clock::now())).ok()
 }

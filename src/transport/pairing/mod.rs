@@ -38,7 +38,8 @@ pub use self::error::{InviteError, JoinError, NobodyAnswered};
 pub use self::invite::Invite;
 use super::discovery::DiscoveryOptions;
 use super::driven::Joining;
-use super::{BindError, Config, Connection, tcp, udp};
+use super::site::{Site, System};
+use super::{BindError, Config, Connection};
 use crate::pairing::Carrier;
 use crate::proto::Security;
 
@@ -50,6 +51,7 @@ pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How to pair, where the defaults of [`invite`] and [`join`] do not fit.
 #[derive(Clone, Debug)]
 pub struct Pairing {
+    site: Arc<dyn Site>,
     carrier: Option<Carrier>,
     interface: Option<String>,
     timeout: Duration,
@@ -58,8 +60,7 @@ pub struct Pairing {
 
 impl Default for Pairing {
     fn default() -> Self {
-        let config = Config::insecure_plain(); // its security is set for each pairing
-        Self { carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
+        Self::on(Arc::new(System))
     }
 }
 
@@ -68,6 +69,11 @@ impl Pairing {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(super) fn on(site: Arc<dyn Site>) -> Self {
+        let config = Config::insecure_plain(); // its security is set for each pairing
+        Self { site, carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
     }
 
     /// Over UDP or TCP. As a joiner: only if the inviter does so, too.
@@ -111,10 +117,7 @@ impl Pairing {
         backlog: usize,
     ) -> Result<Arc<dyn Joining>, BindError> {
         let config = Config { security, backlog, ..self.config.clone() };
-        let bind = |addr: SocketAddr| match carrier {
-            Carrier::Udp => udp::open(addr, &config),
-            Carrier::Tcp => tcp::open(addr, &config),
-        };
+        let bind = |addr: SocketAddr| self.site.open(carrier, addr, &config);
         // Both families where there are both.
         bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error {
             BindError::AddressInUse { .. } | BindError::PermissionDenied { .. } => Err(error),

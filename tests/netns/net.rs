@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Distinguishes the nets of one process.
 static COUNT: AtomicU32 = AtomicU32::new(0);
+/// How often something is looked for, 5 ms apart.
+const LOOKS_MAX: u32 = 10_000;
 
 /// Namespaces and what joins them. Taken down when dropped.
 pub(crate) struct Net {
@@ -86,13 +88,22 @@ impl Net {
 
     /// The kernel takes its time until it says of an interface that was started that it runs.
     fn wait_for_links(&self) {
-        let (_never, ticks) = mpsc::channel::<()>();
         for host in 0..self.spaces.len() {
-            let starting = |text: &str| text.lines().any(|line| line.contains("state DOWN"));
-            while starting(&self.output(host, "ip -o link show up")) {
-                let _ = ticks.recv_timeout(Duration::from_millis(5));
-            }
+            let runs = || !self.output(host, "ip -o link show up").contains("state DOWN");
+            self.wait_until("a link that runs", runs);
         }
+    }
+
+    /// Looks until it is so.
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let (_never, ticks) = mpsc::channel::<()>();
+        for _ in 0..LOOKS_MAX {
+            if is_so() {
+                return;
+            }
+            let _ = ticks.recv_timeout(Duration::from_millis(5));
+        }
+        panic!("{what}: not on {:?}", self.spaces);
     }
 
     /// The addresses of host 0 and host 1, in a range that nobody routes.
@@ -132,6 +143,13 @@ impl Net {
             };
             Counters { lost: field(" DROP ", 0), passed: field(" ACCEPT  ", 0), bytes: field(" ACCEPT  ", 1) }
         })
+    }
+
+    /// How many packets a host's filter saw under the first rule for `address`.
+    pub(crate) fn packets(&self, host: usize, address: &str) -> u64 {
+        let text = self.output(host, "iptables -nvxL INPUT");
+        let line = text.lines().find(|line| line.contains(address)).expect("there is such a rule");
+        line.split_whitespace().next().and_then(|field| field.parse().ok()).expect("a number")
     }
 
     /// A command to be run on a host before everything else that the machine has to do, where that is allowed.

@@ -79,7 +79,7 @@ pub enum JoinError {
     #[error("somebody answered first who does not know the words: try the same code again")]
     SomebodyElse,
     /// The conversation could not be begun.
-    #[error("the invite was found, and could not be called")]
+    #[error("the invite could not be called")]
     Connect(#[source] ConnectError),
 }
 

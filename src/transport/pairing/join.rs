@@ -1,24 +1,20 @@
 //! The side that was told a code.
 
-use core::task::{Context, Poll};
-use core::time::Duration;
+use core::task::{Context, Poll, Waker};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
 use super::invite::security;
+use super::race::Race;
 use crate::message::{End, State};
-use crate::pairing::{Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, SeekingEvent, Words};
+use crate::pairing::{Candidate, Carrier, Code, CodeAt, Host, HostNumber, InviteId, SeekingEvent, Words};
 use crate::proto::NO_INVITE;
-use crate::transport::discovery::{Discovery, PollError};
+use crate::transport::discovery::{Discovery, DiscoveryReport, Failure, FailureReason, PollError};
 use crate::transport::driven::Joining;
 use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
-
-/// Once somebody was found, how long others are waited for before a TCP connection is tried: addresses of one inviter
-/// come together.
-const MORE_WITHIN: Duration = Duration::from_millis(10);
 
 impl Pairing {
     /// As [`join`](super::join()), with these settings. A code with an address is called there. Blocks.
@@ -70,27 +66,27 @@ impl Pairing {
         let mut discovery = Discovery::seeking_on(Arc::clone(&self.site), self.options(), code.nameplate)?;
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
-        let mut found: Vec<Candidate> = Vec::new();
+        // TCP connections, of which the first that is taken shows where to begin.
+        let mut race = Race::new(Arc::clone(&self.site), discovery.waker());
         let mut reason = None;
         loop {
-            // TCP connections are raced once their addresses are known.
-            let tcp = |candidate: &Candidate| candidate.carrier == Carrier::Tcp;
-            let race = attempt.is_none() && found.first().is_some_and(tcp);
-            let wait_until = if race { discovery.now() + MORE_WITHIN } else { until };
-            match discovery.poll(wait_until) {
+            let give_up = race.gives_up_at().filter(|_| attempt.is_none());
+            match discovery.poll(give_up.map_or(until, |at| at.min(until))) {
                 Ok(SeekingEvent::Found(candidate)) => {
                     if let Err(error) = self.check_carrier(candidate.carrier) {
                         reason.get_or_insert(error);
                         continue;
                     }
-                    match &mut attempt {
-                        Some(attempt) => attempt.add(&candidate),
-                        None if tcp(&candidate) => found.push(candidate),
-                        None => {
-                            let transport =
-                                self.bind(candidate.carrier, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                            attempt =
-                                Some(Attempt::begin(transport, &code.words, candidate.address, candidate.invite)?);
+                    match (&attempt, candidate.carrier) {
+                        (Some(attempt), _) => attempt.add(&candidate),
+                        (None, Carrier::Tcp) => race.add(candidate.address, candidate.invite),
+                        (None, Carrier::Udp) => {
+                            match self.begin(Carrier::Udp, &code.words, candidate.address, candidate.invite) {
+                                Ok(begun) => attempt = Some(begun),
+                                // No way leads there; to others of its addresses one may.
+                                Err(error @ JoinError::Connect(_)) => drop(reason.get_or_insert(error)),
+                                Err(error) => return Err(error),
+                            }
                         }
                     }
                 }
@@ -98,21 +94,20 @@ impl Pairing {
                     reason.get_or_insert(JoinError::OtherVersion { version });
                 }
                 Err(PollError::Woken) => {}
-                Err(PollError::TimedOut) if race => {
-                    let addresses: Vec<SocketAddr> = found.iter().map(|candidate| candidate.address).collect();
-                    let first = self.site.race(&addresses).ok_or_else(|| unreachable(addresses[0]))?;
-                    let Candidate { address, invite, .. } = found[first];
-                    let transport = self.bind(Carrier::Tcp, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                    attempt = Some(Attempt::begin(transport, &code.words, address, invite)?);
-                }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
                         return attempt.wait().map_err(|error| doubted(error, discovery.machine().found()));
                     }
                     let nobody = || JoinError::NobodyAnswered(NobodyAnswered(discovery.report().clone()));
-                    return Err(reason.unwrap_or_else(nobody));
+                    let failed = race.into_failed().map(JoinError::Connect);
+                    return Err(failed.or(reason).unwrap_or_else(nobody));
                 }
                 Err(PollError::Broken(kind)) => return Err(JoinError::Io(kind.into())),
+            }
+            if attempt.is_none()
+                && let Some((address, invite)) = race.poll(discovery.now())
+            {
+                attempt = Some(self.begin(Carrier::Tcp, &code.words, address, invite)?);
             }
             if let Some(attempt) = &mut attempt {
                 match attempt.poll(&mut Context::from_waker(&discovery.waker())) {
@@ -125,20 +120,42 @@ impl Pairing {
 
     /// Calls an invite at addresses that somebody told.
     fn call(&self, carrier: Carrier, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
-        let no_invite = InviteId(NO_INVITE);
-        let transport = self.bind(carrier, 0, security(words, no_invite), 0)?;
-        let first = match carrier {
-            Carrier::Udp => addresses.first().copied(),
-            Carrier::Tcp => self.site.race(addresses).map(|first| addresses[first]),
-        };
-        let Some(first) = first else {
-            return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
-        };
-        let attempt = Attempt::begin(transport, words, first, no_invite)?;
-        for other in addresses {
-            attempt.transport.add_candidate(attempt.connection.id(), *other, NO_INVITE);
+        match carrier {
+            Carrier::Udp => self.call_udp(addresses, words),
+            Carrier::Tcp => {
+                let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
+                addresses.iter().for_each(|address| race.add(*address, InviteId(NO_INVITE)));
+                let first = race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?;
+                self.begin(carrier, words, first.0, first.1)?.wait()
+            }
         }
-        attempt.wait()
+    }
+
+    fn call_udp(&self, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
+        let mut attempt: Option<Attempt> = None;
+        let mut failed = None;
+        for address in addresses {
+            match &attempt {
+                Some(attempt) => attempt.add_address(*address, InviteId(NO_INVITE)),
+                None => match self.begin(Carrier::Udp, words, *address, InviteId(NO_INVITE)) {
+                    Ok(begun) => attempt = Some(begun),
+                    Err(error) => drop(failed.get_or_insert(error)),
+                },
+            }
+        }
+        attempt.ok_or_else(|| failed.unwrap_or_else(nowhere))?.wait()
+    }
+
+    /// Begins to connect, from a port of its own.
+    fn begin(
+        &self,
+        carrier: Carrier,
+        words: &Words,
+        remote: SocketAddr,
+        invite: InviteId,
+    ) -> Result<Attempt, JoinError> {
+        let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
+        Attempt::begin(transport, words, remote, invite)
     }
 }
 
@@ -163,7 +180,11 @@ impl Attempt {
     }
 
     fn add(&self, candidate: &Candidate) {
-        self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+        self.add_address(candidate.address, candidate.invite);
+    }
+
+    fn add_address(&self, address: SocketAddr, invite: InviteId) {
+        self.transport.add_candidate(self.connection.id(), address, invite.0);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, JoinError>> {
@@ -209,6 +230,8 @@ fn doubted(error: JoinError, found: &[Candidate]) -> JoinError {
     }
 }
 
-fn unreachable(remote: SocketAddr) -> JoinError {
-    JoinError::Connect(ConnectError::Unreachable { remote })
+/// There is no address to call.
+fn nowhere() -> JoinError {
+    let failure = Failure { interface: None, address: None, reason: FailureReason::NothingToSendOn };
+    JoinError::NobodyAnswered(NobodyAnswered(DiscoveryReport { failures: vec![failure], ..DiscoveryReport::default() }))
 }

@@ -43,15 +43,39 @@ fn two_hosts_with_two_links_pair_whatever_becomes_of_one_of_them() {
     pair_by_code(&net);
 }
 
-#[test]
-fn a_link_that_beacons_pass_and_nothing_else_is_no_way() {
-    let Some(net) = Net::two_hosts(2) else { return };
+/// Lets beacons arrive by eth0, and nothing that is sent to one host.
+fn pass_only_beacons(net: &Net, instead: &str) {
     for host in [0, 1] {
-        net.run(host, "iptables -A INPUT -i eth0 -d 198.18.7.1 -j DROP");
-        net.run(host, "iptables -A INPUT -i eth0 -d 198.18.7.2 -j DROP");
+        net.run(host, &format!("iptables -A INPUT -i eth0 -d 198.18.7.1 -j {instead}"));
+        net.run(host, &format!("iptables -A INPUT -i eth0 -d 198.18.7.2 -j {instead}"));
         net.run(host, "ip6tables -A INPUT -i eth0 -d fe80::/10 -j DROP");
     }
-    pair_by_code(&net);
+}
+
+#[test]
+fn a_link_that_beacons_pass_and_nothing_else_is_no_way() {
+    for instead in ["DROP", "REJECT"] {
+        let Some(net) = Net::two_hosts(2) else { return };
+        pass_only_beacons(&net, instead);
+        pair_by_code(&net);
+    }
+}
+
+#[test]
+fn a_way_that_is_found_while_a_dead_one_is_tried_is_tried_too() {
+    for carrier in CARRIERS {
+        let Some(net) = Net::two_hosts(2) else { return };
+        pass_only_beacons(&net, "DROP");
+        net.run(0, "ip link set eth1 down");
+        let [mut inviter, mut joiner] = two_guests(&net);
+        let (code, _) = inviter.invite(carrier);
+        inviter.begin_accept();
+        joiner.begin_join(&["join", &code]);
+        net.wait_until("a try at the way that is dead", || net.packets(0, "198.18.7.1") > 0);
+        net.run(0, "ip link set eth1 up");
+        inviter.accepted();
+        assert_eq!(joiner.joined(), "inviter", "{carrier}");
+    }
 }
 
 #[test]

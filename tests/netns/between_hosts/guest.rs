@@ -34,6 +34,13 @@ impl Guest {
         Self::start(net.command(host, exe.to_str().expect("a path in UTF-8")), name)
     }
 
+    /// One that pairs on this machine's own loopback interface.
+    pub(crate) fn on_loopback(name: &str) -> Self {
+        let mut guest = Self::start(Command::new(std::env::current_exe().expect("a running test")), name);
+        guest.tell(&["interface", "lo"]);
+        guest
+    }
+
     fn start(mut command: Command, name: &str) -> Self {
         command.args(["--exact", "between_hosts::guest::guest", "--nocapture"]).env(NAME, name);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the guest starts");
@@ -63,6 +70,11 @@ impl Guest {
         let line = line.unwrap_or_else(|_| panic!("{} says nothing; \"{what}\" was to come", self.name));
         let rest = line.strip_prefix(what).unwrap_or_else(|| panic!("{} says \"{line}\", not \"{what}\"", self.name));
         rest.trim_start().to_owned()
+    }
+
+    /// True where it has said nothing more.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.lines.try_recv().is_err()
     }
 
     /// Makes an invite: its code and its port.

@@ -4,6 +4,7 @@
 mod finding;
 mod guest;
 mod hostile;
+mod latency;
 mod reasons;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::message::Limits;
 use crate::proto::{ControllerKind, Security};
 
-use super::Psk;
+use super::{Psk, cpu};
 
 /// What is asked for as either buffer of a UDP socket where the configuration has none.
 pub(super) const UDP_BUFFER: usize = 4 << 20;
@@ -16,6 +16,8 @@ pub(super) const UDP_BUFFER: usize = 4 << 20;
 #[non_exhaustive]
 pub struct Config {
     pub(crate) security: Security,
+    /// Sealed connections use ChaCha20-Poly1305, whatever the peer prefers.
+    pub(crate) prefers_chacha: bool,
     /// Lengths, credit and queues of each connection. See [`Limits`] for units and defaults.
     pub limits: Limits,
     /// Silence after which a connection is given up; zero means never. The shorter of the two sides' counts. A third of
@@ -58,6 +60,7 @@ impl Config {
     pub fn insecure_plain() -> Self {
         Self {
             security: Security::plain(),
+            prefers_chacha: !cpu::has_aes(),
             limits: Limits::default(),
             idle_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -8,4 +8,5 @@ mod net;
 mod path;
 mod policy;
 mod sealed;
+mod tamper;
 mod timing;

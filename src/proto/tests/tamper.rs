@@ -114,7 +114,6 @@ fn every_bit_of_every_packet_of_a_session_is_dropped_and_counted_when_it_flips()
         });
         assert!(session(&security, Some(flip)) == untouched, "something came of them");
         let counts = counts.borrow();
-        println!("{:?}, {} packets: {counts:?}", security.mode(), untouched.len());
         assert!(counts["forged"] > 50_000 && counts["checksum"] > 5_000, "{counts:?}");
     }
 }

@@ -11,3 +11,4 @@ pub mod endpoints;
 pub mod messages;
 pub mod model;
 pub mod record;
+pub mod sealed;

@@ -8,7 +8,7 @@ use rand::Rng;
 use zeroize::Zeroizing;
 
 use crate::seal::Session;
-use crate::wire::{Confirm, ConnectionCid, DataHeader, DecodeError, Hello2, Packet, RANDOM_LEN, Share};
+use crate::wire::{Confirm, ConnectionCid, DataHeader, DecodeError, Hello, Hello2, Packet, RANDOM_LEN, Share};
 
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
@@ -46,7 +46,12 @@ impl Endpoint {
         }
         match packet {
             Packet::Data(header, _) | Packet::Sealed(header, _) => self.handle_data(now, path, ecn, &header, datagram),
-            Packet::Hello(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
+            Packet::Hello(_) | Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
+            Packet::Hello(Hello { client_random, .. }) | Packet::Hello2(Hello2 { client_random, .. })
+                if mode.is_sealed() && self.routes.of_random(&client_random).is_some() =>
+            {
+                Err(Dropped::Reflected)
+            }
             Packet::Hello(hello) => {
                 let mut answer = Vec::new();
                 match self.listener.answer_hello(now, from, &hello, &mut answer) {
@@ -54,7 +59,6 @@ impl Endpoint {
                     Err(refusal) => self.refuse(now, path, hello.client_random, refusal, datagram.len()),
                 }
             }
-            Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
             Packet::Hello2(hello) => self.handle_hello2(now, path, datagram, &hello),
             Packet::Retry(retry) => self.with_connecting(from, &retry.client_random, |connection, _| {
                 connection.handle_retry(now, from, &retry)

@@ -37,6 +37,8 @@ pub struct Config {
     pub accept_path: PathLimits,
     /// How exactly the driver's timers fire. Default 0.1 ms.
     pub granularity: Duration,
+    /// This machine has no AES in hardware: sealed connections use ChaCha20-Poly1305. Default false.
+    pub prefers_chacha: bool,
 }
 
 impl Default for Config {
@@ -54,6 +56,7 @@ impl Default for Config {
             datagram_len_max: 65_507,
             accept_path: PathLimits { datagram_len_max: 65_507 },
             granularity: Duration::from_micros(100),
+            prefers_chacha: false,
         }
     }
 }

@@ -75,6 +75,12 @@ impl Sealer {
         Self { cipher, key, generation: 0, next_secret: derive(secret, "ku"), least: 0 }
     }
 
+    /// What it seals with.
+    #[must_use]
+    pub const fn cipher(&self) -> Cipher {
+        self.cipher
+    }
+
     /// Seals as [`SealKey::seal`] does, with the key of the number's generation. Numbers ascend.
     pub fn seal(&mut self, number: u64, out: &mut Vec<u8>, from: usize, header_len: usize) -> Result<(), SealError> {
         if number < self.least {

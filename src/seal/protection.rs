@@ -66,6 +66,12 @@ impl Protection {
         self.mode
     }
 
+    /// What seals; `None` where nothing does.
+    #[must_use]
+    pub fn cipher(&self) -> Option<Cipher> {
+        self.sealed.as_ref().map(|sealed| sealed.sealer.cipher())
+    }
+
     /// Bytes that follow the frames.
     #[must_use]
     pub const fn trailer_len(&self) -> usize {

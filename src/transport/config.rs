@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::message::Limits;
 use crate::proto::{ControllerKind, Security};
 
-use super::{BindError, Psk};
+use super::{BindError, Psk, cpu};
 
 /// What is asked for as either buffer of a UDP socket where the configuration has none.
 pub(super) const UDP_BUFFER: usize = 4 << 20;
@@ -19,6 +19,8 @@ pub struct Config {
     pub(crate) security: Security,
     /// The security rests on a simulation's seed.
     pub(crate) simulated: bool,
+    /// Sealed connections use ChaCha20-Poly1305, whatever the peer prefers.
+    pub(crate) prefers_chacha: bool,
     /// Lengths, credit and queues of each connection. See [`Limits`] for units and defaults.
     pub limits: Limits,
     /// Silence after which a connection is given up; zero means never. The shorter of the two sides' counts. A third of
@@ -70,6 +72,7 @@ impl Config {
         Self {
             security: Security::plain(),
             simulated: false,
+            prefers_chacha: !cpu::has_aes(),
             limits: Limits::default(),
             idle_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

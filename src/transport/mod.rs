@@ -25,6 +25,7 @@ mod buffers;
 mod clock;
 mod config;
 mod connection;
+mod cpu;
 pub mod discovery;
 mod driven;
 mod error;
@@ -44,6 +45,7 @@ mod writer;
 
 pub use config::Config;
 pub use connection::Connection;
+pub use cpu::has_aes;
 pub use error::{AcceptError, BindError, ConnectError, FlushError, IntoBytesError, RecvError, WaitError};
 pub use interest::{Interest, Ready, WaitSlot};
 pub use listener::{Incoming, Listener};

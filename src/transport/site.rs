@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -39,9 +39,9 @@ pub(super) trait Site: fmt::Debug + Send + Sync {
     /// The addresses of a host by its name. Blocks.
     fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 
-    /// The place of the first of several addresses that takes a TCP connection; `None` where none does in
-    /// 2 s. Blocks. The connection only showed the way; the conversation has its own.
-    fn race(&self, addresses: &[SocketAddr]) -> Option<usize>;
+    /// Tries whether `address` takes a TCP connection, for at most 2 s, and calls `over`, from any thread, when it is
+    /// known; never where this fails. Does not block.
+    fn try_tcp(&self, address: SocketAddr, over: Box<dyn FnOnce(io::Result<()>) + Send>) -> io::Result<()>;
 }
 
 /// This machine.
@@ -76,21 +76,8 @@ impl Site for System {
         Ok((name, port).to_socket_addrs()?.collect())
     }
 
-    fn race(&self, addresses: &[SocketAddr]) -> Option<usize> {
-        let (tell, told) = mpsc::channel();
-        let give_up = clock::now() + TCP_CONNECT_MAX;
-        for (place, address) in addresses.iter().copied().enumerate() {
-            let tell = tell.clone();
-            let race = move || {
-                if TcpStream::connect_timeout(&address, TCP_CONNECT_MAX).is_ok() {
-                    // Nobody listens any more where another was faster.
-                    let _late = tell.send(place);
-                }
-            };
-            // Where there is no thread to be had there is one candidate less.
-            let _fewer = clock::spawn("udpair-race", Box::new(race));
-        }
-        drop(tell);
-        told.recv_timeout(give_up.saturating_since(clock::now())).ok()
+    fn try_tcp(&self, address: SocketAddr, over: Box<dyn FnOnce(io::Result<()>) + Send>) -> io::Result<()> {
+        let call = move || over(TcpStream::connect_timeout(&address, TCP_CONNECT_MAX).map(drop));
+        clock::spawn("udpair-race", Box::new(call)).map(drop)
     }
 }

@@ -42,6 +42,8 @@ pub struct Stats {
     pub path_mtu: Option<u64>,
     /// The congestion controller's name.
     pub controller: Option<String>,
+    /// What seals packets or records. `None` where nothing does, in plain mode and before the connection is there.
+    pub cipher: Option<&'static str>,
     /// What the `message` floor counts.
     pub messages: MessageStats,
     /// What the connection's transport counts, for all its connections together.

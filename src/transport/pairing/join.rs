@@ -1,26 +1,20 @@
 //! The side that was told a code.
 
-use core::task::{Context, Poll};
-use core::time::Duration;
+use core::task::{Context, Poll, Waker};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
 use super::invite::security;
+use super::race::Race;
 use crate::message::{End, State};
-use crate::pairing::{
-    Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, Seeking, SeekingEvent, Words,
-};
+use crate::pairing::{Candidate, Carrier, Code, CodeAt, Host, HostNumber, InviteId, SeekingEvent, Words};
 use crate::proto::NO_INVITE;
-use crate::transport::discovery::{Discovery, PollError};
+use crate::transport::discovery::{Discovery, DiscoveryReport, Failure, FailureReason, PollError};
 use crate::transport::driven::Joining;
 use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
-
-/// Once somebody was found, how long others are waited for before a TCP connection is tried: addresses of one inviter
-/// come together.
-const MORE_WITHIN: Duration = Duration::from_millis(10);
 
 impl Pairing {
     /// As [`join`](super::join()), with these settings. A code with an address is called there. Blocks.
@@ -72,43 +66,49 @@ impl Pairing {
         let mut discovery = Discovery::seeking_on(Arc::clone(&self.site), self.options(), code.nameplate)?;
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
-        let mut found: Vec<Candidate> = Vec::new();
+        // TCP connections, of which the first that is taken shows where to begin.
+        let mut race = Race::new(Arc::clone(&self.site), discovery.waker());
         let mut silent: Vec<SocketAddr> = Vec::new();
         let mut reason = None;
         loop {
-            // TCP connections are raced once their addresses are known.
-            let tcp = |candidate: &Candidate| candidate.carrier == Carrier::Tcp;
-            let race = attempt.is_none() && found.first().is_some_and(tcp);
-            let wait_until = if race { discovery.now() + MORE_WITHIN } else { until };
-            match discovery.poll(wait_until) {
+            let give_up = race.gives_up_at().filter(|_| attempt.is_none());
+            match discovery.poll(give_up.map_or(until, |at| at.min(until))) {
                 Ok(SeekingEvent::Found(candidate)) => {
                     if let Err(error) = self.check_carrier(candidate.carrier) {
                         reason.get_or_insert(error);
                         continue;
                     }
-                    match &mut attempt {
-                        Some(attempt) => attempt.add(&candidate),
-                        None if tcp(&candidate) => found.push(candidate),
-                        None => attempt = Some(self.begin(&code.words, &[&candidate])?),
+                    match (&attempt, candidate.carrier) {
+                        (Some(attempt), carrier) => attempt.add(carrier, candidate.address, candidate.invite),
+                        (None, Carrier::Tcp) => race.add(candidate.address, candidate.invite),
+                        (None, Carrier::Udp) => {
+                            match self.begin(Carrier::Udp, &code.words, &[(candidate.address, candidate.invite)]) {
+                                Ok(begun) => attempt = Some(begun),
+                                // No way leads there; to others of its addresses one may.
+                                Err(error @ JoinError::Connect(_)) => drop(reason.get_or_insert(error)),
+                                Err(error) => return Err(error),
+                            }
+                        }
                     }
                 }
                 Ok(SeekingEvent::OtherVersion { version }) => {
                     reason.get_or_insert(JoinError::OtherVersion { version });
                 }
                 Err(PollError::Woken) => {}
-                Err(PollError::TimedOut) if race => {
-                    let addresses: Vec<SocketAddr> = found.iter().map(|candidate| candidate.address).collect();
-                    let first = self.site.race(&addresses).ok_or_else(|| unreachable(addresses[0]))?;
-                    attempt = Some(self.begin(&code.words, &[&found[first]])?);
-                }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
-                        return attempt.wait();
+                        return attempt.wait().map_err(|error| doubted(error, discovery.machine().found()));
                     }
                     let nobody = || JoinError::NobodyAnswered(NobodyAnswered(discovery.report().clone()));
-                    return Err(reason.unwrap_or_else(nobody));
+                    let failed = race.into_failed().map(JoinError::Connect);
+                    return Err(failed.or(reason).unwrap_or_else(nobody));
                 }
                 Err(PollError::Broken(kind)) => return Err(JoinError::Io(kind.into())),
+            }
+            if attempt.is_none()
+                && let Some((address, invite)) = race.poll(discovery.now())
+            {
+                attempt = Some(self.begin(Carrier::Tcp, &code.words, &[(address, invite)])?);
             }
             let Some(current) = &mut attempt else { continue };
             match current.poll(&mut Context::from_waker(&discovery.waker())) {
@@ -116,59 +116,58 @@ impl Pairing {
                 // Nobody was proven anything yet, so that the code is as good as before.
                 Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
                     silent.push(remote);
-                    attempt = Some(self.begin_again(&code.words, current.carrier, discovery.machine(), &mut silent)?);
+                    let ways = ways_again(current.carrier, discovery.machine().found(), &mut silent);
+                    attempt = Some(self.begin(current.carrier, &code.words, &ways)?);
                     // It is looked at before the next wait.
                     discovery.waker().wake();
                 }
-                Poll::Ready(result) => return result,
+                Poll::Ready(result) => return result.map_err(|error| doubted(error, discovery.machine().found())),
             }
         }
     }
 
-    /// Begins to call an invite that was found, at all `ways` to it at once.
-    fn begin(&self, words: &Words, ways: &[&Candidate]) -> Result<Attempt, JoinError> {
-        let Candidate { carrier, address, invite, .. } = *ways[0];
-        let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
-        let attempt = Attempt::begin(transport, words, carrier, address, invite)?;
-        ways[1..].iter().for_each(|way| attempt.add(way));
-        Ok(attempt)
-    }
-
-    /// Calls once more what was found, without those who answered before and then fell `silent`; with them where there
-    /// is nobody else.
-    fn begin_again(
-        &self,
-        words: &Words,
-        carrier: Carrier,
-        found: &Seeking,
-        silent: &mut Vec<SocketAddr>,
-    ) -> Result<Attempt, JoinError> {
-        let ways = || found.found().iter().filter(|way| way.carrier == carrier);
-        let fresh: Vec<&Candidate> = ways().filter(|way| !silent.contains(&way.address)).collect();
-        if fresh.is_empty() {
-            silent.clear();
-            return self.begin(words, &ways().collect::<Vec<_>>());
-        }
-        self.begin(words, &fresh)
-    }
-
     /// Calls an invite at addresses that somebody told.
     fn call(&self, carrier: Carrier, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
-        let no_invite = InviteId(NO_INVITE);
-        let transport = self.bind(carrier, 0, security(words, no_invite), 0)?;
-        let first = match carrier {
-            Carrier::Udp => addresses.first().copied(),
-            Carrier::Tcp => self.site.race(addresses).map(|first| addresses[first]),
-        };
-        let Some(first) = first else {
-            return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
-        };
-        let attempt = Attempt::begin(transport, words, carrier, first, no_invite)?;
-        for other in addresses {
-            attempt.transport.add_candidate(attempt.connection.id(), *other, NO_INVITE);
+        let ways: Vec<Way> = addresses.iter().map(|address| (*address, InviteId(NO_INVITE))).collect();
+        if carrier == Carrier::Udp {
+            return self.begin(carrier, words, &ways)?.wait();
         }
-        attempt.wait()
+        let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
+        ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
+        let first = race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?;
+        self.begin(carrier, words, &[first])?.wait()
     }
+
+    /// Begins to connect, from a port of its own, at all `ways` at once; at the others where no way leads to the first.
+    fn begin(&self, carrier: Carrier, words: &Words, ways: &[Way]) -> Result<Attempt, JoinError> {
+        let (mut begun, mut failed) = (None::<Attempt>, None);
+        for (address, invite) in ways {
+            if let Some(attempt) = &begun {
+                attempt.add(carrier, *address, *invite);
+                continue;
+            }
+            let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
+            match Attempt::begin(transport, words, carrier, *address, *invite) {
+                Ok(attempt) => begun = Some(attempt),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        begun.ok_or_else(|| failed.map_or_else(nowhere, JoinError::Connect))
+    }
+}
+
+/// An address to call, and by which invite.
+type Way = (SocketAddr, InviteId);
+
+/// What was found, without those who answered before and then fell `silent`; with them where there is nobody else.
+fn ways_again(carrier: Carrier, found: &[Candidate], silent: &mut Vec<SocketAddr>) -> Vec<Way> {
+    let all = || found.iter().filter(|way| way.carrier == carrier).map(|way| (way.address, way.invite));
+    let fresh: Vec<Way> = all().filter(|(address, _)| !silent.contains(address)).collect();
+    if fresh.is_empty() {
+        silent.clear();
+        return all().collect();
+    }
+    fresh
 }
 
 /// A connection that is being made.
@@ -187,16 +186,16 @@ impl Attempt {
         carrier: Carrier,
         remote: SocketAddr,
         invite: InviteId,
-    ) -> Result<Self, JoinError> {
-        let conn = transport.join(remote, security(words, invite), invite.0).map_err(JoinError::Connect)?;
+    ) -> Result<Self, ConnectError> {
+        let conn = transport.join(remote, security(words, invite), invite.0)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
         Ok(Self { transport, connection, carrier, remote, slot: WaitSlot::default() })
     }
 
     /// One more way, unless it is one over the other carrier.
-    fn add(&self, candidate: &Candidate) {
-        if candidate.carrier == self.carrier {
-            self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+    fn add(&self, carrier: Carrier, address: SocketAddr, invite: InviteId) {
+        if carrier == self.carrier {
+            self.transport.add_candidate(self.connection.id(), address, invite.0);
         }
     }
 
@@ -233,6 +232,18 @@ impl Attempt {
     }
 }
 
-fn unreachable(remote: SocketAddr) -> JoinError {
-    JoinError::Connect(ConnectError::Unreachable { remote })
+/// A refusal is anybody's word. Where several offer the nameplate it may not be the inviter's, and says nothing of the
+/// words then: the same code, typed again, is refused again if it was.
+fn doubted(error: JoinError, found: &[Candidate]) -> JoinError {
+    let several = found.iter().any(|candidate| candidate.invite != found[0].invite);
+    match error {
+        JoinError::WrongWords | JoinError::Used | JoinError::Burnt if several => JoinError::SomebodyElse,
+        error => error,
+    }
+}
+
+/// There is no address to call.
+fn nowhere() -> JoinError {
+    let failure = Failure { interface: None, address: None, reason: FailureReason::NothingToSendOn };
+    JoinError::NobodyAnswered(NobodyAnswered(DiscoveryReport { failures: vec![failure], ..DiscoveryReport::default() }))
 }

@@ -27,6 +27,7 @@
 mod error;
 mod invite;
 mod join;
+mod race;
 #[cfg(test)]
 mod tests;
 

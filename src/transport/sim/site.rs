@@ -55,8 +55,8 @@ impl Site for Host {
     }
 
     /// There is no TCP here.
-    fn race(&self, _addresses: &[SocketAddr]) -> Option<usize> {
-        None
+    fn try_tcp(&self, _address: SocketAddr, _over: Box<dyn FnOnce(io::Result<()>) + Send>) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
     }
 }
 

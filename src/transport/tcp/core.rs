@@ -21,7 +21,7 @@ use crate::message::{End, Messages, Sent};
 use crate::proto::security::{Guard, Refusal};
 use crate::proto::timers::Timers;
 use crate::proto::{Dropped, InviteId, InviteState, Security};
-use crate::seal::Exports;
+use crate::seal::{Cipher, Exports};
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::transport::driven::{Core, Event, FillStats, Polled};
@@ -78,6 +78,7 @@ impl TcpCore {
                 limits: config.limits,
                 idle_timeout: config.idle_timeout,
                 connect_timeout: config.connect_timeout,
+                prefers_chacha: config.prefers_chacha,
             },
             backlog: config.backlog,
             controller,
@@ -524,6 +525,7 @@ impl Core for TcpCore {
         stats.packets_sent = Some(counts.records_sent);
         stats.packets_received = Some(counts.records_received);
         stats.controller.clone_from(&self.controller);
+        stats.cipher = entry.link.cipher().map(Cipher::name);
     }
 
     fn system_stats(&self, id: ConnectionId) -> Option<FillStats> {

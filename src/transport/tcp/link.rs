@@ -9,7 +9,7 @@ use super::receipts::{self, Awaited, Owed};
 use crate::message::{End, Limits, Messages, Sent, Violation};
 use crate::proto::idle::{Idle, Silence};
 use crate::proto::{InviteId, Security};
-use crate::seal::{Exports, Protection, Prs};
+use crate::seal::{Cipher, Exports, Protection, Prs};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::wire::{
     ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RECORD_BODY_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD,
@@ -26,6 +26,7 @@ pub(super) struct LinkConfig {
     pub(super) limits: Limits,
     pub(super) idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) prefers_chacha: bool,
 }
 
 impl LinkConfig {
@@ -33,6 +34,7 @@ impl LinkConfig {
         messages.params(Params {
             ack_delay_max_us: u64::try_from(receipts::DELAY_MAX.as_micros()).expect("5 ms"),
             idle_timeout_ms: u64::try_from(self.idle_timeout.as_millis()).unwrap_or(crate::wire::VARINT_MAX),
+            prefers_chacha: self.prefers_chacha,
             ..Params::default()
         })
     }
@@ -177,6 +179,11 @@ impl Link {
 
     pub(super) const fn stats(&self) -> LinkStats {
         self.stats
+    }
+
+    /// What seals records; `None` where nothing does.
+    pub(super) fn cipher(&self) -> Option<Cipher> {
+        self.protection.cipher()
     }
 
     /// True when there is something to do once all output is written.

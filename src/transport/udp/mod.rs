@@ -54,6 +54,7 @@ pub(super) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>
         backlog: config.backlog,
         controller: config.controller,
         receive_buffer: io.receive_buffer() as u64,
+        prefers_chacha: config.prefers_chacha,
         ..proto::Config::default()
     };
     let core = UdpCore::new(endpoint, seed, io.is_dual(), config.backlog > 0);

@@ -30,6 +30,7 @@ pub(super) fn config() -> LinkConfig {
         },
         idle_timeout: Duration::from_secs(9),
         connect_timeout: Duration::from_secs(5),
+        prefers_chacha: false,
     }
 }
 

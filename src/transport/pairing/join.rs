@@ -68,6 +68,7 @@ impl Pairing {
         let mut attempt: Option<Attempt> = None;
         // TCP connections, of which the first that is taken shows where to begin.
         let mut race = Race::new(Arc::clone(&self.site), discovery.waker());
+        let mut silent: Vec<SocketAddr> = Vec::new();
         let mut reason = None;
         loop {
             let give_up = race.gives_up_at().filter(|_| attempt.is_none());
@@ -78,10 +79,10 @@ impl Pairing {
                         continue;
                     }
                     match (&attempt, candidate.carrier) {
-                        (Some(attempt), _) => attempt.add(&candidate),
+                        (Some(attempt), carrier) => attempt.add(carrier, candidate.address, candidate.invite),
                         (None, Carrier::Tcp) => race.add(candidate.address, candidate.invite),
                         (None, Carrier::Udp) => {
-                            match self.begin(Carrier::Udp, &code.words, candidate.address, candidate.invite) {
+                            match self.begin(Carrier::Udp, &code.words, &[(candidate.address, candidate.invite)]) {
                                 Ok(begun) => attempt = Some(begun),
                                 // No way leads there; to others of its addresses one may.
                                 Err(error @ JoinError::Connect(_)) => drop(reason.get_or_insert(error)),
@@ -107,62 +108,73 @@ impl Pairing {
             if attempt.is_none()
                 && let Some((address, invite)) = race.poll(discovery.now())
             {
-                attempt = Some(self.begin(Carrier::Tcp, &code.words, address, invite)?);
+                attempt = Some(self.begin(Carrier::Tcp, &code.words, &[(address, invite)])?);
             }
-            if let Some(attempt) = &mut attempt {
-                match attempt.poll(&mut Context::from_waker(&discovery.waker())) {
-                    Poll::Ready(result) => return result.map_err(|error| doubted(error, discovery.machine().found())),
-                    Poll::Pending => {}
+            let Some(current) = &mut attempt else { continue };
+            match current.poll(&mut Context::from_waker(&discovery.waker())) {
+                Poll::Pending => {}
+                // Nobody was proven anything yet, so that the code is as good as before.
+                Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
+                    silent.push(remote);
+                    let ways = ways_again(current.carrier, discovery.machine().found(), &mut silent);
+                    attempt = Some(self.begin(current.carrier, &code.words, &ways)?);
+                    // It is looked at before the next wait.
+                    discovery.waker().wake();
                 }
+                Poll::Ready(result) => return result.map_err(|error| doubted(error, discovery.machine().found())),
             }
         }
     }
 
     /// Calls an invite at addresses that somebody told.
     fn call(&self, carrier: Carrier, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
-        match carrier {
-            Carrier::Udp => self.call_udp(addresses, words),
-            Carrier::Tcp => {
-                let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
-                addresses.iter().for_each(|address| race.add(*address, InviteId(NO_INVITE)));
-                let first = race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?;
-                self.begin(carrier, words, first.0, first.1)?.wait()
-            }
+        let ways: Vec<Way> = addresses.iter().map(|address| (*address, InviteId(NO_INVITE))).collect();
+        if carrier == Carrier::Udp {
+            return self.begin(carrier, words, &ways)?.wait();
         }
+        let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
+        ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
+        let first = race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?;
+        self.begin(carrier, words, &[first])?.wait()
     }
 
-    fn call_udp(&self, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
-        let mut attempt: Option<Attempt> = None;
-        let mut failed = None;
-        for address in addresses {
-            match &attempt {
-                Some(attempt) => attempt.add_address(*address, InviteId(NO_INVITE)),
-                None => match self.begin(Carrier::Udp, words, *address, InviteId(NO_INVITE)) {
-                    Ok(begun) => attempt = Some(begun),
-                    Err(error) => drop(failed.get_or_insert(error)),
-                },
+    /// Begins to connect, from a port of its own, at all `ways` at once; at the others where no way leads to the first.
+    fn begin(&self, carrier: Carrier, words: &Words, ways: &[Way]) -> Result<Attempt, JoinError> {
+        let (mut begun, mut failed) = (None::<Attempt>, None);
+        for (address, invite) in ways {
+            if let Some(attempt) = &begun {
+                attempt.add(carrier, *address, *invite);
+                continue;
+            }
+            let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
+            match Attempt::begin(transport, words, carrier, *address, *invite) {
+                Ok(attempt) => begun = Some(attempt),
+                Err(error) => drop(failed.get_or_insert(error)),
             }
         }
-        attempt.ok_or_else(|| failed.unwrap_or_else(nowhere))?.wait()
+        begun.ok_or_else(|| failed.map_or_else(nowhere, JoinError::Connect))
     }
+}
 
-    /// Begins to connect, from a port of its own.
-    fn begin(
-        &self,
-        carrier: Carrier,
-        words: &Words,
-        remote: SocketAddr,
-        invite: InviteId,
-    ) -> Result<Attempt, JoinError> {
-        let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
-        Attempt::begin(transport, words, remote, invite)
+/// An address to call, and by which invite.
+type Way = (SocketAddr, InviteId);
+
+/// What was found, without those who answered before and then fell `silent`; with them where there is nobody else.
+fn ways_again(carrier: Carrier, found: &[Candidate], silent: &mut Vec<SocketAddr>) -> Vec<Way> {
+    let all = || found.iter().filter(|way| way.carrier == carrier).map(|way| (way.address, way.invite));
+    let fresh: Vec<Way> = all().filter(|(address, _)| !silent.contains(address)).collect();
+    if fresh.is_empty() {
+        silent.clear();
+        return all().collect();
     }
+    fresh
 }
 
 /// A connection that is being made.
 struct Attempt {
     transport: Arc<dyn Joining>,
     connection: Connection,
+    carrier: Carrier,
     remote: SocketAddr,
     slot: WaitSlot,
 }
@@ -171,20 +183,20 @@ impl Attempt {
     fn begin(
         transport: Arc<dyn Joining>,
         words: &Words,
+        carrier: Carrier,
         remote: SocketAddr,
         invite: InviteId,
-    ) -> Result<Self, JoinError> {
-        let conn = transport.join(remote, security(words, invite), invite.0).map_err(JoinError::Connect)?;
+    ) -> Result<Self, ConnectError> {
+        let conn = transport.join(remote, security(words, invite), invite.0)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
-        Ok(Self { transport, connection, remote, slot: WaitSlot::default() })
+        Ok(Self { transport, connection, carrier, remote, slot: WaitSlot::default() })
     }
 
-    fn add(&self, candidate: &Candidate) {
-        self.add_address(candidate.address, candidate.invite);
-    }
-
-    fn add_address(&self, address: SocketAddr, invite: InviteId) {
-        self.transport.add_candidate(self.connection.id(), address, invite.0);
+    /// One more way, unless it is one over the other carrier.
+    fn add(&self, carrier: Carrier, address: SocketAddr, invite: InviteId) {
+        if carrier == self.carrier {
+            self.transport.add_candidate(self.connection.id(), address, invite.0);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, JoinError>> {

@@ -117,7 +117,7 @@ impl Pairing {
         security: Security,
         backlog: usize,
     ) -> Result<Arc<dyn Joining>, BindError> {
-        let config = Config { security, backlog, ..self.config.clone() };
+        let config = Config { security, simulated: false, backlog, ..self.config.clone() };
         let bind = |addr: SocketAddr| self.site.open(carrier, addr, &config);
         // Both families where there are both.
         bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error {

@@ -101,6 +101,41 @@ pub mod wire;
 /// # Ok::<(), udpair::sim::SimError>(())
 /// ```
 ///
+/// Pairing runs in it, too: [`Host::pairing`](sim::Host::pairing) finds who is on the same link. All hosts share one
+/// unless they are put into [broadcast domains](sim::Network::add_domain) of their own
+/// ([`host_in`](sim::Sim::host_in)):
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+/// use udpair::sim::Sim;
+///
+/// let sim = Sim::new(7);
+/// let spoken = Arc::new(Mutex::new(String::new()));
+/// let heard = Arc::clone(&spoken);
+/// sim.spawn(&sim.host("here"), move |host| {
+///     let invite = host.pairing().invite()?;
+///     *spoken.lock().unwrap() = invite.code().to_string();
+///     let peer = invite.accept()?;
+///     peer.send("hello")?;
+///     peer.close(0);
+///     Ok(())
+/// });
+/// sim.spawn(&sim.host("there"), move |host| {
+///     host.sleep(Duration::from_secs(1)); // until the code was said
+///     let code = heard.lock().unwrap().clone();
+///     let peer = host.pairing().join(&code)?;
+///     assert_eq!(peer.recv()?.into_bytes(100)?, "hello");
+///     peer.close(0);
+///     Ok(())
+/// });
+/// sim.run()?;
+/// # Ok::<(), udpair::sim::SimError>(())
+/// ```
+///
+/// Everything random comes from the seed, secrets included: [`Sim::psk`](sim::Sim::psk) gives keys for sealed
+/// transports, and real sockets refuse them.
+///
 /// Programs that have no use for threads, as tests of a sans-IO core, drive the network by themselves.
 pub mod sim {
     pub use crate::network::*;

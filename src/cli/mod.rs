@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod bench;
 mod call;
+mod doctor;
 pub(crate) mod exit;
 mod files;
 
@@ -22,6 +23,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

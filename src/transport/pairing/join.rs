@@ -117,7 +117,14 @@ impl Pairing {
                 Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
                     silent.push(remote);
                     let ways = ways_again(current.carrier, discovery.machine().found(), &mut silent);
-                    attempt = Some(self.begin(current.carrier, &code.words, &ways)?);
+                    attempt = match current.carrier {
+                        Carrier::Udp => Some(self.begin(Carrier::Udp, &code.words, &ways)?),
+                        Carrier::Tcp => {
+                            race = Race::new(Arc::clone(&self.site), discovery.waker());
+                            ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
+                            None
+                        }
+                    };
                     // It is looked at before the next wait.
                     discovery.waker().wake();
                 }

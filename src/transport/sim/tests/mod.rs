@@ -1,5 +1,6 @@
 //! Programs in a simulated world.
 
+mod apart;
 mod pairing;
 mod sealed;
 mod threads;

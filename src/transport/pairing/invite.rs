@@ -23,15 +23,21 @@ use crate::transport::{AcceptError, Connection, Interest, Listener, Transport, W
 
 /// How many joiners may be half-way in; one of them gets in.
 const BACKLOG: usize = 64;
+/// How long an invite stays after wrong words were tried: whoever tried them and was not told, since that was lost,
+/// asks again 20, 60, 140 ms later.
+const BURNT_KEPT: Duration = Duration::from_millis(200);
 
 /// An invite: whoever is told its code may come, once. It is found by others while somebody waits in
 /// [`accept`](Self::accept). Dropping it ends it.
 pub struct Invite {
     code: Code,
+    carrier: Carrier,
     transport: Arc<dyn Joining>,
     /// `None` where whoever comes was told the address.
     discovery: Option<Discovery<Inviting>>,
     until: Timestamp,
+    /// Whoever waited was told that it is burnt.
+    burnt: bool,
 }
 
 fn random<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
@@ -68,7 +74,14 @@ impl Pairing {
                 Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
             }
         };
-        Ok(Invite { code: Code { nameplate, words }, transport, discovery: Some(discovery), until })
+        Ok(Invite {
+            code: Code { nameplate, words },
+            carrier,
+            transport,
+            discovery: Some(discovery),
+            until,
+            burnt: false,
+        })
     }
 
     /// An invite on a port that is told to the other side, with the number of this host
@@ -81,10 +94,11 @@ impl Pairing {
     pub fn invite_on(&self, port: u16) -> Result<Invite, InviteError> {
         let words = Words::from_entropy(*random()?);
         let id = InviteId(*random()?);
-        let transport = self.bind(self.carrier.unwrap_or(Carrier::Udp), port, security(&words, id), BACKLOG)?;
+        let carrier = self.carrier.unwrap_or(Carrier::Udp);
+        let transport = self.bind(carrier, port, security(&words, id), BACKLOG)?;
         let until = transport.now() + INVITE_LIFETIME;
         let nameplate = Nameplate::from_entropy(*random()?);
-        Ok(Invite { code: Code { nameplate, words }, transport, discovery: None, until })
+        Ok(Invite { code: Code { nameplate, words }, carrier, transport, discovery: None, until, burnt: false })
     }
 }
 
@@ -101,7 +115,14 @@ impl Invite {
         self.transport.local_addr()
     }
 
-    /// Waits for whoever was told the code, for as long as it is good. Blocks.
+    /// What the conversation will be carried by.
+    #[must_use]
+    pub const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// Waits for whoever was told the code, for as long as it is good. Blocks; where wrong words were tried, 0.2 s
+    /// longer, so that whoever tried them is told, too.
     ///
     /// # Errors
     /// See [`InviteError`].
@@ -120,6 +141,15 @@ impl Invite {
     }
 
     fn accept_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
+        let accepted = self.wait_until(until);
+        if matches!(accepted, Err(InviteError::Burnt)) && !self.burnt {
+            self.burnt = true;
+            self.transport.sleep_until(self.transport.now() + BURNT_KEPT);
+        }
+        accepted
+    }
+
+    fn wait_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
         let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
         let accepted = |error| match error {
             AcceptError::InviteBurnt => InviteError::Burnt,

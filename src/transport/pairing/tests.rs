@@ -4,10 +4,12 @@
     reason = "the other side of a pairing is another program, with a clock of its own"
 )]
 
+use core::task::{Context, Waker};
 use core::time::Duration;
 
 use super::*;
-use crate::pairing::Words;
+use crate::pairing::{InviteId, Words};
+use crate::transport::{AcceptError, Interest, WaitSlot};
 
 /// For what fails only by waiting, and for what waits only where something failed.
 const SHORT: Duration = Duration::from_millis(300);
@@ -83,6 +85,42 @@ fn wrong_words(pairing: &Pairing) {
     let error = pairing.join_at(([127, 0, 0, 1], invite.local_addr().port()).into(), &right).unwrap_err();
     assert!(matches!(error, JoinError::Burnt), "{error}");
     assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Burnt)), "it stays so");
+}
+
+#[test]
+fn a_burnt_invite_can_be_given_up_at_once_and_the_next_has_its_port() {
+    let invite = pairing().invite_on(0).unwrap();
+    let (port, wrong) = (invite.local_addr().port(), mistyped(&invite));
+    let joiner = std::thread::spawn(move || pairing().join_at(([127, 0, 0, 1], port).into(), &wrong).map(drop));
+    assert!(matches!(invite.accept(), Err(InviteError::Burnt)));
+    assert!(matches!(joiner.join().unwrap(), Err(JoinError::WrongWords)));
+    assert_eq!(pairing().invite_on(port).unwrap().local_addr().port(), port);
+}
+
+/// Whoever is woken may drop the transport before the answer to the wrong words has left the outbox.
+#[test]
+fn a_transport_dropped_while_its_last_answer_waits_to_leave_is_gone() {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let words: Words = "maple-otter".parse().unwrap();
+    let transport = pairing().bind(Carrier::Udp, 0, invite::security(&words, InviteId([7; 8])), 8).unwrap();
+    let address: SocketAddr = ([127, 0, 0, 1], transport.local_addr().port()).into();
+    let joiner = std::thread::spawn(move || pairing().join_at(address, "42-otter-maple").map(drop));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut slot = WaitSlot::default();
+    while transport.incoming() != Err(AcceptError::InviteBurnt) {
+        if transport.poll_wait(&mut slot, &[Interest::Incoming], &mut Context::from_waker(&waker)).is_pending() {
+            std::thread::park();
+        }
+    }
+    drop((slot, transport));
+    assert!(matches!(joiner.join().unwrap(), Err(JoinError::WrongWords)));
+    assert_eq!(pairing().invite_on(address.port()).unwrap().local_addr().port(), address.port());
 }
 
 #[test]

@@ -562,6 +562,27 @@ fn the_receivers_reasons_become_exit_codes() {
     }
 }
 
+/// It has heard everything then: that the connection is gone before it has looked again is no failure.
+#[test]
+fn a_receiver_may_close_as_soon_as_it_has_answered_the_end() {
+    for transport in TRANSPORTS {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for _ in 0..20 {
+            let listener = Listener::new(Peer::bind(transport));
+            let child = sender(transport, &listener.local_addr().to_string(), &[file.path()], &[]).spawn().unwrap();
+            let peer = Peer { connection: listener.accept().unwrap() };
+            peer.control(HELLO, b"udpf\0\x01\0\0");
+            peer.expect(OFFER);
+            peer.control(ERROR, &[0, 2]);
+            let end = peer.expect(END);
+            peer.control(END, &end);
+            peer.connection.close_within(0, std::time::Duration::ZERO);
+            let sent = child.wait_with_output().unwrap();
+            assert_eq!(sent.status.code(), Some(8), "{}", text(&sent.stderr));
+        }
+    }
+}
+
 #[test]
 fn a_receiver_of_another_version_or_of_another_mind() {
     for transport in TRANSPORTS {

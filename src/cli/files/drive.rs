@@ -27,7 +27,10 @@ pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress
             }
             Step::Finished => return Ok(()),
         }
-        while let Some(arrived) = transfer.connection().try_recv()? {
+        // Whoever has heard the last word does not ask for another: the peer may have closed by now.
+        while !sender.is_settled()
+            && let Some(arrived) = transfer.connection().try_recv()?
+        {
             take(arrived, |channel, message| sender.handle(channel, message))?;
         }
         progress.at(sender.bytes());

@@ -100,6 +100,11 @@ impl Sender {
         self.sent
     }
 
+    /// Everything is settled, and both sides know it: the receiver has nothing more to say.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.end == End::Answered
+    }
+
     /// Takes a message of the receiver.
     pub(crate) fn handle(&mut self, channel: u16, message: &Message<'_>) -> Result<(), Broken> {
         match *message {

@@ -5,6 +5,7 @@ mod bench;
 mod call;
 pub(crate) mod exit;
 mod files;
+mod peer;
 
 use std::process::ExitCode;
 

@@ -112,6 +112,7 @@ impl Sender {
                 self.heard_greeting = true;
                 if version == VERSION { Ok(()) } else { Err(Broken::Version(version)) }
             }
+            Message::Offer(_) => Err(Broken::BothSend),
             _ if !self.heard_greeting => Err(Broken::Violation("no greeting")),
             _ if channel != CONTROL => Err(Broken::Violation("a message of the receiver on the data channel")),
             Message::Want { number, from } => self.on_want(number, from),

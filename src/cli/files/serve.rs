@@ -15,9 +15,10 @@ use super::progress::Bars;
 use super::receiver::{Policy, Receiver, Unfinished};
 use super::transfers::{Transfer, Transfers};
 use super::writer::Existing;
-use super::{bind, configure, drive, interrupt, print, report};
-use crate::cli::args::{RecvArgs, resolve};
+use super::{configure, drive, interrupt, print, report};
+use crate::cli::args::RecvArgs;
 use crate::cli::exit::{Exit, Failure, complain};
+use crate::cli::peer::{Way, failure};
 
 /// Transfers that may be under way at a time.
 const PLACES: usize = 8;
@@ -29,21 +30,37 @@ const GREETING_MAX: Duration = Duration::from_secs(2);
 const LIMITS: Limits =
     Limits { message_len_max: 2 << 20, credit_connection: 8 << 20, credit_channel: 4 << 20, send_queue: 1 << 20 };
 
-/// Receives from every sender that calls, or, with `--once`, until the first has sent everything.
+/// Receives: by a code from one sender; at an address from every sender that calls, or, with `--once`, until the first
+/// has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
-    args.link.plain.check()?;
-    let listen = resolve(&args.listen)?[0];
-    let transfers = Transfers::new(PLACES, args.link.timeout);
+    let code = (!args.code.is_empty()).then(|| args.code.join(" "));
+    let way = Way::of("--listen", args.listen.as_deref(), code, &args.link)?;
+    let transfers = Transfers::new(PLACES, args.link.timeout());
     interrupt::install(&transfers)?;
     let job = Job::new(args);
     job.open_place()?;
-    let listener = Listener::new(bind(&args.link, listen, LIMITS, BACKLOG)?);
+    let connection = match way {
+        Way::At(addrs) => {
+            let listener = Listener::new(args.link.bind(addrs[0], LIMITS, BACKLOG)?);
+            return serve(listener, job, args.once, &transfers);
+        }
+        Way::Join(code) => args.link.join(&code, LIMITS)?,
+        Way::Invite => args.link.invite(LIMITS, |code| format!("udpair send PATH... --code {code}"))?,
+    };
+    let transfer = transfers.begin(connection);
+    let over = job.receive(&transfer);
+    transfers.end(&transfer);
+    over.result
+}
+
+/// Receives from whoever comes to `listener`.
+fn serve(listener: Listener, job: Job, once: bool, transfers: &Arc<Transfers>) -> Result<Exit, Failure> {
     print(&format!("listening on {}", listener.local_addr()));
     let (tell, told) = mpsc::channel();
     let transport = Arc::clone(listener.transport());
-    let accepting = Accepting { listener, job, transfers: Arc::clone(&transfers), tell };
+    let accepting = Accepting { listener, job, transfers: Arc::clone(transfers), tell };
     transport.spawn("udpair-accept", move || accepting.run()).map_err(|error| no_thread(&error))?;
-    let ended = await_end(args.once, &transfers, &told);
+    let ended = await_end(once, transfers, &told);
     // Those still under way are told, and remove what is partial.
     transfers.end_all(code::FAILED);
     transfers.await_none();
@@ -51,7 +68,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
 }
 
 /// Something that whoever waits for the end hears of.
-enum Told {
+enum Heard {
     /// A transfer is over.
     Over(Over),
     /// Nobody can be accepted any more.
@@ -66,11 +83,11 @@ struct Over {
 }
 
 /// Hears how transfers end until one of them ends the run.
-fn await_end(once: bool, transfers: &Transfers, told: &mpsc::Receiver<Told>) -> Result<Exit, Failure> {
+fn await_end(once: bool, transfers: &Transfers, told: &mpsc::Receiver<Heard>) -> Result<Exit, Failure> {
     loop {
         let over = match told.recv() {
-            Ok(Told::Over(over)) => over,
-            Ok(Told::Deaf(failure)) => return Err(failure),
+            Ok(Heard::Over(over)) => over,
+            Ok(Heard::Deaf(failure)) => return Err(failure),
             Err(_) => return Err(Failure::new(Exit::Other, "nobody accepts senders any more")),
         };
         match over.result {
@@ -89,7 +106,7 @@ struct Accepting {
     listener: Listener,
     job: Job,
     transfers: Arc<Transfers>,
-    tell: mpsc::Sender<Told>,
+    tell: mpsc::Sender<Heard>,
 }
 
 impl Accepting {
@@ -102,14 +119,14 @@ impl Accepting {
                 Err(failure) => failure,
             };
             // Where nobody listens any more the run is over anyway.
-            let _ = self.tell.send(Told::Deaf(failed));
+            let _ = self.tell.send(Heard::Deaf(failed));
             return;
         }
     }
 
     /// Waits for a sender and for a place, and begins. False where nobody is taken in any more.
     fn next(&self, transport: &Arc<dyn Transport>) -> Result<bool, Failure> {
-        let incoming = self.listener.incoming().map_err(|error| drive::accept_failure(&error))?;
+        let incoming = self.listener.incoming().map_err(|error| failure::accept(&error))?;
         if !self.transfers.await_place() {
             incoming.refuse(code::FAILED);
             return Ok(false);
@@ -121,7 +138,7 @@ impl Accepting {
             let guard = EndOnDrop { transfers, transfer: own };
             let over = job.receive(&guard.transfer);
             drop(guard);
-            let _ = tell.send(Told::Over(over));
+            let _ = tell.send(Heard::Over(over));
         });
         if let Err(error) = begun {
             drive::give_up(transfer.connection(), code::FAILED);
@@ -163,7 +180,7 @@ impl Job {
             existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
             unfinished: if args.resume { Unfinished::Keep } else { Unfinished::Remove },
         };
-        Self { dir: args.dir.clone(), policy, greeting: args.link.timeout.min(GREETING_MAX), bars: Bars::default() }
+        Self { dir: args.dir.clone(), policy, greeting: args.link.timeout().min(GREETING_MAX), bars: Bars::default() }
     }
 
     fn open_place(&self) -> Result<Place, Failure> {

@@ -28,8 +28,8 @@ use self::sockets::{BUFFER_LEN, Sockets};
 use super::clock;
 use super::driven::Signal;
 use crate::pairing::{
-    DISCOVERY_GROUP, DISCOVERY_PORT, Destination, Interface, InterfaceId, Inviting, Machine, Nameplate, Offer, Seeking,
-    Target, Transmit,
+    DISCOVERY_GROUP, DISCOVERY_PORT, Destination, Interface, InterfaceId, InviteId, Inviting, Machine, Nameplate,
+    Offer, Seeking, Target, Transmit,
 };
 use crate::time::{Timestamp, earliest};
 
@@ -104,6 +104,18 @@ impl Discovery<Inviting> {
     pub fn inviting(options: DiscoveryOptions, first: Nameplate, offer: Offer) -> Result<Self, DiscoveryError> {
         Self::begin(options, |now, seed| Inviting::new(now, first, offer, seed))
     }
+
+    /// Begins to offer to the device that shares a key of the id `offer.invite`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`inviting`](Self::inviting).
+    ///
+    /// # Panics
+    /// As [`Inviting::new`].
+    pub fn inviting_device(options: DiscoveryOptions, offer: Offer) -> Result<Self, DiscoveryError> {
+        Self::begin(options, |now, seed| Inviting::device(now, offer, seed))
+    }
 }
 
 impl Discovery<Seeking> {
@@ -113,6 +125,15 @@ impl Discovery<Seeking> {
     /// See [`DiscoveryError`]. An interface that cannot be used is no error: [`report`](Self::report) names it.
     pub fn seeking(options: DiscoveryOptions, nameplate: Nameplate) -> Result<Self, DiscoveryError> {
         Self::begin(options, |now, seed| Seeking::new(now, nameplate, seed))
+    }
+
+    /// Begins to look for the device that shares a key of the id `id`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`seeking`](Self::seeking).
+    pub fn seeking_device(options: DiscoveryOptions, id: InviteId) -> Result<Self, DiscoveryError> {
+        Self::begin(options, |now, seed| Seeking::device(now, id, seed))
     }
 }
 

@@ -12,17 +12,15 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::error::InviteError;
-use super::{INVITE_LIFETIME, Pairing};
+use super::{INVITE_LIFETIME, Pairing, Secret};
 use crate::pairing::{Carrier, Code, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
-use crate::proto::Security;
-use crate::seal::Prs;
 use crate::time::Timestamp;
 use crate::transport::discovery::{Discovery, PollError};
 use crate::transport::driven::Joining;
 use crate::transport::{AcceptError, Connection, Interest, Listener, Transport, WaitSlot};
 
 /// How many joiners may be half-way in; one of them gets in.
-const BACKLOG: usize = 64;
+pub(super) const BACKLOG: usize = 64;
 /// How long an invite stays after wrong words were tried: whoever tried them and was not told, since that was lost,
 /// asks again 20, 60, 140 ms later.
 const BURNT_KEPT: Duration = Duration::from_millis(200);
@@ -46,11 +44,6 @@ fn random<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
     Ok(bytes)
 }
 
-pub(super) fn security(words: &Words, invite: InviteId) -> Security {
-    let secret = words.secret();
-    Security::code(invite.0, Prs::bytes(&secret))
-}
-
 impl Pairing {
     /// As [`invite`](super::invite()), with these settings. Blocks for about a tenth of a second.
     ///
@@ -60,7 +53,7 @@ impl Pairing {
         let words = Words::from_entropy(*random()?);
         let id = InviteId(*random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
-        let transport = self.bind(carrier, 0, security(&words, id), BACKLOG)?;
+        let transport = self.bind(carrier, 0, Secret::Words(&words).security(id), BACKLOG)?;
         let port = transport.local_addr().port();
         let first = Nameplate::from_entropy(*random()?);
         let offer = Offer { invite: id, carrier, port };
@@ -95,7 +88,7 @@ impl Pairing {
         let words = Words::from_entropy(*random()?);
         let id = InviteId(*random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
-        let transport = self.bind(carrier, port, security(&words, id), BACKLOG)?;
+        let transport = self.bind(carrier, port, Secret::Words(&words).security(id), BACKLOG)?;
         let until = transport.now() + INVITE_LIFETIME;
         let nameplate = Nameplate::from_entropy(*random()?);
         Ok(Invite { code: Code { nameplate, words }, carrier, transport, discovery: None, until, burnt: false })
@@ -150,35 +143,48 @@ impl Invite {
     }
 
     fn wait_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
-        let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
-        let accepted = |error| match error {
-            AcceptError::InviteBurnt => InviteError::Burnt,
-            AcceptError::TimedOut => InviteError::Expired,
-            AcceptError::Broken(kind) => InviteError::Io(kind.into()),
-            AcceptError::NotListening => InviteError::Io(io::ErrorKind::InvalidInput.into()),
-        };
-        let Some(discovery) = &mut self.discovery else {
-            let left = until.saturating_since(listener.transport().now());
-            return listener.accept_timeout(left).map_err(accepted);
-        };
-        let waker = discovery.waker();
-        let mut slot = WaitSlot::default();
-        loop {
-            if let Some(connection) = listener.try_accept().map_err(accepted)? {
-                return Ok(connection);
-            }
-            let mut cx = Context::from_waker(&waker);
-            match listener.transport().poll_wait(&mut slot, &[Interest::Incoming], &mut cx) {
-                Poll::Ready(Ok(_)) => continue,
-                Poll::Ready(Err(error)) => return Err(InviteError::Io(error.into())),
-                Poll::Pending => {}
-            }
-            match discovery.poll(until) {
-                Ok(_) | Err(PollError::Woken) => {}
-                Err(PollError::TimedOut) => return Err(InviteError::Expired),
-                Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
-            }
+        if let Some(discovery) = &mut self.discovery {
+            return accept_found(&self.transport, discovery, until);
         }
+        let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
+        let left = until.saturating_since(listener.transport().now());
+        listener.accept_timeout(left).map_err(accepted)
+    }
+}
+
+/// Waits for whoever comes to `transport`, and is found by others meanwhile. Blocks.
+pub(super) fn accept_found(
+    transport: &Arc<dyn Joining>,
+    discovery: &mut Discovery<Inviting>,
+    until: Timestamp,
+) -> Result<Connection, InviteError> {
+    let listener = Listener::new(Arc::clone(transport) as Arc<dyn Transport>);
+    let waker = discovery.waker();
+    let mut slot = WaitSlot::default();
+    loop {
+        if let Some(connection) = listener.try_accept().map_err(accepted)? {
+            return Ok(connection);
+        }
+        let mut cx = Context::from_waker(&waker);
+        match listener.transport().poll_wait(&mut slot, &[Interest::Incoming], &mut cx) {
+            Poll::Ready(Ok(_)) => continue,
+            Poll::Ready(Err(error)) => return Err(InviteError::Io(error.into())),
+            Poll::Pending => {}
+        }
+        match discovery.poll(until) {
+            Ok(_) | Err(PollError::Woken) => {}
+            Err(PollError::TimedOut) => return Err(InviteError::Expired),
+            Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
+        }
+    }
+}
+
+fn accepted(error: AcceptError) -> InviteError {
+    match error {
+        AcceptError::InviteBurnt => InviteError::Burnt,
+        AcceptError::TimedOut => InviteError::Expired,
+        AcceptError::Broken(kind) => InviteError::Io(kind.into()),
+        AcceptError::NotListening => InviteError::Io(io::ErrorKind::InvalidInput.into()),
     }
 }
 

@@ -5,11 +5,12 @@ use core::time::Duration;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 
-use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
-use super::invite::security;
+use super::{Pairing, Secret};
 use crate::message::{End, State};
-use crate::pairing::{Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, SeekingEvent, Words};
+use crate::pairing::{
+    Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, Seeking, SeekingEvent, Words,
+};
 use crate::proto::NO_INVITE;
 use crate::time::Timestamp;
 use crate::transport::discovery::{Discovery, PollError, interfaces};
@@ -36,9 +37,10 @@ impl Pairing {
                 Host::Name(name, port) => (name.as_str(), port).to_socket_addrs()?.collect(),
             };
             self.check_carrier(carrier)?;
-            return self.call(carrier, &addresses, &code.words);
+            return self.call(carrier, &addresses, Secret::Words(&code.words));
         }
-        self.seek(&code.parse()?)
+        let code: Code = code.parse()?;
+        self.seek(Discovery::seeking(self.options(), code.nameplate)?, Secret::Words(&code.words))
     }
 
     /// Connects to the invite of `code` at an address that was told with it: nothing is broadcast. Blocks.
@@ -47,7 +49,7 @@ impl Pairing {
     /// See [`JoinError`].
     pub fn join_at(&self, address: SocketAddr, code: &str) -> Result<Connection, JoinError> {
         let code: Code = code.parse()?;
-        self.call(self.carrier.unwrap_or(Carrier::Udp), &[address], &code.words)
+        self.call(self.carrier.unwrap_or(Carrier::Udp), &[address], Secret::Words(&code.words))
     }
 
     /// Connects to an invite that was made [on a port](Self::invite_on): `host` is the last number of the inviter's
@@ -58,7 +60,7 @@ impl Pairing {
     pub fn join_host(&self, host: u8, port: u16, words: &str) -> Result<Connection, JoinError> {
         let words: Words = words.parse()?;
         let addresses = HostNumber(host).addresses(&interfaces()?, port);
-        self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, &words)
+        self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, Secret::Words(&words))
     }
 
     fn check_carrier(&self, offered: Carrier) -> Result<(), JoinError> {
@@ -69,8 +71,7 @@ impl Pairing {
     }
 
     /// Looks for the invite, and calls it wherever it was found.
-    fn seek(&self, code: &Code) -> Result<Connection, JoinError> {
-        let mut discovery = Discovery::seeking(self.options(), code.nameplate)?;
+    pub(super) fn seek(&self, mut discovery: Discovery<Seeking>, secret: Secret<'_>) -> Result<Connection, JoinError> {
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
         let mut found: Vec<Candidate> = Vec::new();
@@ -90,10 +91,8 @@ impl Pairing {
                         Some(attempt) => attempt.add(&candidate),
                         None if tcp(&candidate) => found.push(candidate),
                         None => {
-                            let transport =
-                                self.bind(candidate.carrier, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                            attempt =
-                                Some(Attempt::begin(transport, &code.words, candidate.address, candidate.invite)?);
+                            let transport = self.bind(candidate.carrier, 0, secret.security(InviteId(NO_INVITE)), 0)?;
+                            attempt = Some(Attempt::begin(transport, secret, candidate.address, candidate.invite)?);
                         }
                     }
                 }
@@ -103,8 +102,8 @@ impl Pairing {
                 Err(PollError::Woken) => {}
                 Err(PollError::TimedOut) if race => {
                     let (address, invite) = race_tcp(&found).ok_or_else(|| unreachable(found[0].address))?;
-                    let transport = self.bind(Carrier::Tcp, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                    attempt = Some(Attempt::begin(transport, &code.words, address, invite)?);
+                    let transport = self.bind(Carrier::Tcp, 0, secret.security(InviteId(NO_INVITE)), 0)?;
+                    attempt = Some(Attempt::begin(transport, secret, address, invite)?);
                 }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
@@ -125,9 +124,9 @@ impl Pairing {
     }
 
     /// Calls an invite at addresses that somebody told.
-    fn call(&self, carrier: Carrier, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
+    fn call(&self, carrier: Carrier, addresses: &[SocketAddr], secret: Secret<'_>) -> Result<Connection, JoinError> {
         let no_invite = InviteId(NO_INVITE);
-        let transport = self.bind(carrier, 0, security(words, no_invite), 0)?;
+        let transport = self.bind(carrier, 0, secret.security(no_invite), 0)?;
         let first = match carrier {
             Carrier::Udp => addresses.first().copied(),
             Carrier::Tcp => race_addresses(addresses.iter().map(|address| (*address, no_invite)).collect())
@@ -136,7 +135,7 @@ impl Pairing {
         let Some(first) = first else {
             return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
         };
-        let attempt = Attempt::begin(transport, words, first, no_invite)?;
+        let attempt = Attempt::begin(transport, secret, first, no_invite)?;
         for other in addresses {
             attempt.transport.add_candidate(attempt.connection.id(), *other, NO_INVITE);
         }
@@ -155,11 +154,11 @@ struct Attempt {
 impl Attempt {
     fn begin(
         transport: Arc<dyn Joining>,
-        words: &Words,
+        secret: Secret<'_>,
         remote: SocketAddr,
         invite: InviteId,
     ) -> Result<Self, JoinError> {
-        let conn = transport.join(remote, security(words, invite), invite.0).map_err(JoinError::Connect)?;
+        let conn = transport.join(remote, secret.security(invite), invite.0).map_err(JoinError::Connect)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
         Ok(Self { transport, connection, remote, slot: WaitSlot::default() })
     }

@@ -8,7 +8,6 @@ use core::task::{Context, Waker};
 use core::time::Duration;
 
 use super::*;
-use crate::pairing::{InviteId, Words};
 use crate::transport::{AcceptError, Interest, WaitSlot};
 
 /// For what fails only by waiting, and for what waits only where something failed.
@@ -108,7 +107,7 @@ fn a_transport_dropped_while_its_last_answer_waits_to_leave_is_gone() {
     }
 
     let words: Words = "maple-otter".parse().unwrap();
-    let transport = pairing().bind(Carrier::Udp, 0, invite::security(&words, InviteId([7; 8])), 8).unwrap();
+    let transport = pairing().bind(Carrier::Udp, 0, Secret::Words(&words).security(InviteId([7; 8])), 8).unwrap();
     let address: SocketAddr = ([127, 0, 0, 1], transport.local_addr().port()).into();
     let joiner = std::thread::spawn(move || pairing().join_at(address, "42-otter-maple").map(drop));
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -173,4 +172,40 @@ fn what_is_no_code_is_refused_without_a_datagram() {
     for code in ["", "42", "42-maple", "42-maple-qqqqq", "1234-maple-otter", "42-maple-otter@nowhere"] {
         assert!(matches!(pairing().join(code), Err(JoinError::Code(_))), "{code}");
     }
+}
+
+#[test]
+fn devices_that_remember_each_other_meet_again_without_a_code_and_as_often_as_they_like() {
+    for carrier in [Carrier::Udp, Carrier::Tcp] {
+        let psk = Psk::generate().unwrap();
+        let mut invite = pairing().carrier(carrier).invite_device(&psk).unwrap();
+        let joiner = std::thread::spawn(move || {
+            for _ in 0..3 {
+                let peer = pairing().join_device(&psk).unwrap();
+                peer.send("it is me").unwrap();
+                assert!(peer.close(0).all_taken());
+            }
+        });
+        for _ in 0..3 {
+            let peer = invite.accept_timeout(STUCK).unwrap();
+            assert_eq!(peer.recv().unwrap().into_bytes(100).unwrap(), "it is me");
+            peer.close(0);
+        }
+        joiner.join().unwrap();
+        assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Expired)));
+    }
+}
+
+#[test]
+fn who_has_the_id_of_a_key_and_not_the_key_gets_nowhere_and_burns_nothing() {
+    let psk = Psk::generate().unwrap();
+    let text = psk.to_text();
+    let other = if text.ends_with('0') { "1" } else { "0" };
+    let forged: Psk = format!("{}{other}", &text[..text.len() - 1]).parse().unwrap();
+    let mut invite = pairing().invite_device(&psk).unwrap();
+    let inviter = std::thread::spawn(move || invite.accept_timeout(STUCK).map(|peer| peer.close(0)).map(drop));
+    let error = pairing().join_device(&forged).unwrap_err();
+    assert!(matches!(error, JoinError::SomebodyElse), "{error:?}");
+    pairing().join_device(&psk).unwrap().close(0);
+    inviter.join().unwrap().unwrap();
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::{EXIT_CODES, Exit, Failure};
-use super::peer::LinkArgs;
+use super::peer::{KeyArgs, LinkArgs};
 
 /// Reliable, low-latency messages between machines on one network, over UDP or TCP.
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Receive files and whole trees from `udpair send`: by its code, or prints one for it.
     #[command(after_help = EXIT_CODES)]
     Recv(RecvArgs),
+    /// Make a key file, for both sides: with it no code is needed.
+    #[command(after_help = EXIT_CODES)]
+    Key(KeyArgs),
     /// Compare UDP with TCP between two processes on this machine, or between two machines.
     #[command(after_help = EXIT_CODES)]
     Bench(super::bench::BenchArgs),
@@ -84,29 +87,6 @@ pub(crate) struct RecvArgs {
     pub(crate) link: LinkArgs,
 }
 
-/// The switch that says that nothing is sealed.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct PlainArgs {
-    /// Accept that nothing is encrypted and nobody is authenticated: only with an address.
-    #[arg(long)]
-    pub(crate) insecure_plain: bool,
-}
-
-impl PlainArgs {
-    /// Explains and ends the run where the switch was not given.
-    pub(crate) fn check(self) -> Result<(), Failure> {
-        if self.insecure_plain {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Usage,
-            "with an address alone nothing is encrypted and nobody is authenticated: whoever is on the network can \
-             read and change what is sent, and whoever reaches the port can take part. Where that is acceptable, say \
-             so with --insecure-plain",
-        ))
-    }
-}
-
 /// The addresses that `text` (HOST:PORT) stands for: at least one, each once, the best first, as the system sorts them.
 pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     let bad = |why: &dyn std::fmt::Display| {
@@ -129,14 +109,6 @@ mod tests {
     #[test]
     fn clap_finds_no_fault_in_the_definition() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn plain_text_must_be_asked_for() {
-        assert_eq!(PlainArgs { insecure_plain: true }.check(), Ok(()));
-        let failure = PlainArgs { insecure_plain: false }.check().unwrap_err();
-        assert_eq!(failure.exit, Exit::Usage);
-        assert!(failure.message.contains("--insecure-plain"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
+        Command::Key(args) => peer::make_key(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::mem::take;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A running `udpair`, killed when dropped.
 pub(crate) struct Tool {
     child: Child,
@@ -43,11 +45,16 @@ impl Tool {
         Self { child, stdout, stderr, stderr_seen: String::new() }
     }
 
-    /// The code that it prints, and that it is one.
-    pub(crate) fn code(&mut self) -> String {
+    /// The next line on stdout.
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
-        let code = line.trim_end().to_owned();
+        line.trim_end().to_owned()
+    }
+
+    /// The code that it prints, and that it is one.
+    pub(crate) fn code(&mut self) -> String {
+        let code = self.line();
         assert!(code.parse::<udpair::pairing::Code>().is_ok(), "{code:?}");
         code
     }
@@ -61,6 +68,11 @@ impl Tool {
                 return word.to_owned();
             }
         }
+    }
+
+    /// As Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 
     /// Waits until it has ended.

@@ -110,8 +110,8 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
-        let mut config = Config::insecure_plain();
+    pub(crate) fn connect(to: &[SocketAddr], order: Order, sealed: Config) -> Result<(Self, Ready), Error> {
+        let mut config = sealed;
         config.backlog = 0;
         let timeout = config.connect_timeout;
         let transport = bind(order.transport, any_for(to), config)?;
@@ -233,9 +233,9 @@ pub(crate) struct LibraryServer {
 }
 
 impl LibraryServer {
-    /// Listens at `listen`.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport) -> Result<Self, Error> {
-        let listener = Listener::new(bind(transport, listen, Config::insecure_plain())?);
+    /// Listens at `listen`, so sealed.
+    pub(crate) fn bind(listen: SocketAddr, transport: Transport, sealed: Config) -> Result<Self, Error> {
+        let listener = Listener::new(bind(transport, listen, sealed)?);
         Ok(Self { transport, listener })
     }
 

@@ -51,9 +51,10 @@ pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
     interrupt::install(&transfers)?;
     let expected = tree::measure(args.paths.clone());
     let connection = match way {
-        Way::At(addrs) => args.link.call(&addrs, SENDER_LIMITS)?,
+        Way::At(addrs, sealed) => args.link.call(&addrs, *sealed, SENDER_LIMITS)?,
         Way::Join(code) => args.link.join(&code, SENDER_LIMITS)?,
         Way::Invite => args.link.invite(SENDER_LIMITS, |code| format!("udpair recv {code}"))?,
+        Way::Known(psk) => args.link.join_known(&psk, SENDER_LIMITS)?,
     };
     let begun = connection.transport().now();
     let to = connection.peer_addr().map_or_else(|| "a receiver that has gone".to_owned(), |addr| addr.to_string());

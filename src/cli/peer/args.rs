@@ -7,9 +7,11 @@ use clap::{Args, ValueEnum};
 use udpair::message::Limits;
 use udpair::pairing::Carrier;
 use udpair::transport::pairing::JOIN_TIMEOUT;
-use udpair::{Config, Pairing};
+use udpair::{Config, Pairing, Psk};
 
-use crate::cli::args::{PlainArgs, resolve};
+use super::device::DeviceName;
+use super::seal::SealArgs;
+use crate::cli::args::resolve;
 use crate::cli::exit::{Exit, Failure};
 
 /// Silence after which a peer is given up, where the user says nothing.
@@ -32,9 +34,13 @@ pub(crate) struct LinkArgs {
     /// look for whoever made a code: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-    /// The plain-text switch.
+    /// By a code: remember the other side under this name, so that `--device NAME` stands for the code from then on.
+    /// The other side has to do the same. The key is kept below $XDG_DATA_HOME/udpair/devices, for its owner alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remember: Option<DeviceName>,
+    /// What seals the conversation, if not a code.
     #[command(flatten)]
-    pub(crate) plain: PlainArgs,
+    pub(crate) seal: SealArgs,
 }
 
 /// What carries the messages.
@@ -49,12 +55,14 @@ pub(crate) enum TransportKind {
 /// How to come by the peer.
 #[derive(Debug)]
 pub(crate) enum Way {
-    /// At one of these addresses, or to listen there.
-    At(Vec<SocketAddr>),
+    /// At one of these addresses, or to listen there, and so sealed.
+    At(Vec<SocketAddr>, Box<Config>),
     /// By this code, which the other side made.
     Join(String),
     /// By a code that is made for the other side.
     Invite,
+    /// By the key that both sides have.
+    Known(Psk),
 }
 
 impl Way {
@@ -66,22 +74,26 @@ impl Way {
         link: &LinkArgs,
     ) -> Result<Self, Failure> {
         let usage = |message: String| Err(Failure::new(Exit::Usage, message));
-        let Some(address) = address else {
-            if link.plain.insecure_plain {
-                return usage(format!(
-                    "--insecure-plain goes with {address_option}: what a code pairs is always sealed"
-                ));
+        let key = link.seal.key()?;
+        if link.remember.is_some() && (key.is_some() || address.is_some()) {
+            return usage("--remember goes with a code: only who was met by one can be remembered".to_owned());
+        }
+        match (address, code) {
+            (Some(_), Some(_)) => usage(format!("either a code or {address_option}, not both")),
+            (Some(_), None) if link.interface.is_some() => {
+                usage(format!("--interface says where to look for the other side: not with {address_option}"))
             }
-            return Ok(code.map_or(Self::Invite, Self::Join));
-        };
-        if code.is_some() {
-            return usage(format!("either a code or {address_option}, not both"));
+            (Some(address), None) => Ok(Self::At(resolve(address)?, Box::new(link.seal.at_address()?))),
+            (None, _) if link.seal.insecure_plain => {
+                usage(format!("--insecure-plain goes with {address_option}: what a code pairs is always sealed"))
+            }
+            (None, Some(_)) if key.is_some() => usage("either a code or a key, not both".to_owned()),
+            (None, code) => {
+                link.remember.as_ref().map_or(Ok(()), DeviceName::check_free)?;
+                let by_code = code.map_or(Self::Invite, Self::Join);
+                Ok(key.map_or(by_code, Self::Known))
+            }
         }
-        if link.interface.is_some() {
-            return usage(format!("--interface says where to look for the other side: not with {address_option}"));
-        }
-        link.plain.check()?;
-        Ok(Self::At(resolve(address)?))
     }
 }
 
@@ -96,9 +108,9 @@ impl LinkArgs {
         self.timeout().min(CONNECT_TIMEOUT_MAX)
     }
 
-    /// How to talk at an address.
-    pub(crate) fn config(&self, limits: Limits, backlog: usize) -> Config {
-        let mut config = Config::insecure_plain();
+    /// How to talk, so sealed.
+    pub(crate) fn config(&self, sealed: Config, limits: Limits, backlog: usize) -> Config {
+        let mut config = sealed;
         config.limits = limits;
         config.idle_timeout = self.timeout();
         config.connect_timeout = self.connect_timeout();
@@ -106,10 +118,11 @@ impl LinkArgs {
         config
     }
 
-    /// How to pair by a code.
+    /// How to pair by a code or a key.
     pub(crate) fn pairing(&self, limits: Limits) -> Pairing {
-        // Its security is that of the code.
-        let mut pairing = Pairing::new().config(self.config(limits, 0)).timeout(self.timeout.unwrap_or(JOIN_TIMEOUT));
+        // Its security is that of the code or the key.
+        let config = self.config(Config::insecure_plain(), limits, 0);
+        let mut pairing = Pairing::new().config(config).timeout(self.timeout.unwrap_or(JOIN_TIMEOUT));
         if let Some(transport) = self.transport {
             pairing = pairing.carrier(match transport {
                 TransportKind::Udp => Carrier::Udp,
@@ -134,11 +147,11 @@ mod tests {
     use super::*;
 
     fn link() -> LinkArgs {
-        LinkArgs { transport: None, interface: None, timeout: None, plain: PlainArgs { insecure_plain: false } }
+        LinkArgs { transport: None, interface: None, timeout: None, remember: None, seal: SealArgs::default() }
     }
 
     fn plain() -> LinkArgs {
-        LinkArgs { plain: PlainArgs { insecure_plain: true }, ..link() }
+        LinkArgs { seal: SealArgs { insecure_plain: true, ..SealArgs::default() }, ..link() }
     }
 
     #[track_caller]
@@ -153,7 +166,7 @@ mod tests {
         assert!(matches!(Way::of("--to", None, None, &link()), Ok(Way::Invite)));
         let code = || Some("42-maple-otter".to_owned());
         assert!(matches!(Way::of("--to", None, code(), &link()), Ok(Way::Join(code)) if code == "42-maple-otter"));
-        assert!(matches!(Way::of("--to", Some("127.0.0.1:9"), None, &plain()), Ok(Way::At(_))));
+        assert!(matches!(Way::of("--to", Some("127.0.0.1:9"), None, &plain()), Ok(Way::At(..))));
         refused(Way::of("--to", Some("127.0.0.1:9"), code(), &plain()), "not both");
     }
 
@@ -167,6 +180,12 @@ mod tests {
     fn there_is_nothing_to_look_for_at_an_address() {
         let on = LinkArgs { interface: Some("lo".to_owned()), ..plain() };
         refused(Way::of("--listen", Some("127.0.0.1:9"), None, &on), "not with --listen");
+    }
+
+    #[test]
+    fn only_who_was_met_by_a_code_can_be_remembered() {
+        let remember = "somebody".parse().ok();
+        refused(Way::of("--to", Some("127.0.0.1:9"), None, &LinkArgs { remember, ..plain() }), "--remember");
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(crate) fn join(error: &JoinError) -> Failure {
 pub(crate) fn exit_of_connect(error: &ConnectError) -> Exit {
     match error {
         ConnectError::RefusedByLibrary { reason: RefuseCode::Version, .. } => Exit::Differs,
+        // Over TCP one that hangs up: it has another key, or none.
+        ConnectError::Ended { .. } => Exit::Refused,
         ConnectError::Unreachable { .. } | ConnectError::Refused { .. } | ConnectError::RefusedByLibrary { .. } => {
             Exit::Refused
         }

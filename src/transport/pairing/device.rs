@@ -12,7 +12,7 @@ use crate::pairing::{Carrier, InviteId, Inviting, Offer};
 use crate::time::Timestamp;
 use crate::transport::discovery::Discovery;
 use crate::transport::driven::Joining;
-use crate::transport::{Connection, Psk};
+use crate::transport::{Connection, Psk, Transport};
 
 /// An invite to whoever shares a key: any number may come, one after another or at once, for as long as it is held.
 /// It is found by others while somebody waits in [`accept`](Self::accept). Dropping it ends it; the connections that
@@ -58,6 +58,12 @@ impl DeviceInvite {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.transport.local_addr()
+    }
+
+    /// The transport of all of them.
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.transport) as Arc<dyn Transport>
     }
 
     /// What they will be carried by.

@@ -50,11 +50,15 @@ struct Server {
 
 impl Server {
     fn start(transport: &str, listen: &str) -> Self {
-        let mut child = udpair(&format!("serve --listen {listen} --transport {transport} --insecure-plain"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::run_it(&format!("--listen {listen} --transport {transport} --insecure-plain"))
+    }
+
+    fn sealed(transport: &str, seal: &str) -> Self {
+        Self::run_it(&format!("--listen 127.0.0.1:0 --transport {transport} {seal}"))
+    }
+
+    fn run_it(args: &str) -> Self {
+        let mut child = udpair(&format!("serve {args}")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take());
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -284,6 +288,26 @@ fn fails(output: Output, exit: i32, word: &str) {
 fn without_the_plain_text_switch_nothing_goes() {
     for args in ["serve --listen 127.0.0.1:0", "run --to 127.0.0.1:9 --workload echo"] {
         fails(udpair(args).output().unwrap(), 2, "--insecure-plain");
+    }
+}
+
+#[test]
+fn a_key_seals_udp_and_tcp_and_nothing_bare() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    let made = Command::new(env!("CARGO_BIN_EXE_udpair")).arg("key").arg(&key).status().unwrap();
+    assert!(made.success());
+    let sealed = format!("--psk-file {}", key.display());
+    for transport in ["udp", "tcp"] {
+        let server = Server::sealed(transport, &sealed);
+        let args = format!("--to {} --transport {transport} --workload echo --count 10", server.at);
+        let output = udpair(&format!("run {args} {sealed}")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(!udpair(&format!("run {args} --insecure-plain")).output().unwrap().status.success());
+    }
+    for transport in ["raw-udp", "raw-tcp"] {
+        let args = format!("run --to 127.0.0.1:9 --transport {transport} --workload echo {sealed}");
+        fails(udpair(&args).output().unwrap(), 2, "cannot be sealed");
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Timeout = 4,
     /// The receiving disk is full.
     DiskFull = 5,
-    /// No permission, here or at the peer.
+    /// No permission, here or at the peer; or others may read a key file.
     Permission = 6,
     /// An address that cannot be understood, resolved or bound.
     BadAddress = 7,
@@ -28,6 +28,12 @@ pub(crate) enum Exit {
     SomeFailed = 8,
     /// What arrived is not what was sent.
     Integrity = 9,
+    /// Wrong words were tried, here or at the other side: the code is good for nothing any more.
+    Burnt = 10,
+    /// Somebody answered who does not have the secret.
+    SomebodyElse = 11,
+    /// The other side speaks another version, or over another transport than was asked for.
+    Differs = 12,
     /// Interrupted from the keyboard or by a signal.
     Interrupted = 130,
 }
@@ -37,14 +43,17 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
     0  all done
     1  anything that has no code of its own
-    2  wrong arguments, or --insecure-plain is missing
-    3  refused: the peer does not listen, is busy, or said no
-    4  timeout: the peer never answered, fell silent, or is gone
+    2  wrong arguments, no code, or --insecure-plain is missing
+    3  refused: the peer does not listen, is busy, or said no; the code has been used
+    4  timeout: the peer never came or answered, fell silent, or is gone
     5  the receiving disk is full
-    6  no permission
+    6  no permission, or a key file that others can read
     7  bad address: not understood, not resolved, or not to be bound
     8  some files failed, the others arrived
     9  integrity: what arrived is not what was sent
+   10  burnt: wrong words were tried, so a new code has to be made
+   11  somebody else answered, who does not have the words or the key
+   12  the other side speaks another version, or not over what --transport asks for
   130  interrupted";
 
 impl From<Exit> for ExitCode {
@@ -125,6 +134,9 @@ mod tests {
             Exit::BadAddress,
             Exit::SomeFailed,
             Exit::Integrity,
+            Exit::Burnt,
+            Exit::SomebodyElse,
+            Exit::Differs,
             Exit::Interrupted,
         ];
         let listed: Vec<u8> =

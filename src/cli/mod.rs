@@ -6,6 +6,7 @@ mod call;
 mod doctor;
 pub(crate) mod exit;
 mod files;
+mod peer;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
+        Command::Key(args) => peer::make_key(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -113,8 +113,8 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
-        let mut config = Config::insecure_plain();
+    pub(crate) fn connect(to: &[SocketAddr], order: Order, sealed: Config) -> Result<(Self, Ready), Error> {
+        let mut config = sealed;
         config.backlog = 0;
         let timeout = config.connect_timeout;
         let transport = bind(order.transport, any_for(to), config)?;
@@ -236,9 +236,9 @@ pub(crate) struct LibraryServer {
 }
 
 impl LibraryServer {
-    /// Listens at `listen`.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport) -> Result<Self, Error> {
-        let listener = Listener::new(bind(transport, listen, Config::insecure_plain())?);
+    /// Listens at `listen`, so sealed.
+    pub(crate) fn bind(listen: SocketAddr, transport: Transport, sealed: Config) -> Result<Self, Error> {
+        let listener = Listener::new(bind(transport, listen, sealed)?);
         Ok(Self { transport, listener })
     }
 
@@ -295,8 +295,9 @@ mod tests {
 
     #[test]
     fn whoever_sends_without_saying_what_they_want_is_not_listened_to_for_ever() {
-        let server = LibraryServer::bind(([127, 0, 0, 1], 0).into(), Transport::Udp).unwrap();
-        let transport = bind(Transport::Udp, ([127, 0, 0, 1], 0).into(), Config::insecure_plain()).unwrap();
+        let (any, plain) = (([127, 0, 0, 1], 0).into(), Config::insecure_plain);
+        let server = LibraryServer::bind(any, Transport::Udp, plain()).unwrap();
+        let transport = bind(Transport::Udp, any, plain()).unwrap();
         let client = Connection::connect(&transport, server.local_addr()).unwrap();
         let flood = thread::spawn(move || while client.send("no order").is_ok() {});
         let mut channels = Channels::new(server.listener.accept().unwrap());

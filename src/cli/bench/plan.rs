@@ -197,7 +197,7 @@ fn whole(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::PlainArgs;
+    use crate::cli::peer::SealArgs;
 
     fn args(transport: Transport, workload: Workload) -> RunArgs {
         RunArgs {
@@ -210,7 +210,7 @@ mod tests {
             rate: None,
             delivery: None,
             json: None,
-            plain: PlainArgs { insecure_plain: true },
+            seal: SealArgs { insecure_plain: true, ..SealArgs::default() },
         }
     }
 

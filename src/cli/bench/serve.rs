@@ -14,7 +14,7 @@ use crate::cli::exit::{Exit, Failure, tell};
 
 /// Serves until interrupted.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
-    args.plain.check()?;
+    let sealed = args.transport.sealed(&args.seal)?;
     let listen = resolve(&args.listen)?[0];
     if args.child {
         end_with_stdin().map_err(Error::io("start a thread"))?;
@@ -29,7 +29,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
             }
         }
         Transport::Udp | Transport::Tcp => {
-            let server = LibraryServer::bind(listen, args.transport)?;
+            let server = LibraryServer::bind(listen, args.transport, sealed)?;
             announce(server.local_addr())?;
             loop {
                 server.serve_one(&log)?;

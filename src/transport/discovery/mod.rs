@@ -26,7 +26,7 @@ pub use self::report::{DiscoveryReport, Failure, FailureReason};
 pub(super) use self::sockets::Sockets;
 use super::site::{Site, System};
 use crate::pairing::{
-    Destination, Interface, InterfaceId, Inviting, Machine, Nameplate, Offer, Seeking, Target, Transmit,
+    Destination, Interface, InterfaceId, InviteId, Inviting, Machine, Nameplate, Offer, Seeking, Target, Transmit,
 };
 use crate::time::{Timestamp, earliest};
 
@@ -112,6 +112,22 @@ impl Discovery<Inviting> {
     ) -> Result<Self, DiscoveryError> {
         Self::begin(site, options, |now, seed| Inviting::new(now, first, offer, seed))
     }
+
+    /// Begins to offer to the device that shares a key of the id `offer.invite`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`inviting`](Self::inviting).
+    ///
+    /// # Panics
+    /// As [`Inviting::new`].
+    pub(super) fn inviting_device(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        offer: Offer,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Inviting::device(now, offer, seed))
+    }
 }
 
 impl Discovery<Seeking> {
@@ -130,6 +146,19 @@ impl Discovery<Seeking> {
         nameplate: Nameplate,
     ) -> Result<Self, DiscoveryError> {
         Self::begin(site, options, |now, seed| Seeking::new(now, nameplate, seed))
+    }
+
+    /// Begins to look for the device that shares a key of the id `id`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`seeking`](Self::seeking).
+    pub(super) fn seeking_device(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        id: InviteId,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Seeking::device(now, id, seed))
     }
 }
 

@@ -104,7 +104,7 @@ impl<I: Io> Drop for Driven<I> {
     /// sockets are closed on return, so that the address can be bound again.
     fn drop(&mut self) {
         self.act(|state, now, _| state.orphan(now));
-        let idle = self.shared.state().core.is_idle();
+        let idle = self.shared.orphan();
         // A task's waker may have held the last handle, and dropped it on the keeper's thread.
         if idle && std::thread::current().id() != self.keeper_id {
             let keeper = shared::lock(&self.keeper).take();

@@ -1,7 +1,7 @@
 //! A listener with an invite, with a shared key or with neither, fed with anything from anywhere, while callers with
-//! the right secret and with wrong ones try to come in. No address that has proven nothing gets more bytes than it sent,
-//! memory is bounded, nobody comes in who does not belong, noise burns no invite, and when it is over an honest caller
-//! is served.
+//! the right secret and with wrong ones try to come in. No address that has proven nothing gets more bytes than it
+//! sent, memory is bounded, nobody comes in who does not belong, noise burns no invite, and when it is over an honest
+//! caller is served.
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -24,8 +24,13 @@ impl Budget {
 
     /// Takes one. False when there is none.
     pub fn take(&mut self, now: Timestamp) -> bool {
+        self.take_but(now, 0)
+    }
+
+    /// Takes one where so many are left then. False where they would not be.
+    pub fn take_but(&mut self, now: Timestamp, left: u32) -> bool {
         let full_at = self.full_at.max(now) + self.interval;
-        let there_is = full_at <= now + self.burst;
+        let there_is = full_at + self.interval * left <= now + self.burst;
         if there_is {
             self.full_at = full_at;
         }
@@ -53,6 +58,14 @@ mod tests {
         assert!(!budget.take(next));
         let later = start + Duration::from_secs(9);
         assert_eq!([0; 4].map(|_| budget.take(later)), [true, true, true, false], "silence saves up one burst only");
+    }
+
+    #[test]
+    fn some_can_be_left() {
+        let start = Timestamp::from_nanos(5_000_000_000);
+        let mut budget = Budget::new(1_000, 3);
+        assert_eq!([0; 3].map(|_| budget.take_but(start, 2)), [true, false, false]);
+        assert_eq!([0; 3].map(|_| budget.take(start)), [true, true, false]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod bulk;
 mod downgrade;
 mod end;
 mod establish;
+mod flood;
 mod hostile;
 mod net;
 mod path;

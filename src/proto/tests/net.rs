@@ -86,6 +86,8 @@ pub(super) struct Net {
     pub(super) waits: [bool; 2],
     /// Datagrams to other addresses may be sent, and are lost.
     pub(super) strangers: bool,
+    /// These, since the test last looked.
+    pub(super) strays: Vec<(SocketAddr, Vec<u8>)>,
     /// Loses every datagram for which it says so.
     pub(super) rule: Option<Rule>,
     /// Whoever sits on the way and changes what passes; the log has what was sent.
@@ -115,6 +117,7 @@ impl Net {
             log: Vec::new(),
             waits: [true; 2],
             strangers: false,
+            strays: Vec::new(),
             rule: None,
             change: None,
             before: None,
@@ -221,7 +224,7 @@ impl Net {
     fn send(&mut self, from: usize, to: SocketAddr, ecn: Option<Ecn>, bytes: Vec<u8>) {
         if to != address(1 - from) {
             assert!(self.strangers, "{to}: there are only two hosts");
-            return;
+            return self.strays.push((to, bytes));
         }
         let mut datagram = Datagram { from, ecn: ecn.filter(|_| self.faults.marks), bytes };
         self.log.push(datagram.clone());

@@ -210,21 +210,3 @@ fn of_several_candidates_the_one_that_answers_is_connected_to() {
     assert_eq!(net.hosts[0].messages(id).unwrap().state(), State::Open);
     assert_eq!(net.hosts[0].remote(id), Some(address(1)));
 }
-
-#[test]
-fn a_flood_of_hellos_costs_neither_memory_nor_a_key_agreement_and_an_honest_guest_comes_in() {
-    let mut net = Net::new(1, [code("maple-otter"), code("maple-otter")], Faults::default());
-    net.strangers = true;
-    for n in 0..20_000_u32 {
-        let [_, b, c, d] = n.to_be_bytes();
-        let from = std::net::SocketAddr::from(([172, b, c, d], 999));
-        let hello = crate::wire::Hello { client_random: [d; 16], invite: INVITE, params_hash: [c; 32] };
-        let mut bytes = Vec::new();
-        Packet::Hello(hello).put_handshake(Mode::Code, &mut bytes);
-        net.hosts[1].handle_datagram(net.now, from, None, &mut bytes);
-    }
-    assert!(net.hosts[1].counters().dropped(Dropped::AnswersFull) > 0, "answers are bounded");
-    let id = connect(&mut net);
-    net.run_for(Duration::from_secs(1));
-    assert_eq!(net.hosts[0].messages(id).unwrap().state(), State::Open);
-}

@@ -201,12 +201,12 @@ impl TcpCore {
         if !self.guard.security().mode().is_sealed() {
             return if room > 0 { Ok(()) } else { Err(BUSY) };
         }
-        let old = self.strangers.room_to_challenge(now, source, room).map_err(|NoRoom| BUSY)?;
-        self.guard.admit(now, invite).map_err(Turned::by)?;
+        self.guard.admit(now, source, invite).map_err(Turned::by)?;
         // So many a second: there is time to look at all calls of ours.
         if self.entries.iter().any(|(_, entry)| entry.link.calls_as(random)) {
             return Err(REFLECTED);
         }
+        let old = self.strangers.room_to_challenge(now, source, room).map_err(|NoRoom| BUSY)?;
         if let Some(old) = old {
             self.turn_away(now, old, Turned { why: Lost::Evicted, told: None });
         }

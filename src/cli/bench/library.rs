@@ -291,7 +291,6 @@ fn bind(transport: Transport, at: SocketAddr, config: Config) -> Result<Arc<dyn 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
 
     #[test]
     fn whoever_sends_without_saying_what_they_want_is_not_listened_to_for_ever() {
@@ -299,7 +298,7 @@ mod tests {
         let server = LibraryServer::bind(any, Transport::Udp, plain()).unwrap();
         let transport = bind(Transport::Udp, any, plain()).unwrap();
         let client = Connection::connect(&transport, server.local_addr()).unwrap();
-        let flood = thread::spawn(move || while client.send("no order").is_ok() {});
+        let flood = transport.spawn("flood", move || while client.send("no order").is_ok() {}).unwrap();
         let mut channels = Channels::new(server.listener.accept().unwrap());
         assert!(matches!(channels.hear::<Request>(Some(Duration::from_millis(50))), Ok(None)));
         channels.connection.abort(0);

@@ -3,8 +3,10 @@
 pub(crate) mod args;
 mod bench;
 mod call;
+mod doctor;
 pub(crate) mod exit;
 mod files;
+mod peer;
 
 use std::process::ExitCode;
 
@@ -21,7 +23,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
+        Command::Key(args) => peer::make_key(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -183,6 +183,7 @@ impl Network {
 fn is_for_everyone(interface: &Interface, to: IpAddr) -> bool {
     match to {
         IpAddr::V4(to) if interface.loopback => to == Ipv4Addr::new(127, 255, 255, 255),
+        IpAddr::V4(to) if to.is_multicast() => interface.multicast,
         IpAddr::V4(to) => to.is_broadcast() || interface.addresses.iter().any(|own| own.broadcast == Some(to)),
         IpAddr::V6(to) => to.is_multicast() && interface.multicast,
     }

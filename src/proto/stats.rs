@@ -24,6 +24,8 @@ pub struct LinkStats {
     pub mtu: u32,
     /// The congestion controller's name.
     pub controller: &'static str,
+    /// Whether marks of congestion (ECN) arrive as they left; `None` while that is not known.
+    pub ecn: Option<bool>,
     /// What seals packets; `None` where nothing does.
     pub cipher: Option<Cipher>,
     /// Packets sent, acknowledgements and probes included.

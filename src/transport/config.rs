@@ -51,7 +51,8 @@ pub struct Config {
 
 impl Config {
     /// The defaults, encrypted and authenticated by a key that both sides have: only who has it can connect, read or
-    /// change anything. `spec/security.md`.
+    /// change anything. A transport cannot call itself: whoever sent its call back to it would pass for a peer.
+    /// `spec/security.md`.
     #[must_use]
     pub fn psk(psk: &Psk) -> Self {
         Self { security: psk.security(), simulated: psk.is_simulated(), ..Self::insecure_plain() }

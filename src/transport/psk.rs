@@ -8,7 +8,7 @@ use rand::{Rng, TryRng as _};
 use ring::digest;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::proto::{InviteId, Security};
+use crate::proto::{InviteId, NO_INVITE, Security};
 use crate::seal::Secret;
 
 const ID_LEN: usize = 8;
@@ -28,7 +28,7 @@ pub struct Psk {
 
 /// Why a text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key is 80 hexadecimal digits")]
+#[error("a key is 80 hexadecimal digits, the first 16 not all zeros")]
 pub struct ParsePskError;
 
 impl Psk {
@@ -89,6 +89,11 @@ impl Psk {
         text
     }
 
+    /// By which both sides know it; not secret.
+    pub(super) const fn id(&self) -> InviteId {
+        self.id
+    }
+
     pub(super) fn security(&self) -> Security {
         Security::psk(self.id, self.key.expose())
     }
@@ -108,7 +113,9 @@ impl FromStr for Psk {
             let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(ParsePskError) };
             *byte = high << 4 | low;
         }
-        Ok(Self::from_bytes(&bytes))
+        let psk = Self::from_bytes(&bytes);
+        // That id means none.
+        if psk.id == NO_INVITE { Err(ParsePskError) } else { Ok(psk) }
     }
 }
 
@@ -129,7 +136,8 @@ mod tests {
         let back: Psk = format!(" {}\n", *text).parse().unwrap();
         assert_eq!((back.id, back.key.expose()), (psk.id, psk.key.expose()));
         assert!(!format!("{psk:?}").contains(&text[..8]));
-        for bad in ["", &text[1..], &text.replace(|c: char| c.is_ascii_digit(), "g"), &format!("{}00", *text)] {
+        let no_id = format!("{:016}{}", 0, &text[16..]);
+        for bad in ["", &no_id, &text[1..], &text.replace(|c: char| c.is_ascii_digit(), "g"), &format!("{}00", *text)] {
             assert!(bad.parse::<Psk>().is_err(), "{bad}");
         }
     }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use udpair::Config;
 
-use crate::cli::args::PlainArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::peer::SealArgs;
 
 /// Compare UDP with TCP between two processes on this machine, or between two machines
 ///
@@ -48,9 +50,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "T", default_value = "udp")]
     pub(crate) transport: Transport,
 
-    /// The plain-text switch.
+    /// How udp and tcp are sealed; bare sockets cannot be.
     #[command(flatten)]
-    pub(crate) plain: PlainArgs,
+    pub(crate) seal: SealArgs,
 
     /// Started by another bench: say nothing of runs, and end when standard input does, so as not to be left behind
     #[arg(long, hide = true)]
@@ -96,9 +98,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// The plain-text switch.
+    /// How udp and tcp are sealed; bare sockets cannot be.
     #[command(flatten)]
-    pub(crate) plain: PlainArgs,
+    pub(crate) seal: SealArgs,
 }
 
 /// What carries the messages.
@@ -118,6 +120,14 @@ pub(crate) enum Transport {
 impl Transport {
     /// In the order of the tables.
     pub(crate) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::RawTcp, Self::RawUdp];
+
+    /// How it is sealed, as `seal` says. Bare sockets are plain or refused.
+    pub(crate) fn sealed(self, seal: &SealArgs) -> Result<Config, Failure> {
+        if self.is_raw() && seal.key()?.is_some() {
+            return Err(Failure::new(Exit::Usage, format!("{self} cannot be sealed: keys go with udp and tcp")));
+        }
+        seal.at_address()
+    }
 
     /// A bare socket, without udpair's protocol.
     pub(crate) fn is_raw(self) -> bool {
@@ -193,7 +203,7 @@ mod tests {
     fn serve_defaults_to_udp() {
         let Some(Part::Serve(serve)) = parse("serve --listen 127.0.0.1:0").unwrap().part else { panic!("not serve") };
         assert_eq!(serve.transport, Transport::Udp);
-        assert!(!serve.plain.insecure_plain && !serve.child);
+        assert!(!serve.seal.insecure_plain && !serve.child);
         parse("serve").unwrap_err();
     }
 

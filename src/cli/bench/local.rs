@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use udpair::Config;
 
 use super::args::{BenchArgs, Transport, Workload};
 use super::client::{Ran, measure};
@@ -89,7 +90,7 @@ fn run_all(schedule: &Schedule, servers: &[Server]) -> Result<Vec<Ran>, Failure>
         let Plan { transport, workload, size, .. } = plan;
         bar.set_message(format!("{workload} of {size} bytes over {transport}"));
         let server = servers.iter().find(|server| server.transport == *transport).expect("one was started for each");
-        let ran = measure(plan, &[server.at]).map_err(|error| {
+        let ran = measure(plan, &[server.at], Config::insecure_plain()).map_err(|error| {
             let Failure { exit, message } = error.into();
             Failure::new(exit, format!("{workload} of {size} bytes over {transport}: {message}"))
         })?;

@@ -10,11 +10,11 @@ use super::error::Error;
 use super::library::LibraryServer;
 use super::raw_serve::RawServer;
 use crate::cli::args::resolve;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, tell};
 
 /// Serves until interrupted.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
-    args.plain.check()?;
+    let sealed = args.transport.sealed(&args.seal)?;
     let listen = resolve(&args.listen)?[0];
     if args.child {
         end_with_stdin().map_err(Error::io("start a thread"))?;
@@ -29,7 +29,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
             }
         }
         Transport::Udp | Transport::Tcp => {
-            let server = LibraryServer::bind(listen, args.transport)?;
+            let server = LibraryServer::bind(listen, args.transport, sealed)?;
             announce(server.local_addr())?;
             loop {
                 server.serve_one(&log)?;
@@ -68,11 +68,11 @@ impl Log {
         }
         let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
         match done {
-            Ok((order, outcome)) => eprintln!(
+            Ok((order, outcome)) => tell(&format_args!(
                 "{peer}: {} of {} bytes over {}: {} messages taken",
                 order.workload, order.size, order.transport, outcome.received
-            ),
-            Err(error) => eprintln!("{peer}: {}", error.in_full()),
+            )),
+            Err(error) => tell(&format_args!("{peer}: {}", error.in_full())),
         }
     }
 }

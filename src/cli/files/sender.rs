@@ -100,6 +100,11 @@ impl Sender {
         self.sent
     }
 
+    /// Everything is settled, and both sides know it: the receiver has nothing more to say.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.end == End::Answered
+    }
+
     /// Takes a message of the receiver.
     pub(crate) fn handle(&mut self, channel: u16, message: &Message<'_>) -> Result<(), Broken> {
         match *message {
@@ -107,6 +112,7 @@ impl Sender {
                 self.heard_greeting = true;
                 if version == VERSION { Ok(()) } else { Err(Broken::Version(version)) }
             }
+            Message::Offer(_) => Err(Broken::BothSend),
             _ if !self.heard_greeting => Err(Broken::Violation("no greeting")),
             _ if channel != CONTROL => Err(Broken::Violation("a message of the receiver on the data channel")),
             Message::Want { number, from } => self.on_want(number, from),

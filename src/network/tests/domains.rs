@@ -47,7 +47,7 @@ impl Domains {
 
 #[test]
 fn what_is_for_everyone_reaches_each_host_of_the_domain_once_and_nobody_else() {
-    for to in ["255.255.255.255", "10.0.255.255", "ff02::7564:7061"] {
+    for to in ["255.255.255.255", "10.0.255.255", "224.0.0.229", "ff02::7564:7061"] {
         let heard = Domains::new().hear(0, ETH0, to);
         assert_eq!(heard, [0, 1, 2].map(|host| (host, ETH0, us(50))), "{to}");
     }

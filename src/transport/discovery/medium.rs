@@ -1,7 +1,7 @@
 //! Where beacons are sent and heard: the system's sockets, or a simulated host's.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 use std::io::{self, ErrorKind};
 
@@ -31,11 +31,11 @@ pub(in crate::transport) trait Medium: fmt::Debug + Send + Sync {
     /// True where something of this family can be sent.
     fn can_send(&self, to: SocketAddr) -> bool;
 
-    /// True where what is sent to the group can be heard.
-    fn can_join(&self) -> bool;
+    /// True where what is sent to a group can be heard.
+    fn can_join(&self, group: IpAddr) -> bool;
 
-    /// Takes part in the group on an interface.
-    fn join(&mut self, interface: InterfaceId) -> io::Result<()>;
+    /// Takes part in a group on an interface.
+    fn join(&mut self, interface: InterfaceId, group: IpAddr) -> io::Result<()>;
 
     /// Sends by an interface.
     fn send(&mut self, target: &Target, beacon: &[u8]) -> io::Result<()>;

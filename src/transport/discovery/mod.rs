@@ -11,7 +11,7 @@ mod sockets;
 #[cfg(test)]
 mod tests;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -26,8 +26,7 @@ pub use self::report::{DiscoveryReport, Failure, FailureReason};
 pub(super) use self::sockets::Sockets;
 use super::site::{Site, System};
 use crate::pairing::{
-    DISCOVERY_GROUP, DISCOVERY_PORT, Destination, Interface, InterfaceId, Inviting, Machine, Nameplate, Offer, Seeking,
-    Target, Transmit,
+    Destination, Interface, InterfaceId, InviteId, Inviting, Machine, Nameplate, Offer, Seeking, Target, Transmit,
 };
 use crate::time::{Timestamp, earliest};
 
@@ -86,7 +85,8 @@ pub struct Discovery<M> {
     only: Option<String>,
     interfaces: Vec<Interface>,
     list_at: Timestamp,
-    joined: BTreeSet<InterfaceId>,
+    /// Groups in which it takes part, and on which interfaces.
+    joined: BTreeSet<(InterfaceId, IpAddr)>,
     report: DiscoveryReport,
 }
 
@@ -112,6 +112,22 @@ impl Discovery<Inviting> {
     ) -> Result<Self, DiscoveryError> {
         Self::begin(site, options, |now, seed| Inviting::new(now, first, offer, seed))
     }
+
+    /// Begins to offer to the device that shares a key of the id `offer.invite`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`inviting`](Self::inviting).
+    ///
+    /// # Panics
+    /// As [`Inviting::new`].
+    pub(super) fn inviting_device(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        offer: Offer,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Inviting::device(now, offer, seed))
+    }
 }
 
 impl Discovery<Seeking> {
@@ -130,6 +146,19 @@ impl Discovery<Seeking> {
         nameplate: Nameplate,
     ) -> Result<Self, DiscoveryError> {
         Self::begin(site, options, |now, seed| Seeking::new(now, nameplate, seed))
+    }
+
+    /// Begins to look for the device that shares a key of the id `id`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`seeking`](Self::seeking).
+    pub(super) fn seeking_device(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        id: InviteId,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Seeking::device(now, id, seed))
     }
 }
 
@@ -253,18 +282,20 @@ impl<M: Machine> Discovery<M> {
             interfaces.iter().flat_map(Interface::targets).filter(|target| self.medium.can_send(target.to)).collect()
         };
         let (before, after) = (targets(&self.interfaces), targets(&found));
-        self.joined.retain(|joined| found.iter().any(|interface| interface.id == *joined && interface.up));
-        for interface in found.iter().filter(|interface| interface.up) {
-            let has_v6 = interface.addresses.iter().any(|address| address.ip.is_ipv6());
-            if !has_v6 || !self.medium.can_join() || self.joined.contains(&interface.id) {
-                continue;
+        self.joined.retain(|(joined, _)| found.iter().any(|interface| interface.id == *joined && interface.up));
+        for interface in &found {
+            for group in interface.groups() {
+                if !self.medium.can_join(group) || self.joined.contains(&(interface.id, group)) {
+                    continue;
+                }
+                let joined = self.medium.join(interface.id, group).map_err(|error| FailureReason::of(&error));
+                if joined.is_ok() {
+                    self.joined.insert((interface.id, group));
+                }
+                // Another thing than sending there, which may work all the same.
+                let group = SocketAddr::from((group, 0));
+                self.report.on_result(Some(&interface.name), Some(group), joined);
             }
-            let joined = self.medium.join(interface.id).map_err(|error| FailureReason::of(&error));
-            if joined.is_ok() {
-                self.joined.insert(interface.id);
-            }
-            let group = SocketAddr::from((DISCOVERY_GROUP, DISCOVERY_PORT));
-            self.report.on_result(Some(&interface.name), Some(group), joined);
         }
         // What is gone fails no more.
         let is_there = |name: &String| found.iter().any(|interface| interface.name == *name);

@@ -15,10 +15,10 @@ use nix::sys::socket::{
     setsockopt, sockopt,
 };
 use rustix::event::{PollFd, PollFlags, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::{BUFFER_LEN, Heard, Medium};
-use crate::pairing::{DISCOVERY_GROUP, DISCOVERY_PORT, InterfaceId, Target};
+use crate::pairing::{DISCOVERY_PORT, InterfaceId, Target};
 use crate::time::Timestamp;
 use crate::transport::clock;
 use crate::transport::driven::Signal;
@@ -69,13 +69,18 @@ impl Medium for Sockets {
         self.own[usize::from(to.is_ipv6())].is_some()
     }
 
-    fn can_join(&self) -> bool {
-        self.shared[1].is_some()
+    fn can_join(&self, group: IpAddr) -> bool {
+        self.shared[usize::from(group.is_ipv6())].is_some()
     }
 
-    fn join(&mut self, interface: InterfaceId) -> io::Result<()> {
-        let Some(socket) = &self.shared[1] else { return Err(ErrorKind::Unsupported.into()) };
-        match socket.join_multicast_v6(&DISCOVERY_GROUP, interface.0) {
+    fn join(&mut self, interface: InterfaceId, group: IpAddr) -> io::Result<()> {
+        let shared = self.shared[usize::from(group.is_ipv6())].as_ref();
+        let socket = shared.ok_or(ErrorKind::Unsupported)?;
+        let joined = match group {
+            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.0)),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.0),
+        };
+        match joined {
             // It is a member already.
             Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(()),
             result => result,

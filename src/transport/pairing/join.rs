@@ -4,12 +4,11 @@ use core::task::{Context, Poll, Waker};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
-use super::invite::security;
 use super::race::Race;
+use super::{Pairing, Secret};
 use crate::message::{End, State};
-use crate::pairing::{Candidate, Carrier, Code, CodeAt, Host, HostNumber, InviteId, SeekingEvent, Words};
+use crate::pairing::{Candidate, Carrier, Code, CodeAt, Host, HostNumber, InviteId, Seeking, SeekingEvent, Words};
 use crate::proto::NO_INVITE;
 use crate::transport::discovery::{Discovery, DiscoveryReport, Failure, FailureReason, PollError};
 use crate::transport::driven::Joining;
@@ -29,9 +28,11 @@ impl Pairing {
                 Host::Name(name, port) => self.site.resolve(&name, port)?,
             };
             self.check_carrier(carrier)?;
-            return self.call(carrier, &addresses, &code.words);
+            return self.call(carrier, &addresses, Secret::Words(&code.words));
         }
-        self.seek(&code.parse()?)
+        let code: Code = code.parse()?;
+        let site = Arc::clone(&self.site);
+        self.seek(Discovery::seeking_on(site, self.options(), code.nameplate)?, Secret::Words(&code.words))
     }
 
     /// Connects to the invite of `code` at an address that was told with it: nothing is broadcast. Blocks.
@@ -40,7 +41,7 @@ impl Pairing {
     /// See [`JoinError`].
     pub fn join_at(&self, address: SocketAddr, code: &str) -> Result<Connection, JoinError> {
         let code: Code = code.parse()?;
-        self.call(self.carrier.unwrap_or(Carrier::Udp), &[address], &code.words)
+        self.call(self.carrier.unwrap_or(Carrier::Udp), &[address], Secret::Words(&code.words))
     }
 
     /// Connects to an invite that was made [on a port](Self::invite_on): `host` is the last number of the inviter's
@@ -51,7 +52,7 @@ impl Pairing {
     pub fn join_host(&self, host: u8, port: u16, words: &str) -> Result<Connection, JoinError> {
         let words: Words = words.parse()?;
         let addresses = HostNumber(host).addresses(&self.site.interfaces()?, port);
-        self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, &words)
+        self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, Secret::Words(&words))
     }
 
     fn check_carrier(&self, offered: Carrier) -> Result<(), JoinError> {
@@ -62,8 +63,7 @@ impl Pairing {
     }
 
     /// Looks for the invite, and calls it wherever it was found.
-    fn seek(&self, code: &Code) -> Result<Connection, JoinError> {
-        let mut discovery = Discovery::seeking_on(Arc::clone(&self.site), self.options(), code.nameplate)?;
+    pub(super) fn seek(&self, mut discovery: Discovery<Seeking>, secret: Secret<'_>) -> Result<Connection, JoinError> {
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
         // TCP connections, of which the first that is taken shows where to begin.
@@ -82,7 +82,7 @@ impl Pairing {
                         (Some(attempt), carrier) => attempt.add(carrier, candidate.address, candidate.invite),
                         (None, Carrier::Tcp) => race.add(candidate.address, candidate.invite),
                         (None, Carrier::Udp) => {
-                            match self.begin(Carrier::Udp, &code.words, &[(candidate.address, candidate.invite)]) {
+                            match self.begin(Carrier::Udp, secret, &[(candidate.address, candidate.invite)]) {
                                 Ok(begun) => attempt = Some(begun),
                                 // No way leads there; to others of its addresses one may.
                                 Err(error @ JoinError::Connect(_)) => drop(reason.get_or_insert(error)),
@@ -108,7 +108,7 @@ impl Pairing {
             if attempt.is_none()
                 && let Some((address, invite)) = race.poll(discovery.now())
             {
-                attempt = Some(self.begin(Carrier::Tcp, &code.words, &[(address, invite)])?);
+                attempt = Some(self.begin(Carrier::Tcp, secret, &[(address, invite)])?);
             }
             let Some(current) = &mut attempt else { continue };
             match current.poll(&mut Context::from_waker(&discovery.waker())) {
@@ -117,7 +117,14 @@ impl Pairing {
                 Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
                     silent.push(remote);
                     let ways = ways_again(current.carrier, discovery.machine().found(), &mut silent);
-                    attempt = Some(self.begin(current.carrier, &code.words, &ways)?);
+                    attempt = match current.carrier {
+                        Carrier::Udp => Some(self.begin(Carrier::Udp, secret, &ways)?),
+                        Carrier::Tcp => {
+                            race = Race::new(Arc::clone(&self.site), discovery.waker());
+                            ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
+                            None
+                        }
+                    };
                     // It is looked at before the next wait.
                     discovery.waker().wake();
                 }
@@ -127,27 +134,27 @@ impl Pairing {
     }
 
     /// Calls an invite at addresses that somebody told.
-    fn call(&self, carrier: Carrier, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
+    fn call(&self, carrier: Carrier, addresses: &[SocketAddr], secret: Secret<'_>) -> Result<Connection, JoinError> {
         let ways: Vec<Way> = addresses.iter().map(|address| (*address, InviteId(NO_INVITE))).collect();
         if carrier == Carrier::Udp {
-            return self.begin(carrier, words, &ways)?.wait();
+            return self.begin(carrier, secret, &ways)?.wait();
         }
         let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
         ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
         let first = race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?;
-        self.begin(carrier, words, &[first])?.wait()
+        self.begin(carrier, secret, &[first])?.wait()
     }
 
     /// Begins to connect, from a port of its own, at all `ways` at once; at the others where no way leads to the first.
-    fn begin(&self, carrier: Carrier, words: &Words, ways: &[Way]) -> Result<Attempt, JoinError> {
+    fn begin(&self, carrier: Carrier, secret: Secret<'_>, ways: &[Way]) -> Result<Attempt, JoinError> {
         let (mut begun, mut failed) = (None::<Attempt>, None);
         for (address, invite) in ways {
             if let Some(attempt) = &begun {
                 attempt.add(carrier, *address, *invite);
                 continue;
             }
-            let transport = self.bind(carrier, 0, security(words, InviteId(NO_INVITE)), 0)?;
-            match Attempt::begin(transport, words, carrier, *address, *invite) {
+            let transport = self.bind(carrier, 0, secret.security(InviteId(NO_INVITE)), 0)?;
+            match Attempt::begin(transport, secret, carrier, *address, *invite) {
                 Ok(attempt) => begun = Some(attempt),
                 Err(error) => drop(failed.get_or_insert(error)),
             }
@@ -182,12 +189,12 @@ struct Attempt {
 impl Attempt {
     fn begin(
         transport: Arc<dyn Joining>,
-        words: &Words,
+        secret: Secret<'_>,
         carrier: Carrier,
         remote: SocketAddr,
         invite: InviteId,
     ) -> Result<Self, ConnectError> {
-        let conn = transport.join(remote, security(words, invite), invite.0)?;
+        let conn = transport.join(remote, secret.security(invite), invite.0)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
         Ok(Self { transport, connection, carrier, remote, slot: WaitSlot::default() })
     }

@@ -24,6 +24,7 @@
 //! the code may then meet its invite. Each time that a code is typed, whoever is on the network has one guess at its
 //! words, of which there are a million pairs.
 
+mod device;
 mod error;
 mod invite;
 mod join;
@@ -35,19 +36,40 @@ use core::time::Duration;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+pub use self::device::DeviceInvite;
 pub use self::error::{InviteError, JoinError, NobodyAnswered};
 pub use self::invite::Invite;
 use super::discovery::DiscoveryOptions;
 use super::driven::Joining;
 use super::site::{Site, System};
-use super::{BindError, Config, Connection};
-use crate::pairing::Carrier;
+use super::{BindError, Config, Connection, Psk};
+use crate::pairing::{Carrier, InviteId, Words};
 use crate::proto::Security;
+use crate::seal::Prs;
 
 /// How long a code is good for.
 pub const INVITE_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a joiner looks for its invite, by default.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What both sides know.
+#[derive(Clone, Copy)]
+enum Secret<'a> {
+    /// The words of a code.
+    Words(&'a Words),
+    /// A key.
+    Key(&'a Psk),
+}
+
+impl Secret<'_> {
+    /// How `invite` is secured by it.
+    fn security(self, invite: InviteId) -> Security {
+        match self {
+            Self::Words(words) => Security::code(invite.0, Prs::bytes(&words.secret())),
+            Self::Key(psk) => psk.security(),
+        }
+    }
+}
 
 /// How to pair, where the defaults of [`invite`] and [`join`] do not fit.
 #[derive(Clone, Debug)]

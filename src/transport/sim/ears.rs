@@ -1,7 +1,7 @@
 //! What simulated hosts have in place of discovery's sockets: a port of its own that sends and hears answers, and one
 //! that all discoveries of a host share, to hear what is for everyone.
 
-use core::net::{Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ports::{Owner, Ports};
@@ -25,8 +25,8 @@ pub(super) struct Ear {
     pub(super) own: SocketAddr,
     /// It hears what comes to the shared port.
     pub(super) shares: bool,
-    /// Interfaces on which it takes part in the group.
-    pub(super) groups: BTreeSet<InterfaceId>,
+    /// The groups in which it takes part, and on which interfaces.
+    pub(super) groups: BTreeSet<(InterfaceId, IpAddr)>,
     heard: VecDeque<Delivery>,
     /// Found no room in `heard`.
     overflowed: u64,
@@ -115,7 +115,8 @@ impl Ears {
     /// Something arrived that is for everyone on a link.
     pub(super) fn hear_for_everyone(&mut self, delivery: &Delivery, tasks: &mut Vec<TaskId>) {
         for ear in self.ears.values_mut().filter(|ear| ear.host == delivery.host) {
-            let in_group = delivery.to.is_ipv4() || ear.groups.contains(&delivery.interface);
+            let to = delivery.to.ip();
+            let in_group = !to.is_multicast() || ear.groups.contains(&(delivery.interface, to));
             if ear.shares && delivery.to.port() == DISCOVERY_PORT && in_group {
                 ear.hear(delivery.clone(), tasks);
             }

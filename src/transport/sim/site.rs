@@ -104,12 +104,12 @@ impl Medium for SimMedium {
         true
     }
 
-    fn can_join(&self) -> bool {
+    fn can_join(&self, _group: IpAddr) -> bool {
         self.baton.world().sockets.ears.get(self.ear).shares
     }
 
-    fn join(&mut self, interface: InterfaceId) -> io::Result<()> {
-        self.baton.world().sockets.ears.get_mut(self.ear).groups.insert(interface);
+    fn join(&mut self, interface: InterfaceId, group: IpAddr) -> io::Result<()> {
+        self.baton.world().sockets.ears.get_mut(self.ear).groups.insert((interface, group));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::counters::Lost;
 use super::farewell::{Farewell, Socket};
 use super::handshake::{self, Entropy, Established, Handshake, Identity, Outcome, Question};
 use super::intake::{Found, Intake};
@@ -12,8 +13,8 @@ use crate::proto::{InviteId, Security};
 use crate::seal::{Cipher, Exports, Protection, Prs};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::wire::{
-    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RECORD_BODY_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD,
-    RecordKind, RefuseCode,
+    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RANDOM_LEN, RECORD_BODY_MAX, RECORD_HEADER_LEN,
+    RECORD_OVERHEAD, RecordKind, RefuseCode,
 };
 
 /// Records are made until so many bytes wait to be written; one more may go over it. The rest stays with the message
@@ -73,6 +74,8 @@ pub(super) struct Link {
     farewell: Farewell,
     /// What still comes from the peer is of no interest.
     deaf: bool,
+    /// Why the stream cannot be trusted any more, until that has been counted.
+    lost: Option<Lost>,
     stats: LinkStats,
 }
 
@@ -112,6 +115,7 @@ impl Link {
             ping: false,
             farewell: Farewell::default(),
             deaf: false,
+            lost: None,
             stats: LinkStats::default(),
         }
     }
@@ -119,6 +123,16 @@ impl Link {
     /// What has to be decided before the handshake goes on.
     pub(super) const fn question(&self) -> Option<Question> {
         self.handshake.question()
+    }
+
+    /// True for a call of ours that is not answered yet, and calls itself so.
+    pub(super) fn calls_as(&self, random: &[u8; RANDOM_LEN]) -> bool {
+        self.handshake.calls_as(random)
+    }
+
+    /// Why the stream of an established connection cannot be trusted any more; once.
+    pub(super) const fn take_lost(&mut self) -> Option<Lost> {
+        self.lost.take()
     }
 
     /// A caller who asks may go on: in plain mode that is all, in others they have to prove themselves.
@@ -219,7 +233,7 @@ impl Link {
                     self.handle_strange(now, bytes);
                     break;
                 }
-                Err(_) => self.fail(End::Broken),
+                Err(_) => self.distrust(Lost::Malformed),
             }
         }
         self.intake = intake;
@@ -243,11 +257,11 @@ impl Link {
         let len = record.len();
         let handled = match kind {
             // Anybody can write one: it is no word of the peer's.
-            RecordKind::Handshake if self.mode.is_sealed() => return self.fail(End::Broken),
+            RecordKind::Handshake if self.mode.is_sealed() => return self.distrust(Lost::Forged),
             RecordKind::Handshake => Err(Violation::Misplaced),
             RecordKind::Frames => match self.protection.open_record(record) {
                 Ok(frames) => self.handle_frames(now, len, frames),
-                Err(_) => return self.fail(End::Broken),
+                Err(_) => return self.distrust(Lost::Forged),
             },
         };
         if let Err(violation) = handled {
@@ -302,6 +316,13 @@ impl Link {
         if self.farewell.peer_has_shut() {
             self.fail(End::Broken);
         }
+    }
+
+    /// What came is no record, or none of the peer's.
+    fn distrust(&mut self, lost: Lost) {
+        // Until then it is a stranger's, or a call that fails: that is counted, or told, already.
+        self.lost = self.handshake.is_over().then_some(lost);
+        self.fail(End::Broken);
     }
 
     /// The stream cannot be used any more, or was never there: the connection is over, if it is not yet.

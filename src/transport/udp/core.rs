@@ -207,6 +207,7 @@ impl Core for UdpCore {
         stats.in_flight = Some(link.in_flight);
         stats.path_mtu = Some(u64::from(link.mtu));
         stats.controller = Some(link.controller.to_owned());
+        stats.ecn = link.ecn;
         stats.cipher = link.cipher.map(Cipher::name);
     }
 

@@ -139,6 +139,21 @@ fn where_broadcasts_are_blocked_an_address_leads_there() {
 }
 
 #[test]
+fn each_way_to_everyone_is_enough_by_itself() {
+    let ways = ["198.18.7.255", "255.255.255.255", "224.0.0.229", "ff02::7564:7061"];
+    for open in ways {
+        let Some(net) = Net::two_hosts(1) else { return };
+        for (host, way) in [0, 1].into_iter().flat_map(|host| ways.map(|way| (host, way))) {
+            let tables = if way.contains(':') { "ip6tables" } else { "iptables" };
+            if way != open {
+                net.run(host, &format!("{tables} -A INPUT -i eth0 -d {way} -j DROP"));
+            }
+        }
+        pair_by_code(&net);
+    }
+}
+
+#[test]
 fn without_any_ipv4_address_hosts_pair_over_ipv6() {
     let Some(net) = Net::two_hosts(1) else { return };
     if net.output(0, "ip -6 addr show dev eth0").is_empty() {

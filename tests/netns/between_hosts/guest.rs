@@ -188,8 +188,8 @@ impl Program {
             ["hostile", name, nameplate, manner] => hostile::be(carrier(name), nameplate, manner),
             ["take-discovery-port"] => {
                 let port = udpair::pairing::DISCOVERY_PORT;
-                let every = [SocketAddr::from(([0; 4], port)), SocketAddr::from(([0; 16], port))];
-                // Until the process ends. The second takes in the first, or not, as the system is set up.
+                let every = [SocketAddr::from(([0; 16], port)), SocketAddr::from(([0; 4], port))];
+                // Until the process ends. The first takes in the second, where there is IPv6.
                 let bound = every.map(|address| std::net::UdpSocket::bind(address).ok().map(std::mem::forget));
                 assert!(bound.iter().any(Option::is_some));
                 say("taken");

@@ -26,6 +26,8 @@ enum Manner {
     Silent,
     /// They prove something else.
     Bluff,
+    /// They are silent before that already, and hang on.
+    Mute,
     /// They say that it is the other side that does not know them.
     Accuse,
 }
@@ -56,12 +58,32 @@ fn whoever_answers_first_without_the_words_costs_this_attempt_and_not_the_invite
     }
 }
 
+#[test]
+fn whoever_answers_first_and_then_falls_silent_costs_time_alone() {
+    let Some(net) = Net::bridge(3) else { return };
+    for carrier in CARRIERS {
+        let mut inviter = Guest::on(&net, 0, "inviter");
+        let mut joiner = Guest::on(&net, 1, "joiner");
+        let mut hostile = Guest::on(&net, 2, "hostile");
+        let (code, _) = inviter.invite(carrier);
+        hostile.tell(&["hostile", carrier, &code[..2], "mute"]);
+        hostile.hear("answering");
+        joiner.tell(&["connect-timeout", "800"]);
+        joiner.begin_join(&["join", &code]);
+        hostile.hear("asked by");
+        inviter.begin_accept();
+        inviter.accepted();
+        assert_eq!(joiner.joined(), "inviter", "{carrier}");
+    }
+}
+
 /// Offers `nameplate`, and talks to whoever comes.
 pub(super) fn be(carrier: Carrier, nameplate: &str, manner: &str) {
     let nameplate = nameplate.parse().ok().and_then(Nameplate::new).expect("two digits");
     let manner = match manner {
         "silent" => Manner::Silent,
         "bluff" => Manner::Bluff,
+        "mute" => Manner::Mute,
         _ => Manner::Accuse,
     };
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -109,7 +131,7 @@ fn answer(shared: &UdpSocket, nameplate: Nameplate, offer: Offer, honest: &mpsc:
 }
 
 fn talk_udp(socket: &UdpSocket, manner: Manner, honest: &mpsc::Receiver<()>) {
-    let mut run = Talk { inviter: None, manner };
+    let mut run = Talk { inviter: None, manner, held: false };
     let mut buffer = [0; 2_048];
     loop {
         let (len, from) = socket.recv_from(&mut buffer).expect("a datagram");
@@ -120,9 +142,10 @@ fn talk_udp(socket: &UdpSocket, manner: Manner, honest: &mpsc::Receiver<()>) {
 }
 
 fn talk_tcp(listener: &TcpListener, manner: Manner, honest: &mpsc::Receiver<()>) {
+    let mut held = Vec::new();
     loop {
         let (mut stream, _) = listener.accept().expect("somebody who comes");
-        let mut run = Talk { inviter: None, manner };
+        let mut run = Talk { inviter: None, manner, held: false };
         // It ends the stream where there is nothing to say; the first that comes only shows the way.
         while let Some(answer) = record(&mut stream).and_then(|packet| run.answer(&packet, honest)) {
             let mut out = Vec::new();
@@ -130,6 +153,9 @@ fn talk_tcp(listener: &TcpListener, manner: Manner, honest: &mpsc::Receiver<()>)
             out.extend_from_slice(&answer);
             finish_record(&mut out, 0);
             stream.write_all(&out).expect("somebody who listens");
+        }
+        if run.held {
+            held.push(stream);
         }
     }
 }
@@ -153,6 +179,8 @@ fn record(stream: &mut TcpStream) -> Option<Vec<u8>> {
 struct Talk {
     inviter: Option<Inviter>,
     manner: Manner,
+    /// Nothing is said any more, and nobody hangs up.
+    held: bool,
 }
 
 impl Talk {
@@ -163,6 +191,11 @@ impl Talk {
             Packet::Hello(hello) => {
                 let retry = Retry { client_random: hello.client_random, cookie: [5; COOKIE_LEN] };
                 Packet::Retry(retry).put_handshake(mode, &mut out);
+            }
+            Packet::Hello2(_) if self.manner == Manner::Mute => {
+                say("asked by");
+                self.held = true;
+                return None;
             }
             Packet::Hello2(hello) => {
                 let mut params = Vec::new();
@@ -177,7 +210,7 @@ impl Talk {
                 self.inviter.as_ref()?.on_confirm(&confirm).expect_err("they do not know the words");
                 say("proven to");
                 match self.manner {
-                    Manner::Silent => return None,
+                    Manner::Silent | Manner::Mute => return None,
                     Manner::Bluff => {
                         Packet::ConfirmI(Confirm { tag: [3; 32], ..confirm }).put_handshake(mode, &mut out);
                     }

@@ -1,6 +1,7 @@
 //! Pairing between processes on hosts made of network namespaces: who finds whom, over what, and what is said where
 //! nobody can.
 
+mod doctor;
 mod finding;
 mod guest;
 mod hostile;

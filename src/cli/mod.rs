@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod bench;
+mod buffers;
 mod call;
 pub(crate) mod exit;
 mod files;

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::thread;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -44,7 +45,7 @@ fn udpair(args: &str) -> Command {
 struct Server {
     child: Child,
     at: String,
-    stderr: ChildStderr,
+    stderr: Option<ChildStderr>,
 }
 
 impl Server {
@@ -58,7 +59,7 @@ impl Server {
 
     fn run_it(args: &str) -> Self {
         let mut child = udpair(&format!("serve {args}")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take());
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let at = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
@@ -90,7 +91,7 @@ impl Server {
     fn end(mut self) -> String {
         self.child.kill().unwrap();
         let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
+        self.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         said
     }
 }
@@ -148,7 +149,7 @@ fn applies(value: &Value, transport: &str) {
 
 /// A kernel built without INET_DIAG does not tell what it knows of TCP.
 fn kernel_tells() -> bool {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stats = udpair::tcp::kernel_stats(&socket);
     stats.retransmits.is_some() && stats.path_mtu.is_some()
@@ -389,7 +390,7 @@ fn is_at_it(process: &Child) {
             return;
         }
         assert_ne!(stat.rsplit(')').next().unwrap().trim_start().chars().next(), Some('Z'), "it has ended: {stat}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -416,6 +417,33 @@ fn a_server_that_dies_in_the_middle_of_a_run() {
         let (exit, word) = if transport == "udp" { (4, "fell silent") } else { (1, "broke") };
         fails(run.wait_with_output().unwrap(), exit, word);
     }
+}
+
+#[test]
+fn a_server_whose_standard_error_nobody_reads_goes_on() {
+    for transport in TRANSPORTS {
+        let mut server = Server::local(transport);
+        server.stderr.take();
+        for _ in 0..3 {
+            server.measure(&format!("--transport {transport} --workload echo --count 2"));
+        }
+    }
+}
+
+#[test]
+fn a_terminal_obeys_nothing_that_a_server_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        BufReader::new(&client).read_line(&mut String::new()).unwrap();
+        client.write_all(b"{\"error\":{\"reason\":\"\\u001b]0;mine\\u0007\\nudpair: well done\"}}\n").unwrap();
+    });
+    let args = format!("run --to {to} --transport raw-udp --workload echo --count 2 --insecure-plain");
+    let output = udpair(&args).output().unwrap();
+    server.join().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "udpair: the other side refuses: \\u{1b}]0;mine\\u{7}\\nudpair: well done\n");
 }
 
 #[test]

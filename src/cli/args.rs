@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Compare UDP with TCP between two processes on this machine, or between two machines.
     #[command(after_help = EXIT_CODES)]
     Bench(super::bench::BenchArgs),
+    /// Say what this machine can do for a pairing, a line each, with the remedy where that is less than good. Ends with
+    /// 0 where a pairing would work.
+    Doctor(super::doctor::DoctorArgs),
 }
 
 /// Addresses of one name that are tried.

@@ -89,14 +89,37 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A line on stderr. Where nobody reads it nothing else goes wrong.
+/// A line on stderr, under our name. Where nobody reads it nothing else goes wrong.
 pub(crate) fn complain(message: &(impl fmt::Display + ?Sized)) {
-    let _ = writeln!(io::stderr(), "udpair: {message}");
+    tell(&format_args!("udpair: {message}"));
+}
+
+/// The same without our name.
+pub(crate) fn tell(line: &(impl fmt::Display + ?Sized)) {
+    let _ = writeln!(io::stderr(), "{}", OneLine(&line.to_string()));
+}
+
+/// Text that may hold a peer's words, shown so that it is one line and a terminal obeys nothing in it.
+pub(crate) struct OneLine<'a>(pub(crate) &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|char| match char {
+            '\'' | '"' | '\\' => write!(f, "{char}"),
+            _ => write!(f, "{}", char.escape_debug()),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_a_peer_says() {
+        let said = "it's \"busy\" \\ \u{1b}]0;mine\u{7}\nudpair: sent 1 file\u{202e}ä";
+        assert_eq!(OneLine(said).to_string(), "it's \"busy\" \\ \\u{1b}]0;mine\\u{7}\\nudpair: sent 1 file\\u{202e}ä");
+    }
 
     #[test]
     fn the_help_lists_every_code() {

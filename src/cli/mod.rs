@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod bench;
 mod buffers;
 mod call;
+mod doctor;
 pub(crate) mod exit;
 mod files;
 mod peer;
@@ -25,6 +26,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Recv(args) => files::recv(&args),
         Command::Key(args) => peer::make_key(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use rand::TryRng as _;
 use rand::rngs::SysRng;
+use rand::{Rng, TryRng as _};
 use ring::digest;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -22,6 +22,8 @@ const KEY_LEN: usize = 32;
 pub struct Psk {
     id: InviteId,
     key: Secret<KEY_LEN>,
+    /// Whoever has the seed of a simulation has it, too.
+    simulated: bool,
 }
 
 /// Why a text is no key.
@@ -44,7 +46,7 @@ impl Psk {
         let (mut id, mut key) = ([0; ID_LEN], [0; KEY_LEN]);
         id.copy_from_slice(&bytes[..ID_LEN]);
         key.copy_from_slice(&bytes[ID_LEN..]);
-        let psk = Self { id, key: Secret::new(key) };
+        let psk = Self { id, key: Secret::new(key), simulated: false };
         key.zeroize();
         psk
     }
@@ -56,7 +58,24 @@ impl Psk {
         context.update(key.expose());
         let mut id = [0; ID_LEN];
         id.copy_from_slice(&context.finish().as_ref()[..ID_LEN]);
-        Self { id, key: key.clone() }
+        Self { id, key: key.clone(), simulated: false }
+    }
+
+    /// A key that `chance` makes, for its simulation alone.
+    pub(super) fn simulated(chance: &mut impl Rng) -> Self {
+        let mut bytes = Zeroizing::new([0; ID_LEN + KEY_LEN]);
+        chance.fill_bytes(&mut *bytes);
+        Self::from_bytes(&bytes).into_simulated()
+    }
+
+    /// The same, for a simulation alone.
+    pub(super) fn into_simulated(self) -> Self {
+        Self { simulated: true, ..self }
+    }
+
+    /// True where real sockets must not be bound with it.
+    pub(super) const fn is_simulated(&self) -> bool {
+        self.simulated
     }
 
     /// As a text, to be kept.

@@ -1,7 +1,8 @@
-//! One suite over every back end: what an application may rely on, whatever carries its messages.
+//! One suite over every back end, plain and sealed: what an application may rely on, whatever carries its messages.
 //!
-//! A case is a function over a [`Pair`] of transports and knows nothing of what is below. On real sockets a case waits
-//! on configured timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
+//! A case is a function over a [`Pair`] of transports and knows nothing of what is below, nor whether it is sealed: all
+//! of them make sense either way. The simulator's sealed worlds are the swarm test's. On real sockets a case waits on
+//! configured timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
 
 mod bulk;
 mod closing;
@@ -12,21 +13,26 @@ mod killed;
 mod many;
 mod pair;
 mod path;
+mod security;
 mod silence;
 mod streams;
 mod versions;
 
-/// Makes a test of every case for every back end.
+/// Makes a test of every case for every back end, without and with a seal.
 macro_rules! conformance {
     ($($module:ident: $($case:ident)+;)+) => {
-        mod udp {
-            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case); })+)+
-        }
-        mod tcp {
-            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case); })+)+
-        }
-        mod sim {
-            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case); })+)+
+        conformance! { @udp over_udp Plain: $($module: $($case)+;)+ }
+        conformance! { @tcp over_tcp Plain: $($module: $($case)+;)+ }
+        conformance! { @sim over_sim Plain: $($module: $($case)+;)+ }
+        conformance! { @udp_sealed over_udp Psk: $($module: $($case)+;)+ }
+        conformance! { @tcp_sealed over_tcp Psk: $($module: $($case)+;)+ }
+    };
+    (@$suite:ident $over:ident $security:ident: $($module:ident: $($case:ident)+;)+) => {
+        mod $suite {
+            $($(
+                #[test]
+                fn $case() { crate::pair::$over(crate::$module::$case, crate::security::Security::$security); }
+            )+)+
         }
     };
 }

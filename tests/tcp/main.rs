@@ -7,3 +7,6 @@ mod flood;
 mod hostile;
 mod raw;
 mod records;
+#[path = "../relay/mod.rs"]
+mod relay;
+mod sealed;

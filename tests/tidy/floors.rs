@@ -4,7 +4,7 @@ use super::source::File;
 use super::{Breach, breach};
 
 /// Every module of the library and its floor. A module uses those on lower floors and itself.
-const FLOORS: [(&str, u32); 9] = [
+const FLOORS: [(&str, u32); 10] = [
     ("time", 0),
     ("slots", 0),
     ("wire", 1),
@@ -14,8 +14,9 @@ const FLOORS: [(&str, u32); 9] = [
     ("proto", 4),
     ("network", 4),
     ("transport", 5),
+    ("content", 6),
 ];
-/// The highest floor of the library, which may touch the world outside.
+/// The lowest floor of the library that may touch the world outside.
 const TRANSPORT: &str = "transport";
 
 /// What has no place below `transport`: the world outside, and order that changes from run to run.

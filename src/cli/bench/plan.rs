@@ -16,6 +16,9 @@ const RATE_HZ_MAX: f64 = 1e6;
 /// The longest run.
 const SECONDS_MAX: f64 = 86_400.0;
 
+/// The longest value of a `Latest` channel where the limits are the library's own: 7/16 of a channel's credit less 256.
+const LATEST_SIZE_MAX: usize = (20 << 20) / 16 * 7 - 256;
+
 const SECONDS_DEFAULT: f64 = 5.0;
 const RATE_HZ_DEFAULT: f64 = 1_000.0;
 
@@ -105,7 +108,7 @@ impl Plan {
             return Ok(());
         }
         let delivery = self.delivery.map_or(String::new(), |delivery| format!(" {delivery}"));
-        usage(format!("a{delivery} message over {transport} has {least} to {most} bytes here, not {size}"))
+        usage(format!("each{delivery} message over {transport} has {least} to {most} bytes here, not {size}"))
     }
 
     fn check_rate(&self) -> Result<(), Error> {
@@ -118,6 +121,12 @@ impl Plan {
         let messages = self.rate_messages();
         if messages > RATE_MESSAGES_MAX {
             return usage(format!("{messages} messages are too many for one run: at most {RATE_MESSAGES_MAX}"));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "at most 10^8 messages")]
+        let seconds = (messages - 1) as f64 / self.rate_hz;
+        if seconds > SECONDS_MAX {
+            let hz = self.rate_hz;
+            return usage(format!("{messages} messages at {hz} a second take longer than {SECONDS_MAX} s"));
         }
         Ok(())
     }
@@ -148,6 +157,7 @@ pub(crate) fn size_max(transport: Transport, delivery: Option<Delivery>) -> usiz
     match transport {
         Transport::RawUdp => raw_udp::DATAGRAM_MAX,
         _ if delivery == Some(Delivery::Unreliable) => udpair::wire::UNRELIABLE_LEN_MAX,
+        _ if delivery == Some(Delivery::Latest) => LATEST_SIZE_MAX,
         _ => SIZE_MAX,
     }
 }
@@ -236,6 +246,7 @@ mod tests {
             (Transport::Udp, None, 0, 16 << 20),
             (Transport::Tcp, Some(Delivery::Unordered), 8, 16 << 20),
             (Transport::Udp, Some(Delivery::Unreliable), 8, 1_100),
+            (Transport::Tcp, Some(Delivery::Latest), 8, 9_174_784),
         ] {
             Plan::from_args(&sized(transport, least, delivery)).unwrap();
             Plan::from_args(&sized(transport, most, delivery)).unwrap();
@@ -254,6 +265,16 @@ mod tests {
         assert_eq!(Plan::from_args(&rate(1.0)).unwrap().rate_messages(), 1, "at least one");
         for hz in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             refused(&rate(hz));
+        }
+    }
+
+    #[test]
+    fn a_rate_so_low_that_the_last_message_is_never_due_is_refused() {
+        let slow = |hz, count| RunArgs { rate: Some(hz), count: Some(count), ..args(Transport::Udp, Workload::Rate) };
+        Plan::from_args(&slow(1.0, 86_401)).unwrap();
+        Plan::from_args(&slow(1e-300, 1)).unwrap();
+        for (hz, count) in [(1.0, 86_402), (1e-19, 5), (1e-300, 2)] {
+            refused(&slow(hz, count));
         }
     }
 

@@ -7,6 +7,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 
 use super::client::Ran;
 use super::error::Error;
+use crate::cli::exit::OneLine;
 
 /// Writes `text` to `out`.
 pub(crate) fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
@@ -39,7 +40,7 @@ pub(crate) fn one_run(ran: &Ran, sealed: &str) -> String {
     line("CPU seconds", format!("{:.3} here, {:.3} at the server", record.cpu_s_client, record.cpu_s_server));
     if let Some(here) = &record.controller {
         let there = ran.server.controller.as_deref().unwrap_or("unknown");
-        line("congestion controller", format!("{here} here, {there} at the server"));
+        line("congestion controller", format!("{here} here, {} at the server", OneLine(there)));
     }
     if let Some(retransmits) = record.retransmits {
         line("retransmits", retransmits.to_string());

@@ -10,7 +10,7 @@ use super::error::Error;
 use super::library::LibraryServer;
 use super::raw_serve::RawServer;
 use crate::cli::args::resolve;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, tell};
 
 /// Serves until interrupted.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -68,11 +68,11 @@ impl Log {
         }
         let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
         match done {
-            Ok((order, outcome)) => eprintln!(
+            Ok((order, outcome)) => tell(&format_args!(
                 "{peer}: {} of {} bytes over {}: {} messages taken",
                 order.workload, order.size, order.transport, outcome.received
-            ),
-            Err(error) => eprintln!("{peer}: {}", error.in_full()),
+            )),
+            Err(error) => tell(&format_args!("{peer}: {}", error.in_full())),
         }
     }
 }

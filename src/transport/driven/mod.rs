@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Locks are taken in this order, and never the other way: receive token, transmit token, endpoint lock. The duty's
-//! mutex is taken alone. No system call is made under the endpoint lock.
+//! mutex is taken alone, but for what the sockets lock under it (`Io::forget_signal`). No system call is made under the
+//! endpoint lock.
 
 mod alarm;
 mod core;

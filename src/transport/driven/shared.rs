@@ -241,6 +241,10 @@ impl<I: Io> Ground for Shared<I> {
         result
     }
 
+    fn on_keeper_alone(&self) {
+        self.io.forget_signal();
+    }
+
     fn sleep_keeper(&self, watch: Watch) -> Result<Woken, ErrorKind> {
         let slept = parker::sleep(&self.kick, self.io.source(), watch, Some(self.alarm.as_fd()), None)?;
         count(&self.counts.wakes);

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::state::State;
 use crate::message::{
     Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Messages, ReadError, Select,
-    SendError, State as Life, WriteError,
+    SendError, State as Life, Wanted, Whole, WriteError,
 };
 use crate::proto::{InviteId, InviteState, Security};
 use crate::slots::ConnectionId;
@@ -27,6 +27,9 @@ const FORGOTTEN: End = End::Closed { code: 0 };
 pub(in crate::transport) trait Machine: Send + Sync {
     /// What it drives.
     type Core: Core;
+
+    /// Its secrets come from a seed, and are none outside of its world.
+    const SIMULATED: bool = false;
 
     /// Does something to the state, then what it leads to: what is to be sent is sent in this call.
     fn act<R>(&self, act: impl FnOnce(&mut State<Self::Core>, Timestamp, &mut Vec<Waker>) -> R) -> R;
@@ -197,7 +200,8 @@ impl<M: Machine> Transport for Verbs<M> {
     }
 
     fn device_key(&self, conn: ConnectionId) -> Option<Psk> {
-        self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)))
+        let key = self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)));
+        if M::SIMULATED { key.map(Psk::into_simulated) } else { key }
     }
 
     fn state(&self, conn: ConnectionId) -> Life {
@@ -246,6 +250,20 @@ impl<M: Machine> Transport for Verbs<M> {
                 state.want(Interest::Readable(conn, select));
             }
             Ok(arrival)
+        })
+    }
+
+    fn recv_whole(&self, conn: ConnectionId, select: Select, wanted: &Wanted<'_>) -> Result<Option<Whole>, End> {
+        if select == Select::Any && self.0.look(|state| state.is_in_vain(conn)) {
+            return Ok(None);
+        }
+        self.0.act(|state, _, wakers| {
+            let whole = state.core.messages_mut(conn).ok_or(FORGOTTEN)?.recv_whole(select, wanted)?;
+            state.on_recv(conn, select, whole.is_some(), wakers);
+            if whole.is_none() && select != Select::Any {
+                state.want(Interest::Readable(conn, select));
+            }
+            Ok(whole)
         })
     }
 

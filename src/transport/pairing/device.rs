@@ -34,7 +34,7 @@ impl Pairing {
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
         let transport = self.bind(carrier, 0, psk.security(), BACKLOG)?;
         let offer = Offer { invite: InviteId(psk.id()), carrier, port: transport.local_addr().port() };
-        let discovery = Discovery::inviting_device(self.options(), offer)?;
+        let discovery = Discovery::inviting_device(Arc::clone(&self.site), self.options(), offer)?;
         Ok(DeviceInvite { carrier, transport, discovery })
     }
 
@@ -44,7 +44,7 @@ impl Pairing {
     /// # Errors
     /// See [`JoinError`]; whoever answers and does not have the key is `SomebodyElse`.
     pub fn join_device(&self, psk: &Psk) -> Result<Connection, JoinError> {
-        let discovery = Discovery::seeking_device(self.options(), InviteId(psk.id()))?;
+        let discovery = Discovery::seeking_device(Arc::clone(&self.site), self.options(), InviteId(psk.id()))?;
         self.seek(discovery, Secret::Key(psk)).map_err(|error| match error {
             // Nothing is burnt: the other side has another key under the same id.
             JoinError::WrongWords => JoinError::SomebodyElse,

@@ -7,8 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::error::InviteError;
@@ -38,26 +36,20 @@ pub struct Invite {
     burnt: bool,
 }
 
-fn random<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
-    let mut bytes = Zeroizing::new([0; N]);
-    SysRng.try_fill_bytes(&mut *bytes).map_err(io::Error::other)?;
-    Ok(bytes)
-}
-
 impl Pairing {
     /// As [`invite`](super::invite()), with these settings. Blocks for about a tenth of a second.
     ///
     /// # Errors
     /// See [`InviteError`].
     pub fn invite(&self) -> Result<Invite, InviteError> {
-        let words = Words::from_entropy(*random()?);
-        let id = InviteId(*random()?);
+        let words = Words::from_entropy(*self.random()?);
+        let id = InviteId(*self.random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
         let transport = self.bind(carrier, 0, Secret::Words(&words).security(id), BACKLOG)?;
         let port = transport.local_addr().port();
-        let first = Nameplate::from_entropy(*random()?);
+        let first = Nameplate::from_entropy(*self.random()?);
         let offer = Offer { invite: id, carrier, port };
-        let mut discovery = Discovery::inviting(self.options(), first, offer)?;
+        let mut discovery = Discovery::inviting_on(Arc::clone(&self.site), self.options(), first, offer)?;
         let until = discovery.now() + INVITE_LIFETIME;
         let nameplate = loop {
             match discovery.poll(until) {
@@ -85,13 +77,19 @@ impl Pairing {
     /// # Errors
     /// See [`InviteError`].
     pub fn invite_on(&self, port: u16) -> Result<Invite, InviteError> {
-        let words = Words::from_entropy(*random()?);
-        let id = InviteId(*random()?);
+        let words = Words::from_entropy(*self.random()?);
+        let id = InviteId(*self.random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
         let transport = self.bind(carrier, port, Secret::Words(&words).security(id), BACKLOG)?;
         let until = transport.now() + INVITE_LIFETIME;
-        let nameplate = Nameplate::from_entropy(*random()?);
+        let nameplate = Nameplate::from_entropy(*self.random()?);
         Ok(Invite { code: Code { nameplate, words }, carrier, transport, discovery: None, until, burnt: false })
+    }
+
+    fn random<const N: usize>(&self) -> io::Result<Zeroizing<[u8; N]>> {
+        let mut bytes = Zeroizing::new([0; N]);
+        self.site.fill_random(&mut *bytes)?;
+        Ok(bytes)
     }
 }
 

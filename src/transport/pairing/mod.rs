@@ -28,6 +28,7 @@ mod device;
 mod error;
 mod invite;
 mod join;
+mod race;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +41,8 @@ pub use self::error::{InviteError, JoinError, NobodyAnswered};
 pub use self::invite::Invite;
 use super::discovery::DiscoveryOptions;
 use super::driven::Joining;
-use super::{BindError, Config, Connection, Psk, tcp, udp};
+use super::site::{Site, System};
+use super::{BindError, Config, Connection, Psk};
 use crate::pairing::{Carrier, InviteId, Words};
 use crate::proto::Security;
 use crate::seal::Prs;
@@ -72,6 +74,7 @@ impl Secret<'_> {
 /// How to pair, where the defaults of [`invite`] and [`join`] do not fit.
 #[derive(Clone, Debug)]
 pub struct Pairing {
+    site: Arc<dyn Site>,
     carrier: Option<Carrier>,
     interface: Option<String>,
     timeout: Duration,
@@ -80,8 +83,7 @@ pub struct Pairing {
 
 impl Default for Pairing {
     fn default() -> Self {
-        let config = Config::insecure_plain(); // its security is set for each pairing
-        Self { carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
+        Self::on(Arc::new(System))
     }
 }
 
@@ -90,6 +92,11 @@ impl Pairing {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(super) fn on(site: Arc<dyn Site>) -> Self {
+        let config = Config::insecure_plain(); // its security is set for each pairing
+        Self { site, carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
     }
 
     /// Over UDP or TCP. As a joiner: only if the inviter does so, too.
@@ -132,11 +139,8 @@ impl Pairing {
         security: Security,
         backlog: usize,
     ) -> Result<Arc<dyn Joining>, BindError> {
-        let config = Config { security, backlog, ..self.config.clone() };
-        let bind = |addr: SocketAddr| match carrier {
-            Carrier::Udp => udp::open(addr, &config),
-            Carrier::Tcp => tcp::open(addr, &config),
-        };
+        let config = Config { security, simulated: false, backlog, ..self.config.clone() };
+        let bind = |addr: SocketAddr| self.site.open(carrier, addr, &config);
         // Both families where there are both.
         bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error {
             BindError::AddressInUse { .. } | BindError::PermissionDenied { .. } => Err(error),

@@ -144,7 +144,7 @@ fn a_caller_is_refused_in_as_many_words_and_then_the_stream_ends() {
     let (hello, _) = pair.sides[CALLER].take(usize::MAX);
     let link = &mut pair.sides[LISTENER].link;
     feed(link, pair.now, &hello);
-    assert_eq!(link.question(), Some(handshake::Question::Asks(NO_INVITE)));
+    assert_eq!(link.question(), Some(handshake::Question::Asks(NO_INVITE, identity().random)));
     link.refuse(pair.now, RefuseCode::Busy);
     assert_eq!(link.question(), None);
     pair.run();

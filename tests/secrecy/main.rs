@@ -1,5 +1,5 @@
 //! What passes over the network while two pair by a code and talk: nothing that was said, nothing of the words, and
-//! nothing that is made of them or of a key; over UDP and over TCP.
+//! nothing that is made of them or of a key; over UDP and over TCP. And what a wrong guess brings.
 //!
 //! Once through a relay that keeps every byte, and once, with root, `ip` and `tshark`, in what tshark captures in a
 //! network namespace, discovery included. Both must find what is there to be found: words that were said in plain mode,
@@ -7,6 +7,7 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 mod capture;
+mod guess;
 mod needles;
 #[path = "../relay/mod.rs"]
 mod relay;

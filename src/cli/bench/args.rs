@@ -10,8 +10,8 @@ use crate::cli::args::PlainArgs;
 
 /// Compare UDP with TCP between two processes on this machine, or between two machines
 ///
-/// Without a subcommand: round trips and bulk over udpair's UDP, udpair's TCP, raw TCP and raw UDP, in turn, between
-/// this process and others that it starts on the loopback interface.
+/// Without a subcommand: round trips and bulk over udpair's UDP and udpair's TCP, plain and sealed, raw TCP and raw
+/// UDP, in turn, between this process and others that it starts on the loopback interface.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
@@ -55,6 +55,10 @@ pub(crate) struct ServeArgs {
     /// Started by another bench: say nothing of runs, and end when standard input does, so as not to be left behind
     #[arg(long, hide = true)]
     pub(crate) child: bool,
+
+    /// Started by another bench: seal with the key that is the first line of standard input
+    #[arg(long, hide = true, requires = "child")]
+    pub(crate) sealed: bool,
 }
 
 /// `udpair bench run`
@@ -116,9 +120,6 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// In the order of the tables.
-    pub(crate) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::RawTcp, Self::RawUdp];
-
     /// A bare socket, without udpair's protocol.
     pub(crate) fn is_raw(self) -> bool {
         matches!(self, Self::RawTcp | Self::RawUdp)

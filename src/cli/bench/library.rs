@@ -110,8 +110,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
-        let mut config = Config::insecure_plain();
+    pub(crate) fn connect(to: &[SocketAddr], order: Order, mut config: Config) -> Result<(Self, Ready), Error> {
         config.backlog = 0;
         let timeout = config.connect_timeout;
         let transport = bind(order.transport, any_for(to), config)?;
@@ -234,8 +233,8 @@ pub(crate) struct LibraryServer {
 
 impl LibraryServer {
     /// Listens at `listen`.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport) -> Result<Self, Error> {
-        let listener = Listener::new(bind(transport, listen, Config::insecure_plain())?);
+    pub(crate) fn bind(listen: SocketAddr, transport: Transport, config: Config) -> Result<Self, Error> {
+        let listener = Listener::new(bind(transport, listen, config)?);
         Ok(Self { transport, listener })
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn one_run(ran: &Ran) -> String {
     let mut line = |name: &str, value: String| {
         table.add_row([name.to_owned(), value]);
     };
-    line("transport", record.transport.to_string());
+    line("transport", record.subject().to_string());
     let delivery = record.delivery.map_or(String::new(), |delivery| format!(", {delivery}"));
     line("workload", format!("{} of {} bytes{delivery}", record.workload, record.size));
     line("sent", record.sent.to_string());
@@ -87,6 +87,7 @@ mod tests {
     use super::super::control::Ready;
     use super::super::json::tests::example;
     use super::super::sockets::Sockets;
+    use super::super::subject::Subject;
     use super::*;
 
     #[test]
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn a_run_shows_what_it_has_and_nothing_else() {
         let server = Ready { controller: Some("there".to_owned()), receive_buffer: Some(8 << 20), token: None };
-        let record = example(Transport::Udp, Workload::Echo);
+        let record = example(Subject::plain(Transport::Udp), Workload::Echo);
         let mut ran = Ran { record, server, sockets: Sockets::default() };
         let text = one_run(&ran);
         for word in ["udp", "echo of 64 bytes", "9 (10.0 % missing)", "63.2 µs", "95.5 µs", "8192 KiB"] {

@@ -145,7 +145,7 @@ fn applies(value: &Value, transport: &str) {
 
 /// A kernel built without INET_DIAG does not tell what it knows of TCP.
 fn kernel_tells() -> bool {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stats = udpair::tcp::kernel_stats(&socket);
     stats.retransmits.is_some() && stats.path_mtu.is_some()

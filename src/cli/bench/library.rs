@@ -291,14 +291,13 @@ fn bind(transport: Transport, at: SocketAddr, config: Config) -> Result<Arc<dyn 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
 
     #[test]
     fn whoever_sends_without_saying_what_they_want_is_not_listened_to_for_ever() {
         let server = LibraryServer::bind(([127, 0, 0, 1], 0).into(), Transport::Udp).unwrap();
         let transport = bind(Transport::Udp, ([127, 0, 0, 1], 0).into(), Config::insecure_plain()).unwrap();
         let client = Connection::connect(&transport, server.local_addr()).unwrap();
-        let flood = thread::spawn(move || while client.send("no order").is_ok() {});
+        let flood = transport.spawn("flood", move || while client.send("no order").is_ok() {}).unwrap();
         let mut channels = Channels::new(server.listener.accept().unwrap());
         assert!(matches!(channels.hear::<Request>(Some(Duration::from_millis(50))), Ok(None)));
         channels.connection.abort(0);

@@ -45,12 +45,8 @@ pub(super) trait Ground {
     /// returns.
     fn decide<R>(&self, decide: impl FnOnce(&mut Duty<Self::Parker>) -> (R, Timer, Wake<Self::Parker>)) -> R;
 
-<<<<<<< HEAD
     /// The keeper is to look at the socket, and nobody else does. Called from within `decide`: while nobody can begin
     /// to.
-=======
-    /// The keeper is to look at the socket, and nobody else does. Called from within `decide`, so nobody can begin to.
->>>>>>> review
     fn on_keeper_alone(&self) {}
 
     /// The keeper sleeps until its timer has fired, it was kicked, or what it watches has come.

@@ -24,9 +24,9 @@ pub struct DeviceInvite {
 }
 
 impl Pairing {
-    /// Waits to be found by the device that shares `psk` ([`Transport::device_key`](crate::Transport::device_key) of an
-    /// earlier pairing, or one that both were given), which calls [`join_device`](Self::join_device). Nothing is sent
-    /// before [`accept`](DeviceInvite::accept). Does not block. `spec/pairing.md`, section "Known devices".
+    /// Waits to be found by the device that shares `psk` ([`Transport::device_key`] of an earlier pairing, or one that
+    /// both were given), which calls [`join_device`](Self::join_device). Nothing is sent before
+    /// [`accept`](DeviceInvite::accept). Does not block. `spec/pairing.md`, section "Known devices".
     ///
     /// # Errors
     /// See [`InviteError`].

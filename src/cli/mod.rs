@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod bench;
+mod buffers;
 mod call;
 mod doctor;
 pub(crate) mod exit;

@@ -6,6 +6,7 @@
 
 mod bulk;
 mod closing;
+mod contents;
 mod delivery;
 mod failing;
 mod half_open;
@@ -55,6 +56,17 @@ conformance! {
         a_stream_of_unknown_length_arrives_whole
         an_announced_length_is_kept
         a_writer_of_one_byte_at_a_time_is_served;
+    contents: content_of_every_kind_arrives_as_what_it_is
+        a_million_items_arrive_whole_and_equal
+        an_array_longer_than_any_buffer_arrives_whole
+        the_wrong_kind_is_told_and_the_message_kept
+        too_long_is_told_and_the_message_kept
+        malformed_content_is_told_and_handed_over
+        a_call_that_times_out_half_way_loses_nothing
+        content_that_does_not_come_to_its_end_never_surfaces
+        a_send_waits_as_long_as_it_was_told_to
+        whoever_serves_many_is_told_when_a_long_one_is_whole
+        threads_that_want_different_kinds_each_get_their_own;
     closing: close_waits_until_all_is_taken
         close_reports_what_was_left_unread
         close_hears_what_was_taken_though_the_taker_never_waits_again

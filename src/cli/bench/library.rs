@@ -113,8 +113,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: &[SocketAddr], order: Order, sealed: Config) -> Result<(Self, Ready), Error> {
-        let mut config = sealed;
+    pub(crate) fn connect(to: &[SocketAddr], order: Order, mut config: Config) -> Result<(Self, Ready), Error> {
         config.backlog = 0;
         let timeout = config.connect_timeout;
         let transport = bind(order.transport, any_for(to), config)?;
@@ -236,9 +235,9 @@ pub(crate) struct LibraryServer {
 }
 
 impl LibraryServer {
-    /// Listens at `listen`, so sealed.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport, sealed: Config) -> Result<Self, Error> {
-        let listener = Listener::new(bind(transport, listen, sealed)?);
+    /// Listens at `listen`.
+    pub(crate) fn bind(listen: SocketAddr, transport: Transport, config: Config) -> Result<Self, Error> {
+        let listener = Listener::new(bind(transport, listen, config)?);
         Ok(Self { transport, listener })
     }
 

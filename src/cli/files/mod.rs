@@ -4,7 +4,6 @@
 //! that calls; `transfers` knows which are under way. `tree` and `reader` get files off the sender's disk, `place` and
 //! `writer` put them onto the receiver's.
 
-mod buffers;
 mod drive;
 mod interrupt;
 mod message;

@@ -6,9 +6,9 @@ use std::io;
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
-use super::buffers::Buffers;
 use super::message::{CONTENT_LEN, DATA_HEADER_LEN_MAX, HASH_LEN, Meta, Reason, start_data};
 use super::tree::{Opened, meta};
+use crate::cli::buffers::Buffers;
 
 /// A file on its way to the receiver.
 pub(crate) struct Reader {

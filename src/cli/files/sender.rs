@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
-use super::buffers::Buffers;
 use super::message::{CONTENT_LEN, CONTROL, DATA, DATA_HEADER_LEN_MAX, HASH_LEN, UNSETTLED_MAX, VERSION};
 use super::message::{Kind, Message, Meta, Offer, Reason, Totals};
 use super::name::Name;
@@ -14,6 +13,7 @@ use super::outcome::{Broken, Notice, What, peer_says};
 use super::reader::{Chunk, ReadFailure, Reader};
 use super::step::{Outgoing, Step};
 use super::tree::{Entry, Source, Tree};
+use crate::cli::buffers::Buffers;
 
 /// Files that are offered, or wanted, and held open: enough for the receiver to have work while an answer travels.
 const AHEAD_MAX: usize = 128;

@@ -69,9 +69,9 @@ impl Idle {
         Silence::Nothing
     }
 
-    /// Never before it was asked, and then had a third of the timeout: this process may have been stopped for long.
+    /// Never before it was asked and then had two thirds of the timeout: this process may have been stopped for long.
     fn gone_at(&self) -> Option<Timestamp> {
-        self.asked_at.map(|asked_at| (self.heard_at + self.timeout).max(asked_at + self.timeout / 3))
+        self.asked_at.map(|asked_at| (self.heard_at + self.timeout).max(asked_at + (self.timeout - self.timeout / 3)))
     }
 
     fn keep_alive_at(&self) -> Timestamp {
@@ -124,14 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn who_was_stopped_for_longer_than_the_timeout_asks_first_and_gives_a_third_of_it() {
+    fn who_was_stopped_for_longer_than_the_timeout_asks_first_and_gives_two_thirds_of_it() {
         let mut idle = idle();
         /* 20,000 ms */
         assert_eq!(idle.handle_timeout(ms(20_000)), Silence::KeepAlive);
         /* 22,999 ms */
         assert_eq!(idle.handle_timeout(ms(22_999)), Silence::Nothing);
-        /* 23,000 ms */
-        assert_eq!(idle.handle_timeout(ms(23_000)), Silence::TimedOut);
+        /* 25,999 ms */
+        assert_ne!(idle.handle_timeout(ms(25_999)), Silence::TimedOut);
+        /* 26,000 ms */
+        assert_eq!(idle.handle_timeout(ms(26_000)), Silence::TimedOut);
     }
 
     #[test]

@@ -14,8 +14,9 @@ use crate::{allocations, held};
 
 const HELLOS: u64 = 100_000;
 const INVITE: [u8; 8] = [7; 8];
-/// What may wait to be sent: 256 answers of 62 bytes, with what an allocator and a queue take for each.
-const WAITING_MAX: i64 = 256 * 256;
+/// What may wait to be sent: 256 answers of 62 bytes and their addresses, with what an allocator and a queue take for
+/// each.
+const WAITING_MAX: i64 = 256 * 288;
 /// What a HELLO takes for a moment: its answer.
 const ALLOCATIONS_EACH_MAX: u64 = 1;
 

@@ -28,6 +28,8 @@ mod model;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sans_io;

@@ -165,9 +165,9 @@ impl Sealing {
         let mut chance = Chance::new(seed ^ 0x5ea1_ed00);
         // Where two generations in a row get lost the connection does: a storm may do that.
         let bits = match weather {
-            Weather::Clear => *chance.pick(&[6, 22]),
-            Weather::Rough => *chance.pick(&[8, 9, 22]),
-            Weather::Storm => *chance.pick(&[6, 8, 22]),
+            Weather::Clear => *chance.pick(&[4, 6, 22]),
+            Weather::Rough => *chance.pick(&[5, 7, 22]),
+            Weather::Storm => *chance.pick(&[4, 6, 22]),
         };
         match chance.of(0..=3) {
             0 | 1 => Self::Plain,

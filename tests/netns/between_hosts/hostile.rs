@@ -49,7 +49,7 @@ fn whoever_answers_first_without_the_words_costs_this_attempt_and_not_the_invite
             hostile.hear("proven to");
             inviter.begin_accept();
             let said = joiner.hear("failed SomebodyElse: ");
-            assert!(said.contains("who does not know the words: try the same code again"), "{said}");
+            assert!(said.contains("who does not know the secret: try the same code or key again"), "{said}");
             drop(hostile);
             joiner.begin_join(&["join", &code]);
             inviter.accepted();

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::{EXIT_CODES, Exit, Failure};
 use super::peer::{KeyArgs, LinkArgs};
+use super::pipe::{InviteArgs, JoinArgs};
 
 /// Reliable, low-latency messages between machines on one network, over UDP or TCP.
 #[derive(Debug, Parser)]
@@ -27,6 +28,12 @@ pub(crate) enum Command {
     /// Receive files and whole trees from `udpair send`: by its code, or prints one for it.
     #[command(after_help = EXIT_CODES)]
     Recv(RecvArgs),
+    /// Be one end of a two-way pipe, or chat on a terminal: prints a code for `udpair join` on the other machine.
+    #[command(after_help = EXIT_CODES)]
+    Invite(InviteArgs),
+    /// Be the other end: by the code that `udpair invite` printed.
+    #[command(after_help = EXIT_CODES)]
+    Join(JoinArgs),
     /// Make a key file, for both sides: with it no code is needed.
     #[command(after_help = EXIT_CODES)]
     Key(KeyArgs),

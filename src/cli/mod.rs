@@ -8,6 +8,7 @@ mod doctor;
 pub(crate) mod exit;
 mod files;
 mod peer;
+mod pipe;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
+        Command::Invite(args) => pipe::invite(&args),
+        Command::Join(args) => pipe::join(&args),
         Command::Key(args) => peer::make_key(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),

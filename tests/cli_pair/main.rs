@@ -3,8 +3,10 @@
 #![cfg(all(unix, feature = "cli"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
+mod chat;
 mod files;
 mod keys;
+mod pipe;
 mod tool;
 mod words;
 

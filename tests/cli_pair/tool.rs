@@ -1,15 +1,17 @@
 //! A run of the tool.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::mem::take;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A running `udpair`, killed when dropped.
 pub(crate) struct Tool {
-    child: Child,
+    pub(crate) child: Child,
+    /// Where it was asked for.
+    pub(crate) stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     stderr: BufReader<ChildStderr>,
     stderr_seen: String,
@@ -42,7 +44,39 @@ impl Tool {
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, stderr_seen: String::new() }
+        let stdin = child.stdin.take();
+        Self { child, stdin, stdout, stderr, stderr_seen: String::new() }
+    }
+
+    /// As [`start`](Self::start), with standard input open.
+    pub(crate) fn piped(args: &str) -> Self {
+        Self::run(command(args).stdin(Stdio::piped()))
+    }
+
+    /// The first line on stderr.
+    pub(crate) fn first_on_stderr(&mut self) -> String {
+        assert_eq!(self.stderr_seen, "");
+        assert_ne!(self.stderr.read_line(&mut self.stderr_seen).unwrap(), 0, "it ended");
+        self.stderr_seen.trim_end().to_owned()
+    }
+
+    /// Writes all of `bytes` into its standard input, which stays open.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    /// So many bytes of its standard output.
+    pub(crate) fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stdout.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// All that is left of its standard output, to its end.
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.stdout.read_to_end(&mut bytes).unwrap();
+        bytes
     }
 
     /// The next line on stdout.

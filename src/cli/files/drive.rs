@@ -14,6 +14,7 @@ use super::sender::Sender;
 use super::step::{Outgoing, Step};
 use super::transfers::Transfer;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::peer::give_up;
 
 /// Sends until both sides know that all is settled.
 pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress) -> Result<(), Stop> {
@@ -124,12 +125,6 @@ impl Stop {
         };
         give_up(connection, code);
     }
-}
-
-/// Aborts with `code` and waits shortly until the peer knows.
-pub(crate) fn give_up(connection: &Connection, code: u32) {
-    connection.abort(code);
-    connection.close_within(code, Duration::ZERO);
 }
 
 impl From<Stop> for Failure {

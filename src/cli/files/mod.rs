@@ -5,7 +5,7 @@
 //! `writer` put them onto the receiver's.
 
 mod drive;
-mod interrupt;
+pub(crate) mod interrupt;
 mod message;
 mod name;
 mod outcome;
@@ -34,10 +34,10 @@ use self::outcome::code;
 use self::progress::Bars;
 use self::sender::Sender;
 pub(crate) use self::serve::recv;
-use self::transfers::Transfers;
+pub(crate) use self::transfers::Transfers;
 use super::args::SendArgs;
 use super::exit::{Exit, Failure};
-use super::peer::Way;
+use super::peer::{Told, Way};
 
 /// What a sender may hold in memory.
 const SENDER_LIMITS: Limits =
@@ -52,7 +52,7 @@ pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
     let connection = match way {
         Way::At(addrs, sealed) => args.link.call(&addrs, *sealed, SENDER_LIMITS)?,
         Way::Join(code) => args.link.join(&code, SENDER_LIMITS)?,
-        Way::Invite => args.link.invite(SENDER_LIMITS, |code| format!("udpair recv {code}"))?,
+        Way::Invite => args.link.invite(SENDER_LIMITS, Told::OnStdout, |code| format!("udpair recv {code}"))?,
         Way::Known(psk) => args.link.join_known(&psk, SENDER_LIMITS)?,
     };
     let begun = connection.transport().now();

@@ -19,7 +19,7 @@ use super::writer::Existing;
 use super::{configure, drive, interrupt, print, report};
 use crate::cli::args::RecvArgs;
 use crate::cli::exit::{Exit, Failure, complain};
-use crate::cli::peer::{Way, failure};
+use crate::cli::peer::{Told, Way, failure, give_up};
 
 /// Transfers that may be under way at a time.
 const PLACES: usize = 8;
@@ -51,7 +51,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
             return serve(Door::Device(Box::new(invite)), job, args.once, &transfers);
         }
         Way::Join(code) => args.link.join(&code, LIMITS)?,
-        Way::Invite => args.link.invite(LIMITS, |code| format!("udpair send PATH... --code {code}"))?,
+        Way::Invite => args.link.invite(LIMITS, Told::OnStdout, |code| format!("udpair send PATH... --code {code}"))?,
     };
     let transfer = transfers.begin(connection);
     let over = job.receive(&transfer);
@@ -181,7 +181,7 @@ impl Accepting {
             let _ = tell.send(Heard::Over(over));
         });
         if let Err(error) = begun {
-            drive::give_up(transfer.connection(), code::FAILED);
+            give_up(transfer.connection(), code::FAILED);
             self.transfers.end(&transfer);
             complain(&no_thread(&error).message);
         }
@@ -247,7 +247,7 @@ impl Job {
         let connection = transfer.connection();
         let begun = connection.transport().now();
         configure(connection)?;
-        let place = self.open_place().inspect_err(|_| drive::give_up(connection, code::FAILED))?;
+        let place = self.open_place().inspect_err(|_| give_up(connection, code::FAILED))?;
         let mut receiver = Receiver::new(place, self.policy);
         let progress = self.bars.add(0);
         let received = drive::receive(transfer, &mut receiver, self.greeting, &progress);

@@ -89,7 +89,7 @@ impl Way {
             }
             (None, Some(_)) if key.is_some() => usage("either a code or a key, not both".to_owned()),
             (None, code) => {
-                link.remember.as_ref().map_or(Ok(()), DeviceName::check_free)?;
+                link.check_remember()?;
                 let by_code = code.map_or(Self::Invite, Self::Join);
                 Ok(key.map_or(by_code, Self::Known))
             }
@@ -106,6 +106,14 @@ impl LinkArgs {
     /// How long a call may take.
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.timeout().min(CONNECT_TIMEOUT_MAX)
+    }
+
+    /// What the other side has to be told of the transport where no beacon tells it.
+    pub(crate) const fn carrier_option(&self) -> &'static str {
+        match self.transport {
+            Some(TransportKind::Tcp) => " --transport tcp",
+            Some(TransportKind::Udp) | None => "",
+        }
     }
 
     /// How to talk, so sealed.

@@ -10,18 +10,38 @@ use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use udpair::message::Limits;
-use udpair::pairing::{CodeAt, Host, Interface};
+use udpair::pairing::{CodeAt, Host, HostNumber, Interface};
 use udpair::transport::discovery::interfaces;
 use udpair::transport::pairing::DeviceInvite;
 use udpair::{Config, Connection, Invite, Psk, Transport};
 
 pub(crate) use self::args::{LinkArgs, TransportKind, Way};
+use self::device::DeviceName;
 pub(crate) use self::key::{KeyArgs, make as make_key};
 pub(crate) use self::seal::SealArgs;
 use super::call::{any_for, call};
 use super::exit::Failure;
+
+/// Addresses for which the code with the address is shown, at most.
+const ADDRESSES_SHOWN_MAX: usize = 3;
+
+/// Where a code is told to the user: on standard output, or, where that carries something else, on standard error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told {
+    /// The code is the result, so far.
+    OnStdout,
+    /// Standard output is the other side's.
+    OnStderr,
+}
+
+/// Aborts with `code` and waits shortly until the peer knows: the process may be about to end.
+pub(crate) fn give_up(connection: &Connection, code: u32) {
+    connection.abort(code);
+    connection.close_within(code, Duration::ZERO);
+}
 
 impl LinkArgs {
     /// Binds to `addr`, so sealed.
@@ -62,12 +82,30 @@ impl LinkArgs {
     pub(crate) fn invite(
         &self,
         limits: Limits,
+        told: Told,
         command: impl Fn(&dyn fmt::Display) -> String,
     ) -> Result<Connection, Failure> {
         let invite = self.pairing(limits).invite().map_err(|error| failure::invite(&error))?;
         let remember = if self.remember.is_some() { " --remember NAME" } else { "" };
-        tell(&invite, self.interface.as_deref(), |code| format!("{}{remember}", command(code)));
+        tell(told, &invite.code().to_string());
+        note(&format!("on the other machine, within ten minutes: {}{remember}", command(invite.code())));
+        for code in self.codes_with_address(&invite) {
+            note(&format!("if that finds nobody: {}{remember}", command(&code)));
+        }
         let joined = invite.accept().map_err(|error| failure::invite(&error))?;
+        self.remembered(joined)
+    }
+
+    /// Joins on a port of a host, which is called by a number, by two words. Blocks.
+    pub(crate) fn join_host(
+        &self,
+        HostNumber(number): HostNumber,
+        port: u16,
+        words: &str,
+        limits: Limits,
+    ) -> Result<Connection, Failure> {
+        self.check_remember()?;
+        let joined = self.pairing(limits).join_host(number, port, words).map_err(|error| failure::join(&error))?;
         self.remembered(joined)
     }
 
@@ -84,8 +122,31 @@ impl LinkArgs {
         Ok(invite)
     }
 
+    /// The code with each address of this machine that others on its networks can reach, or that the interface has
+    /// that was named.
+    fn codes_with_address(&self, invite: &Invite) -> Vec<CodeAt> {
+        // Where the list cannot be had, there is nothing to show.
+        let found = interfaces().unwrap_or_default();
+        let wanted = |found: &&Interface| match &self.interface {
+            Some(name) => found.name == *name,
+            None => found.up && !found.loopback,
+        };
+        let addresses = found.iter().filter(wanted).flat_map(|it| &it.addresses).map(|it| it.ip);
+        let with_address = |ip: IpAddr| CodeAt {
+            code: invite.code().clone(),
+            host: Host::Address((ip, invite.local_addr().port()).into()),
+            carrier: invite.carrier(),
+        };
+        addresses.filter(IpAddr::is_ipv4).take(ADDRESSES_SHOWN_MAX).map(with_address).collect()
+    }
+
+    /// Complains where somebody of the name is remembered already.
+    pub(crate) fn check_remember(&self) -> Result<(), Failure> {
+        self.remember.as_ref().map_or(Ok(()), DeviceName::check_free)
+    }
+
     /// Remembers whoever was met, where the user wants that.
-    fn remembered(&self, connection: Connection) -> Result<Connection, Failure> {
+    pub(crate) fn remembered(&self, connection: Connection) -> Result<Connection, Failure> {
         let Some(name) = &self.remember else { return Ok(connection) };
         name.remember(&connection)?;
         note(&format!("remembered: from now on --device {} stands for the code", name.as_str()));
@@ -93,34 +154,17 @@ impl LinkArgs {
     }
 }
 
-/// Addresses for which the code with the address is shown, at most.
-const ADDRESSES_SHOWN_MAX: usize = 3;
-
-/// The code on a line of its own on stdout, where a program can read it; and how it is used, on stderr.
-fn tell(invite: &Invite, interface: Option<&str>, command: impl Fn(&dyn fmt::Display) -> String) {
-    let code = invite.code();
+/// A code, or what stands for one, on a line of its own, where a program can read it.
+pub(crate) fn tell(told: Told, code: &str) {
     // Where nobody reads the code nobody comes: no more can be done about it here.
-    let _ = writeln!(io::stdout(), "{code}").and_then(|()| io::stdout().flush());
-    note(&format!("on the other machine, within ten minutes: {}", command(code)));
-    let with_address = |ip| {
-        let host = Host::Address((ip, invite.local_addr().port()).into());
-        CodeAt { code: code.clone(), host, carrier: invite.carrier() }
+    let _ = match told {
+        Told::OnStdout => writeln!(io::stdout(), "{code}").and_then(|()| io::stdout().flush()),
+        Told::OnStderr => writeln!(io::stderr(), "{code}"),
     };
-    for ip in addresses(interface).into_iter().take(ADDRESSES_SHOWN_MAX) {
-        note(&format!("if that finds nobody: {}", command(&with_address(ip))));
-    }
 }
 
 /// A line for the user on stderr that complains of nothing.
-fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     // Where nobody reads it nothing else goes wrong.
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The IPv4 addresses of this machine that others on its networks can reach, or all of one interface.
-fn addresses(interface: Option<&str>) -> Vec<IpAddr> {
-    // Where the list cannot be had, there is nothing to show.
-    let found = interfaces().unwrap_or_default();
-    let wanted = |found: &&Interface| interface.map_or(found.up && !found.loopback, |name| found.name == name);
-    found.iter().filter(wanted).flat_map(|it| &it.addresses).map(|it| it.ip).filter(IpAddr::is_ipv4).collect()
 }

@@ -10,4 +10,5 @@ pub mod datagram;
 pub mod endpoints;
 pub mod messages;
 pub mod model;
+pub mod npy;
 pub mod record;

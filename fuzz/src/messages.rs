@@ -87,7 +87,11 @@ impl World {
             12 => self.lose(choices.below(UNDER_WAY_MAX)),
             13 => {
                 let select = if choices.flip() { Select::Any } else { Select::One(channel) };
-                self.models[peer].recv(messages, select);
+                if op >> 5 == 7 {
+                    self.models[peer].recv_whole(messages, select, channel ^ 0x55, choices.len());
+                } else {
+                    self.models[peer].recv(messages, select);
+                }
             }
             14 => {
                 self.models[peer].read(messages, choices.below(8), choices.len());

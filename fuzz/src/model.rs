@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use udpair::message::{
-    Arrival, ArrivalBody, CloseReport, Delivery, End, MessageId, Messages, ReadError, Select, SendError, WriteError,
+    Arrival, ArrivalBody, CloseReport, Delivery, End, MessageId, Messages, ReadError, Select, SendError, Wanted, Whole,
+    WriteError,
 };
 
 /// Channels in use, and how each delivers.
@@ -197,6 +198,31 @@ impl Model {
                 true
             }
             Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Asks for a message with `tag` of at most `len_max` bytes as one buffer.
+    pub fn recv_whole(&mut self, side: &mut Messages, select: Select, tag: u16, len_max: usize) {
+        let wanted = Wanted { tags: Some(&[tag]), len_max: len_max as u64 };
+        match side.recv_whole(select, &wanted) {
+            Ok(Some(Whole::Taken(arrival))) => {
+                assert_eq!(arrival.tag, tag, "not what was wanted");
+                if let ArrivalBody::Whole(body) = &arrival.body {
+                    assert!(body.len() <= len_max, "{} bytes, wanted {len_max}", body.len());
+                }
+                self.on_arrival(&arrival);
+            }
+            Ok(Some(Whole::Kept(preview))) => {
+                let message = self.messages.get(&(preview.channel, preview.id.0)).expect("never sent");
+                assert_eq!((message.tag, message.got), (preview.tag, Got::Nothing), "{preview:?}");
+                assert!(
+                    preview
+                        .len
+                        .is_none_or(|len| message.is_whole() && message.written == len || message.len == Some(len))
+                );
+                assert!(message.tag != tag || message.written > len_max as u64 || message.len > Some(len_max as u64));
+            }
+            Ok(None) | Err(_) => {}
         }
     }
 

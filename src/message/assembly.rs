@@ -19,6 +19,8 @@ pub(super) struct Assembly {
     window: Vec<u8>,
     head: usize,
     base: u64,
+    /// Up to here the sender has its credit back, though nobody has read it: the message is put together whole.
+    given_back: u64,
     /// The reader is gone: bytes are counted and dropped.
     discarded: bool,
     /// A stream that the application has been offered.
@@ -52,10 +54,36 @@ impl Assembly {
         self.base + self.head as u64
     }
 
+    /// Up to here all bytes have come.
+    fn gapless(&self) -> u64 {
+        self.received.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
+    }
+
     /// Bytes that can be read now.
     fn contiguous(&self) -> u64 {
-        let end = self.received.first().filter(|range| range.start == 0).map_or(0, |range| range.end);
-        end.saturating_sub(self.read_to())
+        self.gapless().saturating_sub(self.read_to())
+    }
+
+    /// How long it is in all, where that is known.
+    pub(super) const fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// How long it is at the least.
+    pub(super) fn len_min(&self) -> u64 {
+        self.total.unwrap_or(0).max(self.gapless())
+    }
+
+    /// None of it was read or thrown away.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.read_to() == 0 && !self.discarded
+    }
+
+    /// The cost, not yet given back, of what has come without a gap: it is given back now, as if it had been read.
+    pub(super) fn give_back(&mut self) -> u64 {
+        let held = self.unread();
+        self.given_back = self.given_back.max(self.gapless());
+        held - self.unread()
     }
 
     /// True when a read gives bytes or the end.
@@ -185,7 +213,8 @@ impl Assembly {
 
     /// Cost not yet given back.
     pub(super) const fn unread(&self) -> u64 {
-        self.highest - self.read_to()
+        let read_to = self.read_to();
+        self.highest - if read_to > self.given_back { read_to } else { self.given_back }
     }
 }
 

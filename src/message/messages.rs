@@ -9,7 +9,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::{
     Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, ReadError, Select, SendError, State,
-    Violation, WriteError,
+    Violation, Wanted, Whole, WriteError,
 };
 use crate::time::Timestamp;
 use crate::wire::{CloseKind, Frame, Params};
@@ -276,6 +276,22 @@ impl Messages {
         }
     }
 
+    /// Hands over the next message as one buffer, if it is one that is wanted; one that is not stays the next. `None`
+    /// while there is none, or not all of it: a message that would come as a stream is put together then, its sender
+    /// gets credit for what has come, and nobody is given it before it is whole (or turns out to be longer than wanted,
+    /// is given up, or the connection ends). After the end it gives what [`recv`](Self::recv) would.
+    pub fn recv_whole(&mut self, select: Select, wanted: &Wanted<'_>) -> Result<Option<Whole>, End> {
+        if let Some(end @ (End::Closed { .. } | End::Aborted { .. })) = self.ended() {
+            return Err(end);
+        }
+        let whole = self.receiver.recv_whole(select, wanted);
+        self.received += u64::from(matches!(whole, Some(Whole::Taken(_))));
+        match (whole, self.ended()) {
+            (None, Some(end)) => Err(end),
+            (whole, _) => Ok(whole),
+        }
+    }
+
     /// Copies bytes of a streamed message out; 0 at its end.
     pub fn read(&mut self, channel: u16, id: MessageId, buf: &mut [u8]) -> Result<usize, ReadError> {
         match (self.receiver.read(channel, id.0, buf), self.ended()) {
@@ -342,6 +358,12 @@ impl Messages {
     #[must_use]
     pub fn readable(&self, select: Select) -> bool {
         self.receiver.readable(select) || self.ended().is_some()
+    }
+
+    /// True when asking for any message, in whatever way, gives and changes nothing.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        self.receiver.has_nothing() && self.ended().is_none()
     }
 
     /// True when a message of any size is accepted: the queue is at most half full.

@@ -23,12 +23,14 @@ mod send_channel;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use close::{ChannelReport, CloseReport};
 pub use end::{End, State, Violation};
 pub use error::{ConfigureError, ReadError, SendError, WriteError};
 pub use messages::{Heard, MessageStats, Messages, Sent};
 pub use receiver::{Arrival, ArrivalBody};
+pub use whole::{Preview, Wanted, Whole};
 
 pub use crate::wire::{Delivery, UNRELIABLE_LEN_MAX};
 

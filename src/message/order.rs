@@ -22,9 +22,8 @@ impl Order {
         self.queue.len() == self.stale_count
     }
 
-    /// The channel whose turn it is.
-    pub(super) fn first(&mut self) -> Option<u16> {
-        self.trim();
+    /// The channel whose turn it is. What is stale never stands in front.
+    pub(super) fn first(&self) -> Option<u16> {
         self.queue.front().copied()
     }
 
@@ -48,8 +47,8 @@ impl Order {
     pub(super) fn remove_all(&mut self, channel: u16) {
         self.queue.retain(|held| *held != channel);
         self.stale_count -= self.stale.remove(&channel).unwrap_or(0);
+        self.trim();
         self.compact();
-        shrink_queue(&mut self.queue);
     }
 
     /// Takes away what is stale in front.

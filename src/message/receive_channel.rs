@@ -49,6 +49,19 @@ pub(super) struct Shared {
     /// What unreliable messages take up that nobody has taken, of all channels together, in bytes.
     pub(super) unreliable: usize,
     pub(super) message_len_max: u64,
+    /// The connection has ended: nothing more comes.
+    pub(super) over: bool,
+}
+
+/// What there is of the next message for somebody who wants it as one buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gathered {
+    /// It is ready: all of it or, where it will never be whole, a stream whose reader learns why.
+    Ready,
+    /// It is on its way.
+    Coming,
+    /// It is longer than that somebody allows.
+    TooLong,
 }
 
 #[derive(Debug)]
@@ -62,6 +75,9 @@ pub(super) struct ReceiveChannel {
     done: RangeSet,
     open: BTreeMap<u64, Assembly>,
     ready: VecDeque<Ready>,
+    /// Somebody wants the stream in front of `ready` as one buffer, if it is no longer than this: nobody gets it
+    /// before it is whole.
+    gathering: Option<u64>,
     credit: ReceiveCredit,
     /// Taken, and the sender is to be told.
     pub(super) taken: RangeSet,
@@ -80,6 +96,7 @@ impl ReceiveChannel {
             done: RangeSet::new(),
             open: BTreeMap::new(),
             ready: VecDeque::new(),
+            gathering: None,
             credit: ReceiveCredit::new(window),
             taken: RangeSet::new(),
             superseded: 0,
@@ -89,6 +106,60 @@ impl ReceiveChannel {
 
     pub(super) fn ready_len(&self) -> usize {
         self.ready.len()
+    }
+
+    /// True when [`take`](Self::take) gives something.
+    pub(super) fn offers(&self) -> bool {
+        !self.ready.is_empty() && self.gathering.is_none()
+    }
+
+    /// The next message's number, tag and length, where there is one.
+    pub(super) fn next(&self) -> Option<(u64, u16, Option<u64>)> {
+        let ready = self.ready.front()?;
+        let len = match &ready.body {
+            ReadyBody::Whole(bytes) => Some(bytes.len() as u64),
+            ReadyBody::Stream { len } => len.or_else(|| self.open.get(&ready.id)?.total()),
+        };
+        Some((ready.id, ready.tag, len))
+    }
+
+    /// Sees to it that the next message is handed over as one buffer, if it is no longer than `len_max`. What comes of
+    /// it then costs no credit any more.
+    pub(super) fn gather(&mut self, len_max: u64, shared: &mut Shared) -> Gathered {
+        let Some(Ready { id, body: ReadyBody::Stream { .. }, .. }) = self.ready.front() else { return Gathered::Ready };
+        let can_be = |assembly: &&Assembly| assembly.is_untouched() && (assembly.complete() || !shared.over);
+        if self.open.get(id).filter(can_be).is_none_or(|assembly| assembly.reset.is_some()) {
+            return Gathered::Ready;
+        }
+        self.gathering = Some(self.gathering.unwrap_or(0).max(len_max));
+        self.gather_on(shared);
+        match self.ready.front() {
+            _ if self.gathering.is_some() => Gathered::Coming,
+            Some(Ready { body: ReadyBody::Stream { .. }, .. }) => Gathered::TooLong,
+            _ => Gathered::Ready,
+        }
+    }
+
+    /// More has come of what is being gathered, or nothing more will.
+    fn gather_on(&mut self, shared: &mut Shared) {
+        let (Some(len_max), Some(front)) = (self.gathering, self.ready.front_mut()) else { return };
+        let id = front.id;
+        let assembly = self.open.get_mut(&id).filter(|it| it.reset.is_none() && it.is_untouched());
+        let Some(assembly) = assembly.filter(|assembly| assembly.len_min() <= len_max) else {
+            self.gathering = None;
+            return;
+        };
+        let cost = assembly.give_back();
+        if assembly.complete() {
+            self.gathering = None;
+            front.cost = MESSAGE_COST;
+            front.body = ReadyBody::Whole(Bytes::from(core::mem::take(assembly).into_content()));
+            self.open.remove(&id);
+            if id >= self.next {
+                self.settle(id);
+            }
+        }
+        self.release(shared, cost);
     }
 
     /// How many runs of messages stand apart, of those settled and of those taken that are to be told. Of values taken
@@ -270,6 +341,7 @@ impl ReceiveChannel {
             Some(Delivery::Ordered) => self.surface_in_order(shared),
             Some(_) => self.surface(id, shared),
         }
+        self.gather_on(shared);
         Ok(complete)
     }
 
@@ -344,6 +416,7 @@ impl ReceiveChannel {
         let unread = assembly.discard();
         assembly.reset = Some(code);
         self.release(shared, unread + more);
+        self.gather_on(shared);
         if !has_reader {
             self.forget(id, shared);
             self.surface_in_order(shared);
@@ -364,6 +437,9 @@ impl ReceiveChannel {
 
     /// Hands the next one over.
     pub(super) fn take(&mut self, shared: &mut Shared) -> Option<Ready> {
+        if !self.offers() {
+            return None;
+        }
         let ready = self.ready.pop_front()?;
         shrink_queue(&mut self.ready);
         self.release(shared, ready.cost);
@@ -385,13 +461,15 @@ impl ReceiveChannel {
             self.forget(id, shared);
             return Err(ReadError::Reset { code });
         }
+        let held = assembly.unread();
         let len = assembly.read(buf);
+        let cost = held - assembly.unread();
         let at_end = assembly.at_end();
         if at_end && !core::mem::replace(&mut assembly.taken, true) {
             // The end itself is told by the next read, of 0 bytes: the message stays known until then.
             self.taken.insert_one(id);
         }
-        self.release(shared, len as u64);
+        self.release(shared, cost);
         if len == 0 && !buf.is_empty() {
             if !at_end {
                 return Err(ReadError::WouldBlock);
@@ -431,6 +509,7 @@ impl ReceiveChannel {
     /// The connection is over: what is not ready will never be.
     pub(super) fn drop_unready(&mut self) {
         self.open.retain(|_, assembly| assembly.surfaced && !assembly.discarded());
+        self.gathering = None;
     }
 }
 
@@ -444,7 +523,8 @@ mod tests {
 
     #[test]
     fn memory_is_set_apart_for_announced_messages_only_as_far_as_credit_covers_them() {
-        let mut shared = Shared { credit: ReceiveCredit::new(6_000), gaps: 0, unreliable: 0, message_len_max: 1 << 20 };
+        let mut shared =
+            Shared { credit: ReceiveCredit::new(6_000), gaps: 0, unreliable: 0, message_len_max: 1 << 20, over: false };
         let mut channel = ReceiveChannel::new(1 << 20, false);
         let start = |len| MessageStart { delivery: Delivery::Unordered, tag: 0, len: Some(len) };
         let chunk =

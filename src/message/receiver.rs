@@ -9,7 +9,8 @@ use super::credit::ReceiveCredit;
 use super::error::ReadError;
 use super::messages::Sent;
 use super::order::Order;
-use super::receive_channel::{ReadyBody, ReceiveChannel, Shared};
+use super::receive_channel::{Gathered, ReadyBody, ReceiveChannel, Shared};
+use super::whole::{Preview, Wanted, Whole};
 use super::{GAPS_MAX, Limits, MessageId, Select, Violation};
 use crate::wire::{Data, Frame, shrink_queue};
 
@@ -73,6 +74,7 @@ impl Receiver {
                 gaps: 0,
                 unreliable: 0,
                 message_len_max: limits.message_len_max,
+                over: false,
             },
             channel_window: limits.credit_channel,
             control: VecDeque::new(),
@@ -123,13 +125,37 @@ impl Receiver {
 
     /// Hands over the next message that `select` means.
     pub(super) fn recv(&mut self, select: Select) -> Option<Arrival> {
-        let number = match select {
-            Select::Any => self.order.first()?,
+        let number = self.select(select)?;
+        self.take(number)
+    }
+
+    /// Hands over the next message that `select` means as one buffer, if it is what is wanted.
+    pub(super) fn recv_whole(&mut self, select: Select, wanted: &Wanted<'_>) -> Option<Whole> {
+        let number = self.select(select)?;
+        let (id, tag, len) = self.channels.get(&number)?.next()?;
+        let preview = Preview { channel: number, id: MessageId(id), tag, len };
+        if !wanted.is(&preview) {
+            return Some(Whole::Kept(preview));
+        }
+        match self.change(number, |channel, shared| channel.gather(wanted.len_max, shared)) {
+            Gathered::Ready => self.take(number).map(Whole::Taken),
+            Gathered::Coming => None,
+            Gathered::TooLong => Some(Whole::Kept(preview)),
+        }
+    }
+
+    /// The channel that `select` means: where it is one, for those alone who ask for it from now on.
+    fn select(&mut self, select: Select) -> Option<u16> {
+        match select {
+            Select::Any => self.order.first(),
             Select::One(number) => {
                 self.make_private(number);
-                number
+                Some(number)
             }
-        };
+        }
+    }
+
+    fn take(&mut self, number: u16) -> Option<Arrival> {
         let ready = self.change(number, ReceiveChannel::take)?;
         let body = match ready.body {
             ReadyBody::Whole(bytes) => ArrivalBody::Whole(bytes),
@@ -147,10 +173,16 @@ impl Receiver {
     }
 
     pub(super) fn readable(&self, select: Select) -> bool {
-        match select {
-            Select::Any => !self.order.is_empty(),
-            Select::One(number) => self.channels.get(&number).is_some_and(|channel| channel.ready_len() > 0),
-        }
+        let number = match select {
+            Select::Any => self.order.first(),
+            Select::One(number) => Some(number),
+        };
+        number.and_then(|number| self.channels.get(&number)).is_some_and(ReceiveChannel::offers)
+    }
+
+    /// True when no message is for whoever asks for any, not even one that is being put together.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.order.is_empty()
     }
 
     /// True when anything is ready, on whatever channel.
@@ -291,6 +323,7 @@ impl Receiver {
 
     /// The connection is over: what is not ready will never be. What was taken may still be told with our CLOSE.
     pub(super) fn drop_unready(&mut self) {
+        self.shared.over = true;
         for channel in self.channels.values_mut() {
             channel.drop_unready();
         }

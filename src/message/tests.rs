@@ -10,6 +10,7 @@ mod bounds;
 mod close;
 mod credit;
 mod streams;
+mod whole;
 
 use super::*;
 use crate::time::Timestamp;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::message::{
     Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, ReadError, Select, SendError, State,
-    WriteError,
+    Wanted, Whole, WriteError,
 };
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
@@ -170,6 +170,16 @@ pub trait Transport: Send + Sync {
     /// Why the connection is no more, once everything that arrived was taken; at once where it was this side that
     /// closed or aborted.
     fn recv(&self, conn: ConnectionId, select: Select) -> Result<Option<Arrival>, End>;
+
+    /// Takes the next message as one buffer, whatever its length, if it is one that is wanted; else it stays the next,
+    /// and what is known of it is told. `None` while there is none, or not all of it: what would come as a stream is
+    /// put together in memory then, and is given to nobody, nor anything behind it on what was selected, before it is
+    /// whole or turns out to be too long. [`Interest::Readable`] tells when that is. A stream that will never be whole
+    /// is handed over as it is; whoever reads it learns why. Does not block. `spec/message.md`, section "Messages".
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    fn recv_whole(&self, conn: ConnectionId, select: Select, wanted: &Wanted<'_>) -> Result<Option<Whole>, End>;
 
     /// Reads from a message that arrived as a stream; 0 is its end (where `buf` is not empty). Does not block.
     ///

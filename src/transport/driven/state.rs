@@ -246,7 +246,7 @@ impl<C: Core> State<C> {
     /// Looks whether asking for any message would be in vain: that is asked before every wait, and to find nothing
     /// changes nothing but that the next message is news.
     pub(in crate::transport) fn is_in_vain(&mut self, id: ConnectionId) -> bool {
-        let nothing = self.core.messages(id).is_some_and(|messages| !messages.readable(Select::Any));
+        let nothing = self.core.messages(id).is_some_and(Messages::has_nothing);
         if nothing {
             self.on_asked(id);
         }

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::state::State;
 use crate::message::{
     Arrival, ChannelConfig, CloseReport, ConfigureError, End, Limits, MessageId, Messages, ReadError, Select,
-    SendError, State as Life, WriteError,
+    SendError, State as Life, Wanted, Whole, WriteError,
 };
 use crate::proto::{InviteId, InviteState, Security};
 use crate::slots::ConnectionId;
@@ -246,6 +246,20 @@ impl<M: Machine> Transport for Verbs<M> {
                 state.want(Interest::Readable(conn, select));
             }
             Ok(arrival)
+        })
+    }
+
+    fn recv_whole(&self, conn: ConnectionId, select: Select, wanted: &Wanted<'_>) -> Result<Option<Whole>, End> {
+        if select == Select::Any && self.0.look(|state| state.is_in_vain(conn)) {
+            return Ok(None);
+        }
+        self.0.act(|state, _, wakers| {
+            let whole = state.core.messages_mut(conn).ok_or(FORGOTTEN)?.recv_whole(select, wanted)?;
+            state.on_recv(conn, select, whole.is_some(), wakers);
+            if whole.is_none() && select != Select::Any {
+                state.want(Interest::Readable(conn, select));
+            }
+            Ok(whole)
         })
     }
 

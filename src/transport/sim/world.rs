@@ -200,10 +200,16 @@ impl World {
 
     /// Binds a socket, with a seed of its own.
     pub(super) fn bind(&mut self, host: HostId, addr: SocketAddr, config: &Config) -> Result<SocketId, BindError> {
+        let seed = self.seed_for(host);
+        self.sockets.bind(&self.network, host, addr, config, seed)
+    }
+
+    /// The next seed for something of `host`'s.
+    pub(super) fn seed_for(&mut self, host: HostId) -> [u8; 32] {
         let mut seed = [0; 32];
         let chance = self.entropy.entry(host).or_insert_with(|| self.network.chance_of(host));
         chance.fill_bytes(&mut seed);
-        self.sockets.bind(&self.network, host, addr, config, seed)
+        seed
     }
 
     /// Does something to a socket, and what it leads to.

@@ -1,9 +1,10 @@
 //! Reliable, low-latency messages between machines on one network, over UDP or TCP.
 #![warn(clippy::disallowed_methods, clippy::unwrap_used)]
 // The floors; a module uses only those below it (tests/tidy.rs keeps it). Lowest first:
-// time, slots | wire | seal, pairing | message | proto, network | transport
+// time, slots | wire | seal, pairing | message | proto, network | transport | node
 pub mod message;
 mod network;
+pub mod node;
 pub mod pairing;
 pub mod proto;
 pub mod seal;

@@ -54,5 +54,6 @@ pub mod sim {
     pub use crate::transport::sim::*;
 }
 
+pub use node::{Channels, Client, Host, Hub};
 pub use transport::pairing::{Invite, Pairing, invite, join};
 pub use transport::{Config, Connection, Listener, Message, Psk, Transport, tcp, udp};

@@ -11,7 +11,7 @@ use super::value::Stamped;
 use super::{Kind, Name, Raw, ReadError, Role, Value, WriteError};
 use crate::message::CloseReport;
 use crate::time::Timestamp;
-use crate::transport::{Connection, FlushError, Interest};
+use crate::transport::{Connection, FlushError, Interest, LINGER};
 
 /// The longest value that is read, unless somebody says otherwise: 64 MiB.
 pub const VALUE_LEN_MAX: u64 = 64 << 20;
@@ -41,8 +41,8 @@ pub const VALUE_LEN_MAX: u64 = 64 << 20;
 /// connection, which has seen what the original had. Any number of threads may call at once.
 ///
 /// There is no thread behind it: whoever waits reads the socket itself, and what the peer says is worked off in the
-/// call that comes next, whichever it is. The connection must not be used for anything else. Dropping the last handle closes it in the
-/// background, as for any [`Connection`]. `spec/node.md`.
+/// call that comes next, whichever it is. The connection must not be used for anything else. Dropping the last handle
+/// closes it in the background, as for any [`Connection`]. `spec/node.md`.
 pub struct Channels {
     link: Arc<Link>,
     /// The versions that this handle has given, by channel.
@@ -183,10 +183,13 @@ impl Channels {
         self.connection().flush()
     }
 
-    /// Closes the connection: see [`Connection::close`]. Values that the peer never reads make it wait for the whole of
-    /// the linger of 5 s. Codes from 4,294,967,040 on belong to the library. Blocks.
+    /// Closes the connection when everything written has arrived, at most 5 s later: the peer can still read it then,
+    /// and of values that nobody reads it need not be waited for, as [`Connection::close`] does. The report says what
+    /// was taken and what arrived. Codes from 4,294,967,040 on belong to the library. Blocks.
     pub fn close(&self, code: u32) -> CloseReport {
-        self.connection().close(code)
+        // What has not arrived by then, the report says.
+        let _ = self.connection().flush_timeout(LINGER);
+        self.connection().close_within(code, Duration::ZERO)
     }
 
     /// The connection, to be looked at. What is sent or received on it directly breaks the protocol of the channels.

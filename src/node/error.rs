@@ -4,8 +4,9 @@ use std::io::{Error, ErrorKind};
 
 use thiserror::Error;
 
-use super::{Kind, Name, NameError};
+use super::{Kind, Name, NameError, StartError};
 use crate::message::End;
+use crate::transport::ConnectError;
 
 /// The code of [`Reason`] number 0. `spec/node.md`, section "Greeting".
 const CODE_BASE: u32 = 0xffff_ff00;
@@ -96,7 +97,7 @@ pub enum Gone {
 impl From<End> for Gone {
     fn from(end: End) -> Self {
         let reason = match end {
-            End::AbortedByPeer { code } => Reason::from_code(code).map(Self::ByPeer),
+            End::AbortedByPeer { code } | End::RefusedByPeer { code } => Reason::from_code(code).map(Self::ByPeer),
             End::Aborted { code } => Reason::from_code(code).map(Self::ByUs),
             _ => None,
         };
@@ -136,6 +137,12 @@ pub enum WriteError {
     /// The send queue is full.
     #[error("the send queue is full")]
     Full,
+    /// There is no peer of this name.
+    #[error("there is no peer {name}")]
+    NoSuchPeer {
+        /// The name asked for.
+        name: String,
+    },
     /// There is no connection any more.
     #[error("the connection ended")]
     Gone(#[from] Gone),
@@ -167,9 +174,59 @@ pub enum ReadError {
     /// No value came within the time given.
     #[error("no value came in time")]
     TimedOut,
+    /// There is no peer of this name.
+    #[error("there is no peer {name}")]
+    NoSuchPeer {
+        /// The name asked for.
+        name: String,
+    },
     /// Everything that came has been read, and there is no connection any more.
     #[error("the connection ended")]
     Gone(#[from] Gone),
+}
+
+/// Why a node is not connected to another. Nothing is left of the attempt.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// What it is to be called is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// This node has a peer of that name, or is called so itself.
+    #[error("there is a peer {name} already")]
+    NameTaken {
+        /// The name.
+        name: Name,
+    },
+    /// No connection was established.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// One was established and ended in the greeting: the peer does not take us, or we do not take it.
+    #[error("the greeting failed")]
+    Gone(#[from] Gone),
+    /// This node is being closed.
+    #[error("this node is closed")]
+    Closed,
+    /// This node could not begin.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        let kind = match &error {
+            JoinError::Name(_) => ErrorKind::InvalidInput,
+            JoinError::NameTaken { .. } => ErrorKind::AlreadyExists,
+            JoinError::Gone(gone) => gone_kind(gone),
+            JoinError::Closed => ErrorKind::NotConnected,
+            JoinError::Connect(_) | JoinError::Start(_) => ErrorKind::Other,
+        };
+        match error {
+            JoinError::Connect(error) => error.into(),
+            JoinError::Start(StartError::Io(error)) => error,
+            error => Self::new(kind, error),
+        }
+    }
 }
 
 impl From<Reason> for Error {
@@ -189,6 +246,7 @@ impl From<WriteError> for Error {
         let kind = match &error {
             WriteError::Full => ErrorKind::WouldBlock,
             WriteError::Gone(gone) => gone_kind(gone),
+            WriteError::NoSuchPeer { .. } => ErrorKind::NotFound,
             _ => ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
@@ -201,13 +259,14 @@ impl From<ReadError> for Error {
             ReadError::TimedOut => ErrorKind::TimedOut,
             ReadError::TooLarge { .. } => ErrorKind::InvalidData,
             ReadError::Gone(gone) => gone_kind(gone),
+            ReadError::NoSuchPeer { .. } => ErrorKind::NotFound,
             _ => ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }
 }
 
-pub(super) fn gone_kind(gone: &Gone) -> ErrorKind {
+fn gone_kind(gone: &Gone) -> ErrorKind {
     match gone {
         Gone::Ended(end) => Error::from(*end).kind(),
         Gone::ByPeer(reason) | Gone::ByUs(reason) => reason_kind(*reason),

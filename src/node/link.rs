@@ -4,11 +4,12 @@
 //! whoever waits does so in [`Transport::wait`](crate::transport::Transport::wait), which reads the socket. The lock is
 //! never held over a wait.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::control::{CONTROL_CHANNEL, Control, Hello, NAMES_MAX, TIME_CHANNEL, Time};
+use super::engine::News;
 use super::names::{OwnNames, PeerChannel, PeerNames};
 use super::offset::Offset;
 use super::value::{Stamped, TIME_LEN};
@@ -32,7 +33,7 @@ pub(super) struct Link {
     /// Rung when something is there for others who wait on this connection,
     bell: Bell,
     /// and for those who wait for several.
-    watchers: Option<Bell>,
+    watchers: Option<Arc<News>>,
     role: Role,
     /// The longest value that is read, in bytes.
     value_len_max: u64,
@@ -46,6 +47,8 @@ pub(super) struct State {
     own: OwnNames,
     peer: PeerNames,
     offset: Offset,
+    /// Nothing more comes.
+    settled: bool,
 }
 
 /// How far a wait has come.
@@ -59,9 +62,14 @@ pub(super) enum Waited {
 
 impl Link {
     /// Speaks on `conn`, as one of this role. `watchers` is rung as well when something was read.
-    pub(super) fn new(conn: Connection, role: Role, watchers: Option<Bell>, value_len_max: u64) -> Self {
-        let state =
-            State { greeting: None, own: OwnNames::default(), peer: PeerNames::default(), offset: Offset::default() };
+    pub(super) fn new(conn: Connection, role: Role, watchers: Option<Arc<News>>, value_len_max: u64) -> Self {
+        let state = State {
+            greeting: None,
+            own: OwnNames::default(),
+            peer: PeerNames::default(),
+            offset: Offset::default(),
+            settled: false,
+        };
         let bell = Bell::hang(conn.transport());
         let quick = |delivery| ChannelConfig { priority: 0, ..ChannelConfig::new(delivery) };
         for (channel, delivery) in [(CONTROL_CHANNEL, Delivery::Ordered), (TIME_CHANNEL, Delivery::Unreliable)] {
@@ -97,6 +105,13 @@ impl Link {
         let mut state = self.lock();
         state.greeting = Some(hello);
         self.pump(&mut state);
+    }
+
+    /// Works off what the peer has said, and gives what it said of itself.
+    pub(super) fn hello(&self) -> Option<Hello> {
+        let mut state = self.lock();
+        self.pump(&mut state);
+        state.peer.hello().cloned()
     }
 
     /// The names of the peer's channels.
@@ -164,6 +179,17 @@ impl Link {
         })
     }
 
+    /// The connection has ended: reads what has come to latest channels, and asks the transport no more.
+    pub(super) fn settle(&self) {
+        let mut state = self.lock();
+        self.pump(&mut state);
+        for channel in state.peer.latest() {
+            self.refresh(channel);
+        }
+        state.settled = true;
+        self.ring();
+    }
+
     /// Where room for another value of a channel is to be waited for.
     pub(super) fn room_for(&self, name: &str) -> Interest {
         let number = self.lock().own.get(name).map_or(CONTROL_CHANNEL, |(number, _)| number);
@@ -174,13 +200,15 @@ impl Link {
     pub(super) fn newest(&self, name: &str) -> Result<Option<(Value, u64)>, ReadError> {
         name::check(name)?;
         let mut state = self.lock();
-        self.pump(&mut state);
-        let State { peer, offset, .. } = &mut *state;
+        if !state.settled {
+            self.pump(&mut state);
+        }
+        let State { peer, offset, settled, .. } = &mut *state;
         let Some(channel) = peer.get_mut(name) else { return Ok(None) };
         if channel.kind != Kind::Latest {
             return Err(ReadError::Kind { name: Name::new(name)?, is: channel.kind });
         }
-        if self.refresh(channel) {
+        if !*settled && self.refresh(channel) {
             offset.on_value();
             self.ring();
         }

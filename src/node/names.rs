@@ -45,8 +45,18 @@ pub(super) struct PeerNames {
 }
 
 impl PeerNames {
+    /// The peer's greeting, once it has come.
+    pub(super) const fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut PeerChannel> {
         self.channels.get_mut(name)
+    }
+
+    /// The channels of which the newest value counts.
+    pub(super) fn latest(&mut self) -> impl Iterator<Item = &mut PeerChannel> {
+        self.channels.values_mut().filter(|channel| channel.kind == Kind::Latest)
     }
 
     /// All names so far, with the kinds of their channels.

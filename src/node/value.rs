@@ -108,6 +108,11 @@ impl Value {
         self
     }
 
+    /// What the sender's clock showed when it was written, in µs: the same for the same value, however often it comes.
+    pub(super) const fn written_at(&self) -> u64 {
+        self.time
+    }
+
     /// How old it is at `now` of the transport's clock. `None` where the sender's clock was not known yet when the
     /// value was handed over: that takes one round trip after the connection's begin. `spec/node.md`, section "Time".
     #[must_use]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::task::Waker;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Wake;
 
 use super::{Interest, Transport};
@@ -43,7 +43,11 @@ pub struct Bell {
 struct Hung {
     transport: Arc<dyn Transport>,
     id: BellId,
+    waker: Waker,
 }
+
+/// What a waker holds: not the bell itself, for wakers are dropped under locks, where nothing may be taken down.
+struct Ringer(Weak<Hung>);
 
 impl Drop for Hung {
     fn drop(&mut self) {
@@ -55,7 +59,9 @@ impl Bell {
     /// Hangs a bell at `transport`, whose waits it can end. Does not block.
     #[must_use]
     pub fn hang(transport: &Arc<dyn Transport>) -> Self {
-        Self { hung: Arc::new(Hung { transport: Arc::clone(transport), id: transport.hang_bell() }) }
+        let (transport, id) = (Arc::clone(transport), transport.hang_bell());
+        let ringer = |hung: &Weak<Hung>| Waker::from(Arc::new(Ringer(Weak::clone(hung))));
+        Self { hung: Arc::new_cyclic(|hung| Hung { transport, id, waker: ringer(hung) }) }
     }
 
     /// Wakes whoever waits for it. What they are to find must be done before. Does not block.
@@ -76,21 +82,35 @@ impl Bell {
         Interest::Rung(self.hung.id, seen)
     }
 
-    /// A waker that rings it: for waiting at several transports, at one of them as a thread and at the others as a
-    /// task.
+    /// Where it hangs.
     #[must_use]
-    pub fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.hung))
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.hung.transport
+    }
+
+    /// True when it hangs at this transport.
+    #[must_use]
+    pub fn hangs_at(&self, transport: &Arc<dyn Transport>) -> bool {
+        Arc::ptr_eq(&self.hung.transport, transport)
+    }
+
+    /// A waker that rings it: for waiting at several transports, at one of them as a thread and at the others as a
+    /// task. It does not keep the bell: where that is gone it wakes nobody.
+    #[must_use]
+    pub fn waker(&self) -> &Waker {
+        &self.hung.waker
     }
 }
 
-impl Wake for Hung {
+impl Wake for Ringer {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.transport.ring(self.id);
+        if let Some(hung) = self.0.upgrade() {
+            hung.transport.ring(hung.id);
+        }
     }
 }
 

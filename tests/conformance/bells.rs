@@ -46,12 +46,12 @@ pub(crate) fn a_ring_wakes_everybody_who_waits_for_it(pair: Pair) {
 pub(crate) fn a_thread_waits_at_two_transports(pair: Pair) {
     let (client, server) = pair.connect();
     let bell = Bell::hang(&pair.client);
-    let (waker, mut slot) = (bell.waker(), WaitSlot::new());
+    let mut slot = WaitSlot::new();
     let sending = pair.beside(move || client.send("over here").unwrap());
     loop {
         let seen = bell.rings();
         let interests = [Interest::Readable(server.id(), Select::Any)];
-        match pair.server.poll_wait(&mut slot, &interests, &mut Context::from_waker(&waker)) {
+        match pair.server.poll_wait(&mut slot, &interests, &mut Context::from_waker(bell.waker())) {
             Poll::Ready(ready) => break assert_eq!(ready.unwrap().connection, Some(server.id())),
             Poll::Pending => {
                 pair.client.wait(&[bell.interest(seen)], Some(pair.client.now() + STUCK)).unwrap();
@@ -68,6 +68,18 @@ pub(crate) fn a_bell_that_is_gone_ends_the_wait_for_it(pair: Pair) {
     let dropping = pair.beside(move || drop(bell));
     assert_eq!(pair.client.wait(&[interest], Some(pair.client.now() + STUCK)).unwrap().index, 0);
     dropping.join().unwrap();
+}
+
+/// A waker may be the last to know of a bell, and is dropped while the transport is locked.
+pub(crate) fn a_bell_may_go_before_whoever_would_ring_it(pair: Pair) {
+    let (_client, server) = pair.connect();
+    let bell = Bell::hang(&pair.server);
+    let mut slot = WaitSlot::new();
+    let interests = [Interest::Readable(server.id(), Select::Any)];
+    let mut cx = Context::from_waker(bell.waker());
+    assert!(pair.server.poll_wait(&mut slot, &interests, &mut cx).is_pending());
+    drop(bell);
+    drop(slot);
 }
 
 pub(crate) fn chance_is_another_each_time(pair: Pair) {

@@ -83,6 +83,7 @@ conformance! {
         a_ring_wakes_everybody_who_waits_for_it
         a_thread_waits_at_two_transports
         a_bell_that_is_gone_ends_the_wait_for_it
+        a_bell_may_go_before_whoever_would_ring_it
         chance_is_another_each_time;
     bulk: a_small_receive_buffer_holds_bulk_and_a_million_small_messages;
 }

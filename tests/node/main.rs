@@ -5,12 +5,14 @@
 
 mod channels;
 mod hostile;
+mod hubs;
 #[path = "../conformance/pair.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod pair;
 #[path = "../conformance/path.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod path;
+mod stars;
 mod time;
 
 /// Makes a test of every case for every back end.
@@ -42,6 +44,31 @@ everywhere! {
         a_full_queue_holds_back_and_lets_go
         a_wait_times_out_and_the_connection_lives
         the_last_value_outlives_the_connection;
+    hubs: three_hubs_write_to_whom_they_mean
+        images_go_on_their_channel
+        whoever_joins_later_gets_the_newest
+        names_are_unique_or_refused
+        there_is_no_such_peer
+        values_in_order_go_by_the_channels_of_a_peer
+        a_reader_waits_for_all_and_each_has_its_turn
+        hubs_that_call_each_other_are_connected_once
+        a_hub_has_peers_at_several_transports
+        connections_that_there_are_already_are_taken
+        what_was_written_before_leaving_can_be_read
+        closing_ends_every_wait
+        a_disconnected_peer_is_told_and_gone
+        no_more_peers_than_there_may_be
+        those_who_are_no_hubs_are_turned_away
+        a_peer_that_stalls_holds_up_nobody
+        a_hub_that_is_dropped_closes_in_the_background;
+    stars: a_host_and_its_clients_read_and_write
+        images_go_both_ways
+        a_client_of_a_name_that_is_taken_is_refused
+        a_get_waits_for_the_first_value_and_no_longer_than_it_may
+        a_host_knows_who_is_there
+        clients_use_one_transport_and_many_threads
+        the_host_leaves_and_everybody_is_told
+        roles_that_do_not_belong_together_are_refused;
     time: the_age_of_a_value_is_known;
     hostile: a_value_before_its_name_waits
         what_cannot_be_read_ends_that_connection_with_its_reason

@@ -12,6 +12,7 @@ mod pair;
 #[path = "../conformance/path.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod path;
+mod returning;
 mod stars;
 mod time;
 
@@ -69,6 +70,11 @@ everywhere! {
         clients_use_one_transport_and_many_threads
         the_host_leaves_and_everybody_is_told
         roles_that_do_not_belong_together_are_refused;
+    returning: a_host_that_was_away_has_its_clients_and_their_values_again
+        values_come_again_to_whoever_has_not_seen_them_and_only_to_those
+        the_same_node_takes_its_own_place
+        those_who_do_not_understand_each_other_do_not_try_again
+        a_node_that_tries_again_can_be_closed;
     time: the_age_of_a_value_is_known;
     hostile: a_value_before_its_name_waits
         what_cannot_be_read_ends_that_connection_with_its_reason

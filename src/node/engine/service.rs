@@ -308,7 +308,9 @@ impl Service {
                 _ => {
                     let link = self.inner.link(conn.clone());
                     link.greet(self.inner.hello(call.instance));
-                    call.phase = Phase::Greeting(link, now + self.inner.config.greet_timeout);
+                    call.phase = Phase::Greeting(Arc::clone(&link), now + self.inner.config.greet_timeout);
+                    // One that greets without being greeted may have done so.
+                    self.on_greeting(state, name, link, now);
                 }
             },
             Phase::Greeting(link, _) => {

@@ -4,6 +4,7 @@
 //! of them make sense either way. The simulator's sealed worlds are the swarm test's. On real sockets a case waits on
 //! configured timeouts of at most 300 ms (and once on the half second that a refusal takes over UDP); only a bug makes one wait for [`pair::STUCK`].
 
+mod bells;
 mod bulk;
 mod closing;
 mod contents;
@@ -96,5 +97,11 @@ conformance! {
     many: many_connections_are_served_by_one_waiting_thread
         one_thread_sends_while_another_receives
         many_threads_share_one_connection;
+    bells: a_ring_ends_a_wait_for_the_network
+        a_ring_wakes_everybody_who_waits_for_it
+        a_thread_waits_at_two_transports
+        a_bell_that_is_gone_ends_the_wait_for_it
+        a_bell_may_go_before_whoever_would_ring_it
+        chance_is_another_each_time;
     bulk: a_small_receive_buffer_holds_bulk_and_a_million_small_messages;
 }

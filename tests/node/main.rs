@@ -23,13 +23,16 @@ mod time;
 macro_rules! everywhere {
     ($($module:ident: $($case:ident)+;)+) => {
         mod udp {
-            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case, crate::security::Security::Psk); })+)+
+            use crate::security::Security::Psk;
+            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case, Psk); })+)+
         }
         mod tcp {
-            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case, crate::security::Security::Plain); })+)+
+            use crate::security::Security::Plain;
+            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case, Plain); })+)+
         }
         mod sim {
-            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case, crate::security::Security::Plain); })+)+
+            use crate::security::Security::Plain;
+            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case, Plain); })+)+
         }
     };
 }

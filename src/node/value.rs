@@ -5,46 +5,11 @@ use core::time::Duration;
 use bytes::{BufMut as _, Bytes};
 
 use super::offset::Estimate;
+use crate::content::{Content, DecodeError, FromContent};
 use crate::time::Timestamp;
 
 /// The bytes of a value's time.
 pub(super) const TIME_LEN: usize = 8;
-
-/// A value to be written: bytes and the content tag that says what they are (0: bytes, 1: text; `spec/content.md`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raw {
-    /// What the bytes are.
-    pub tag: u16,
-    /// The content.
-    pub bytes: Bytes,
-}
-
-impl Raw {
-    /// `bytes` of the kind that `tag` says.
-    #[must_use]
-    pub const fn new(tag: u16, bytes: Bytes) -> Self {
-        Self { tag, bytes }
-    }
-}
-
-/// Defines what else can be written, with its tag.
-macro_rules! raw_from {
-    ($($from:ty => $tag:expr;)*) => { $(
-        impl From<$from> for Raw {
-            fn from(content: $from) -> Self {
-                Self::new($tag, content.into())
-            }
-        }
-    )* };
-}
-
-raw_from! {
-    Bytes => 0;
-    Vec<u8> => 0;
-    &'static [u8] => 0;
-    String => 1;
-    &'static str => 1;
-}
 
 /// A value with its time: the bytes of its message. Clones share them.
 #[derive(Clone, Debug)]
@@ -55,8 +20,8 @@ pub(super) struct Stamped {
 
 impl Stamped {
     /// Puts the time behind the content. Copies nothing where the content is nobody else's and can grow in its place.
-    pub(super) fn new(raw: Raw, now: Timestamp) -> Self {
-        let mut body = match raw.bytes.try_into_mut() {
+    pub(super) fn new(content: Content, now: Timestamp) -> Self {
+        let mut body = match content.body.try_into_mut() {
             Ok(body) => body,
             Err(shared) => {
                 let mut body = bytes::BytesMut::with_capacity(shared.len() + TIME_LEN);
@@ -65,7 +30,7 @@ impl Stamped {
             }
         };
         body.put_u64(now.as_micros());
-        Self { tag: raw.tag, body: body.freeze() }
+        Self { tag: content.tag, body: body.freeze() }
     }
 }
 
@@ -113,6 +78,15 @@ impl Value {
         self.time
     }
 
+    /// What it holds, if it is a `T`: text, bytes, an array, an image or whatever else is [`FromContent`]. It can be
+    /// asked again. Does not block.
+    ///
+    /// # Errors
+    /// [`DecodeError::Tag`] where it is something else; else what is wrong with it.
+    pub fn get<T: FromContent>(&self) -> Result<T, DecodeError> {
+        Content { tag: self.tag, body: self.bytes.clone() }.get()
+    }
+
     /// How old it is at `now` of the transport's clock. `None` where the sender's clock was not known yet when the
     /// value was handed over: that takes one round trip after the connection's begin. `spec/node.md`, section "Time".
     #[must_use]
@@ -130,6 +104,7 @@ fn micros(micros: i128) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::IntoContent as _;
 
     const fn at(micros: u64) -> Timestamp {
         Timestamp::from_nanos(micros * 1_000)
@@ -138,7 +113,7 @@ mod tests {
     #[test]
     fn a_value_comes_out_as_it_went_in() {
         for content in [Bytes::new(), Bytes::from_static(b"abc"), Bytes::from(vec![7; 3_000])] {
-            let stamped = Stamped::new(Raw::new(9, content.clone()), at(0x0102_0304));
+            let stamped = Stamped::new(Content { tag: 9, body: content.clone() }, at(0x0102_0304));
             assert_eq!(stamped.body[content.len()..], [0, 0, 0, 0, 1, 2, 3, 4]);
             let value = Value::new(stamped.tag, stamped.body, 4).unwrap();
             assert_eq!((value.tag, value.bytes, value.number), (9, content, 4));
@@ -156,12 +131,12 @@ mod tests {
         let mut content = Vec::with_capacity(1_000 + TIME_LEN);
         content.resize(1_000, 1);
         let place = content.as_ptr();
-        assert_eq!(Stamped::new(content.into(), at(0)).body.as_ptr(), place);
+        assert_eq!(Stamped::new(content.into_content().unwrap(), at(0)).body.as_ptr(), place);
     }
 
     #[test]
     fn the_age_is_on_our_clock_and_never_below_zero() {
-        let mut value = Value::new(0, Stamped::new("".into(), at(500_900)).body, 0).unwrap();
+        let mut value = Value::new(0, Stamped::new("".into_content().unwrap(), at(500_900)).body, 0).unwrap();
         assert_eq!(value.age(at(1_000)), None);
         value = value.with_clock(Some(Estimate { offset: 500_000, uncertainty: 7 }));
         let micros = Duration::from_micros;

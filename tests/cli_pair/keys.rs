@@ -64,13 +64,13 @@ fn a_key_file_seals_what_has_an_address() {
         // Another key, and none, get nowhere.
         places.run("", "key other").end().succeeded();
         let send = |seal: &str| {
-            let args = format!("send file --to {address} --transport {transport} --timeout 0.5 {seal}");
+            let args = format!("send file --to {address} --transport {transport} {seal}");
             places.run("", &args).end()
         };
         // Silence over UDP, and over TCP the other side hangs up.
         let exit = if transport == "udp" { 4 } else { 3 };
-        send("--psk-file other").failed(exit, "the same key");
-        send("--insecure-plain").failed(exit, &address);
+        send("--timeout 0.5 --psk-file other").failed(exit, "the same key");
+        send("--timeout 0.5 --insecure-plain").failed(exit, &address);
         send("--psk-file key").succeeded();
         receiver.end().succeeded();
         places.arrived();

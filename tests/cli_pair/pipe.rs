@@ -186,8 +186,9 @@ fn arguments_that_do_not_go_together() {
 fn wrong_words_are_said_beside_the_output() {
     let mut inviter = Tool::piped("invite --interface lo");
     let code = inviter.first_on_stderr();
-    let number = code.split_once('-').unwrap().0.to_owned();
-    let ended = Tool::start(&format!("join {number}-maple-otter --interface lo"), &[]).end();
+    let at = inviter.said(&format!("{code}@")).split_off(code.len());
+    let number = code.split_once('-').unwrap().0;
+    let ended = Tool::start(&format!("join {number}-maple-otter{at}"), &[]).end();
     ended.failed(10, "ask for a new code");
     assert_eq!(ended.stdout, "");
     inviter.end().failed(10, "run the same command again");
@@ -222,7 +223,7 @@ fn who_sends_files_is_told_that_this_is_a_pipe() {
 #[test]
 fn a_side_that_is_killed_or_interrupted_ends_the_other() {
     for transport in TRANSPORTS {
-        let mut inviter = Tool::piped(&format!("invite --interface lo --transport {transport} --timeout 0.5"));
+        let mut inviter = Tool::piped(&format!("invite --interface lo --transport {transport} --timeout 1"));
         let code = inviter.first_on_stderr();
         let mut joiner = Tool::piped(&format!("join {code} --interface lo"));
         joiner.write(b"x");

@@ -16,10 +16,11 @@ pub(crate) struct SealArgs {
     #[arg(long)]
     pub(crate) insecure_plain: bool,
     /// Seal by the key in FILE, which both sides have and only its owner may be able to read; `udpair key FILE` makes
-    /// one.
+    /// one. Without an address the other side is found by it on the network.
     #[arg(long, value_name = "FILE", conflicts_with = "insecure_plain")]
     pub(crate) psk_file: Option<PathBuf>,
-    /// Seal by the key of the other machine that was remembered under this name (--remember).
+    /// Seal by the key of the other machine that was remembered under this name (--remember). Without an address it is
+    /// found by it on the network.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["insecure_plain", "psk_file"])]
     pub(crate) device: Option<DeviceName>,
 }

@@ -64,6 +64,11 @@ fn record() {
 }
 
 #[test]
+fn npy() {
+    replay("npy", targets::npy::run);
+}
+
+#[test]
 fn messages() {
     replay("messages", targets::messages::run);
 }
@@ -76,6 +81,16 @@ fn connection() {
 #[test]
 fn endpoints() {
     replay("endpoints", targets::endpoints::run);
+}
+
+#[test]
+fn sealed() {
+    replay("sealed", targets::sealed::run);
+}
+
+#[test]
+fn beacon() {
+    replay("beacon", targets::beacon::run);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use udpair::wire::{
 
 #[path = "vectors/beacons.rs"]
 mod beacons;
+#[path = "vectors/contents.rs"]
+mod contents;
 #[path = "vectors/format.rs"]
 mod format;
 #[path = "vectors/meaning.rs"]
@@ -162,6 +164,28 @@ fn beacons() {
                 assert_eq!(hex(&beacons::write(&vector.is[0])), hex(&vector.bytes), "{} written", vector.name);
             }
             Err(error) => assert_eq!(Some(meaning::error(error)), vector.error, "{}", vector.name),
+        }
+    }
+}
+
+#[test]
+fn contents() {
+    let vectors = load("contents.txt");
+    assert!(vectors.len() >= 118);
+    for vector in vectors {
+        let tag = vector.tag.expect("contents.txt has tags");
+        if cfg!(not(feature = "serde")) && tag == udpair::content::tag::VALUE {
+            continue; // checked where the feature is
+        }
+        match contents::meaning(tag, &vector.bytes) {
+            Ok(meaning) => {
+                assert_eq!([meaning].as_slice(), vector.is, "{}", vector.name);
+                if vector.canonical {
+                    let content = contents::write(&vector.is[0], tag);
+                    assert_eq!((content.tag, hex(&content.body)), (tag, hex(&vector.bytes)), "{} written", vector.name);
+                }
+            }
+            Err(error) => assert_eq!(Some(error), vector.error, "{}", vector.name),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Connection {
         half_open: &HalfOpen,
         session: Option<Session>,
     ) -> Self {
-        let (protection, exports) = protect(session);
+        let (protection, exports) = protect(session, config);
         let mut messages = Messages::new(config.limits);
         messages.establish(&half_open.params);
         let mut link = Link::new(now, config, path, protection, half_open.peer_cid, &half_open.params);
@@ -194,7 +194,7 @@ impl Connection {
     }
 
     fn establish(&mut self, now: Timestamp, config: &Config, shared: Shared) {
-        let (protection, exports) = protect(shared.session);
+        let (protection, exports) = protect(shared.session, config);
         let mut link = Link::new(now, config, self.path, protection, shared.peer_cid, &shared.params);
         if let Some(round_trip) = shared.round_trip {
             link.on_round_trip(round_trip);
@@ -335,12 +335,12 @@ impl Connection {
 }
 
 /// What protects a connection from now on, and what else its keys are good for.
-fn protect(session: Option<Session>) -> (Protection, Option<Exports>) {
+fn protect(session: Option<Session>, config: &Config) -> (Protection, Option<Exports>) {
     match session {
         None => (Protection::plain(), None),
         Some(session) => {
             let (protection, exports) = session.into_parts();
-            (protection, Some(exports))
+            (protection.with_generations(config.generations), Some(exports))
         }
     }
 }

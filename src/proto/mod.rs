@@ -38,6 +38,7 @@ pub mod recovery;
 pub mod reorder;
 pub mod routes;
 pub mod rtt;
+pub mod runs;
 pub mod security;
 pub mod sent;
 pub mod stats;

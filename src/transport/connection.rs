@@ -91,7 +91,8 @@ impl Connection {
 
     /// Sends a message on `channel` with a content tag, which the library hands on and does not look at. Returns when
     /// the library has it. Blocks while the send queue is full. Lengths are in bytes: without a limit on `Ordered` and
-    /// `Unordered` channels, [`Limits::message_len_max`] (of the lesser side) on `Latest` ones, 1,100 on `Unreliable`
+    /// `Unordered` channels; on `Latest` ones the peer's [`Limits::message_len_max`] or, if that is less, 7/16 of its
+    /// [`Limits::credit_channel`] less 256, which is 9,174,784 by default, and never below 1,100; 1,100 on `Unreliable`
     /// ones.
     ///
     /// # Errors

@@ -32,6 +32,12 @@ pub enum BindError {
         /// The address that was asked for.
         addr: SocketAddr,
     },
+    /// The [key](super::Psk) comes from a simulation's seed, and so has whoever has that: good for nothing else.
+    #[error("the key of {addr} is a simulation's")]
+    SimulatedKey {
+        /// The address that was asked for.
+        addr: SocketAddr,
+    },
     /// Anything else that a system call answered.
     #[error("cannot bind {addr}")]
     Io {
@@ -237,6 +243,7 @@ into_io! {
         BindError::AddressInUse { .. } => ErrorKind::AddrInUse,
         BindError::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
         BindError::PermissionDenied { .. } => ErrorKind::PermissionDenied,
+        BindError::SimulatedKey { .. } => ErrorKind::InvalidInput,
         BindError::Io { source, .. } => source.kind(),
     };
     ConnectError => |error| match error {

@@ -1,11 +1,14 @@
-//! One suite over every back end: what an application may rely on, whatever carries its messages.
+//! One suite over every back end, plain and sealed: what an application may rely on, whatever carries its messages.
 //!
-//! A case is a function over a [`Pair`] of transports and knows nothing of what is below. On real sockets a case waits
-//! on configured timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
+//! A case is a function over a [`Pair`] of transports and knows nothing of what is below, nor whether it is sealed: all
+//! of them make sense either way. The simulator's sealed worlds are the swarm test's. On real sockets a case waits on
+//! configured timeouts of at most 300 ms (and once on the half second that a refusal takes over UDP); only a bug makes
+//! one wait for [`pair::STUCK`].
 
 mod bells;
 mod bulk;
 mod closing;
+mod contents;
 mod delivery;
 mod failing;
 mod half_open;
@@ -13,21 +16,26 @@ mod killed;
 mod many;
 mod pair;
 mod path;
+mod security;
 mod silence;
 mod streams;
 mod versions;
 
-/// Makes a test of every case for every back end.
+/// Makes a test of every case for every back end, without and with a seal.
 macro_rules! conformance {
     ($($module:ident: $($case:ident)+;)+) => {
-        mod udp {
-            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case); })+)+
-        }
-        mod tcp {
-            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case); })+)+
-        }
-        mod sim {
-            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case); })+)+
+        conformance! { @udp over_udp Plain: $($module: $($case)+;)+ }
+        conformance! { @tcp over_tcp Plain: $($module: $($case)+;)+ }
+        conformance! { @sim over_sim Plain: $($module: $($case)+;)+ }
+        conformance! { @udp_sealed over_udp Psk: $($module: $($case)+;)+ }
+        conformance! { @tcp_sealed over_tcp Psk: $($module: $($case)+;)+ }
+    };
+    (@$suite:ident $over:ident $security:ident: $($module:ident: $($case:ident)+;)+) => {
+        mod $suite {
+            $($(
+                #[test]
+                fn $case() { crate::pair::$over(crate::$module::$case, crate::security::Security::$security); }
+            )+)+
         }
     };
 }
@@ -50,6 +58,17 @@ conformance! {
         a_stream_of_unknown_length_arrives_whole
         an_announced_length_is_kept
         a_writer_of_one_byte_at_a_time_is_served;
+    contents: content_of_every_kind_arrives_as_what_it_is
+        a_million_items_arrive_whole_and_equal
+        an_array_longer_than_any_buffer_arrives_whole
+        the_wrong_kind_is_told_and_the_message_kept
+        too_long_is_told_and_the_message_kept
+        malformed_content_is_told_and_handed_over
+        a_call_that_times_out_half_way_loses_nothing
+        content_that_does_not_come_to_its_end_never_surfaces
+        a_send_waits_as_long_as_it_was_told_to
+        whoever_serves_many_is_told_when_a_long_one_is_whole
+        threads_that_want_different_kinds_each_get_their_own;
     closing: close_waits_until_all_is_taken
         close_reports_what_was_left_unread
         close_hears_what_was_taken_though_the_taker_never_waits_again

@@ -1,9 +1,11 @@
-//! End to end with real kernels: the tool on two hosts made of network namespaces, and on loopback under fire.
+//! End to end with real kernels: the tool on two hosts made of network namespaces, and on loopback under fire; pairing
+//! between hosts.
 //!
 //! Needs root, `ip` and `iptables`; what is missing is said, and the test skipped. `UDPAIR_FULL=1` makes the jobs as
 //! large as the claims are: a tree of more than 10,000 files and one of 2 GiB, 30 s of garbage.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+mod between_hosts;
 mod fire;
 mod job;
 mod net;

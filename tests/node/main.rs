@@ -13,20 +13,26 @@ mod pair;
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod path;
 mod returning;
+#[path = "../conformance/security.rs"]
+#[allow(dead_code, reason = "what only the other suite needs of it")]
+mod security;
 mod stars;
 mod time;
 
-/// Makes a test of every case for every back end.
+/// Makes a test of every case for every back end; what seals is below all of this, so that one sealed suite is enough.
 macro_rules! everywhere {
     ($($module:ident: $($case:ident)+;)+) => {
         mod udp {
-            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case); })+)+
+            use crate::security::Security::Psk;
+            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case, Psk); })+)+
         }
         mod tcp {
-            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case); })+)+
+            use crate::security::Security::Plain;
+            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case, Plain); })+)+
         }
         mod sim {
-            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case); })+)+
+            use crate::security::Security::Plain;
+            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case, Plain); })+)+
         }
     };
 }

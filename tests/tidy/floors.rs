@@ -4,7 +4,7 @@ use super::source::File;
 use super::{Breach, breach};
 
 /// Every module of the library and its floor. A module uses those on lower floors and itself.
-const FLOORS: [(&str, u32); 10] = [
+const FLOORS: [(&str, u32); 11] = [
     ("time", 0),
     ("slots", 0),
     ("wire", 1),
@@ -14,7 +14,8 @@ const FLOORS: [(&str, u32); 10] = [
     ("proto", 4),
     ("network", 4),
     ("transport", 5),
-    ("node", 6),
+    ("content", 6),
+    ("node", 7),
 ];
 /// The floor that may touch the world outside, and the only one.
 const TRANSPORT: &str = "transport";

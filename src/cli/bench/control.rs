@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::args::{Delivery, Transport, Workload};
+use super::clock;
 use super::error::Error;
 use super::wait;
 use crate::cli::call::Unreached;
@@ -111,6 +112,17 @@ pub(crate) struct Outcome {
     pub(crate) quiet_us: u64,
 }
 
+impl Outcome {
+    /// What the server says of a run of `sent` messages, where that can be.
+    pub(crate) fn checked(self, sent: u64) -> Result<Self, Error> {
+        let Self { received, cpu_s, .. } = self;
+        if received <= sent && cpu_s.is_finite() && cpu_s >= 0.0 {
+            return Ok(self);
+        }
+        Err(Error::Protocol(format!("it took {received} of {sent} messages, in {cpu_s} s of CPU time")))
+    }
+}
+
 impl Order {
     /// Why this side cannot do it, if so.
     pub(crate) fn refusal(&self, serves: Transport) -> Option<String> {
@@ -167,8 +179,9 @@ impl Control {
         self.stream.write_all(&line).map_err(|_| Error::Ended)
     }
 
-    /// What the other side says next; `None` where it says nothing for as long as `wait`.
+    /// What the other side says next; `None` where it has not said it all within `wait`.
     pub(crate) fn hear<T: DeserializeOwned>(&mut self, wait: Option<Duration>) -> Result<Option<T>, Error> {
+        let until = wait.map(|wait| clock::now() + wait);
         loop {
             if let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
@@ -177,7 +190,8 @@ impl Control {
             if self.heard.len() >= LINE_MAX {
                 return Err(Error::Protocol(format!("a line of more than {LINE_MAX} bytes")));
             }
-            if !wait::readable(&self.stream, wait).map_err(|e| Error::io("wait")(e.into()))? {
+            let left = until.map(|until| until.saturating_duration_since(clock::now()));
+            if !wait::readable(&self.stream, left).map_err(|e| Error::io("wait")(e.into()))? {
                 return Ok(None);
             }
             let mut chunk = [0; 512];
@@ -298,6 +312,15 @@ mod tests {
     fn what_a_later_version_adds_is_ignored() {
         let line = br#"{"end":{"sent":7,"mood":"good"}}"#;
         assert_eq!(decode::<Request>(line).unwrap(), Request::End { sent: 7 });
+    }
+
+    #[test]
+    fn a_server_that_took_more_than_was_sent_is_not_believed() {
+        let outcome = Outcome { received: 7, bytes: 0, cpu_s: 0.5, quiet_us: 0 };
+        assert!(outcome.checked(7).is_ok());
+        for bad in [Outcome { received: 8, ..outcome }, Outcome { cpu_s: -0.1, ..outcome }] {
+            assert!(matches!(bad.checked(7), Err(Error::Protocol(_))), "{bad:?}");
+        }
     }
 
     #[test]

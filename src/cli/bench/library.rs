@@ -13,6 +13,7 @@ use udpair::{Config, Connection, Listener};
 
 use super::answer::{self, answer};
 use super::args::{Delivery, Transport};
+use super::clock;
 use super::content::{Content, SIZE_MAX};
 use super::control::{LINE_MAX, OPENING_WAIT, Order, Outcome, READY_WAIT, Ready, Reply, Request, decode, encode};
 use super::error::Error;
@@ -82,10 +83,12 @@ impl Channels {
         }
     }
 
-    /// What is said within `wait`; messages before it are dropped.
+    /// What is said within `wait`; messages before it are dropped, and buy no time.
     fn hear<T: DeserializeOwned>(&mut self, wait: Option<Duration>) -> Result<Option<T>, Error> {
+        let until = wait.map(|wait| clock::now() + wait);
         loop {
-            match self.recv(wait)? {
+            let left = until.map(|until| until.saturating_duration_since(clock::now()));
+            match self.recv(left)? {
                 Got::Said(said) => return decode(&said).map(Some),
                 Got::Nothing => return Ok(None),
                 Got::Body => {}
@@ -110,8 +113,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to a server and tells it what is wanted.
-    pub(crate) fn connect(to: &[SocketAddr], order: Order) -> Result<(Self, Ready), Error> {
-        let mut config = Config::insecure_plain();
+    pub(crate) fn connect(to: &[SocketAddr], order: Order, mut config: Config) -> Result<(Self, Ready), Error> {
         config.backlog = 0;
         let timeout = config.connect_timeout;
         let transport = bind(order.transport, any_for(to), config)?;
@@ -234,8 +236,8 @@ pub(crate) struct LibraryServer {
 
 impl LibraryServer {
     /// Listens at `listen`.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport) -> Result<Self, Error> {
-        let listener = Listener::new(bind(transport, listen, Config::insecure_plain())?);
+    pub(crate) fn bind(listen: SocketAddr, transport: Transport, config: Config) -> Result<Self, Error> {
+        let listener = Listener::new(bind(transport, listen, config)?);
         Ok(Self { transport, listener })
     }
 
@@ -283,4 +285,22 @@ fn bind(transport: Transport, at: SocketAddr, config: Config) -> Result<Arc<dyn 
         _ => udpair::udp::bind(at, config),
     };
     bound.map_err(|error| Error::Listen { address: at.to_string(), source: error.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_sends_without_saying_what_they_want_is_not_listened_to_for_ever() {
+        let (any, plain) = (([127, 0, 0, 1], 0).into(), Config::insecure_plain);
+        let server = LibraryServer::bind(any, Transport::Udp, plain()).unwrap();
+        let transport = bind(Transport::Udp, any, plain()).unwrap();
+        let client = Connection::connect(&transport, server.local_addr()).unwrap();
+        let flood = transport.spawn("flood", move || while client.send("no order").is_ok() {}).unwrap();
+        let mut channels = Channels::new(server.listener.accept().unwrap());
+        assert!(matches!(channels.hear::<Request>(Some(Duration::from_millis(50))), Ok(None)));
+        channels.connection.abort(0);
+        flood.join().unwrap();
+    }
 }

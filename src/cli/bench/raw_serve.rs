@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -12,13 +13,16 @@ use super::control::{Control, OPENING_WAIT, Order, Outcome, Ready, Reply, encode
 use super::error::Error;
 use super::raw_tcp::TOKEN_LEN;
 use super::serve::Log;
-use super::{raw_tcp, raw_udp, wait};
+use super::{clock, raw_tcp, raw_udp, wait};
 
 /// How many ports are tried where the system chooses one that is free for TCP but not for UDP.
 const PORTS_TRIED_MAX: usize = 16;
 
 /// How many others may knock while the connection for a run's messages is awaited.
 const STRANGERS_MAX: usize = 16;
+
+/// How long each of them may take to say its first line: the client does it at once.
+const STRANGER_WAIT: Duration = Duration::from_secs(1);
 
 /// One baseline's server.
 pub(crate) struct RawServer {
@@ -102,12 +106,14 @@ impl RawServer {
         let ready =
             Ready { token: Some(token.clone()), controller: raw_tcp::controller(control.stream()), ..Ready::default() };
         control.say(&Reply::Ready(ready))?;
+        let until = clock::now() + OPENING_WAIT;
         for _ in 0..STRANGERS_MAX {
-            if !wait::readable(&self.control, Some(OPENING_WAIT)).map_err(|e| Error::io("wait")(e.into()))? {
+            let left = until.saturating_duration_since(clock::now());
+            if !wait::readable(&self.control, Some(left)).map_err(|e| Error::io("wait")(e.into()))? {
                 return Err(Error::Silent { seconds: OPENING_WAIT.as_secs() });
             }
             let (mut tcp, _) = self.control.accept().map_err(Error::io("accept a connection"))?;
-            if begins_with(&mut tcp, &token) {
+            if begins_with(&mut tcp, &token, STRANGER_WAIT) {
                 return Ok(tcp);
             }
             refuse_as_busy(&mut tcp);
@@ -126,12 +132,14 @@ fn token() -> Result<String, Error> {
     Ok(format!("{number:0TOKEN_LEN$x}"))
 }
 
-/// Whether the first line on `tcp` is the token; takes nothing beyond it.
-fn begins_with(tcp: &mut TcpStream, token: &str) -> bool {
+/// Whether the first line on `tcp` is the token and comes within `wait`; takes nothing beyond it.
+fn begins_with(tcp: &mut TcpStream, token: &str, wait: Duration) -> bool {
+    let until = clock::now() + wait;
     let mut line = [0; TOKEN_LEN + 1];
     let mut len = 0;
     while len < line.len() {
-        if !matches!(wait::readable(tcp, Some(OPENING_WAIT)), Ok(true)) {
+        let left = until.saturating_duration_since(clock::now());
+        if !matches!(wait::readable(tcp, Some(left)), Ok(true)) {
             return false;
         }
         match tcp.read(&mut line[len..]) {
@@ -168,7 +176,7 @@ mod tests {
             client.write_all(said).unwrap();
             drop(client);
             let mut server = listener.accept().unwrap().0;
-            let opened = begins_with(&mut server, "0123456789abcdef");
+            let opened = begins_with(&mut server, "0123456789abcdef", OPENING_WAIT);
             let mut rest = Vec::new();
             server.read_to_end(&mut rest).unwrap();
             (opened, rest)

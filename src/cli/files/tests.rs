@@ -296,6 +296,28 @@ fn a_hostile_sender_cannot_leave_the_directory() {
 }
 
 #[test]
+fn a_hostile_sender_cannot_replace_what_another_one_has_sent_half_of() {
+    let policy = Policy { existing: Existing::Replace, ..POLICY };
+    let temp = tempfile::tempdir().unwrap();
+    let begin = || {
+        let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), policy);
+        receiver.handle(CONTROL, &Message::Hello { version: VERSION, files: 0, bytes: 0 }).unwrap();
+        receiver
+    };
+    let (mut honest, mut hostile) = (begin(), begin());
+    honest.handle(CONTROL, &offer(0, Kind::File, 4, b"file")).unwrap();
+    honest.handle(DATA, &Message::Data { number: 0, content: b"1234" }).unwrap();
+    let partial = listing(temp.path()).remove(0).0.into_os_string().into_encoded_bytes();
+    for (number, kind) in [Kind::File, Kind::Begin].into_iter().enumerate() {
+        hostile.handle(CONTROL, &offer(number as u64, kind, 4, &partial)).unwrap();
+        assert_eq!(refused(&mut hostile), Some(Reason::Name));
+    }
+    honest.handle(DATA, &Message::Hash { number: 0, hash: *blake3::hash(b"1234").as_bytes() }).unwrap();
+    assert_eq!(refused(&mut honest), None);
+    assert_eq!(fs::read(temp.path().join("file")).unwrap(), b"1234");
+}
+
+#[test]
 fn a_link_that_appears_after_the_offer_is_not_followed() {
     let (temp, mut receiver) = greeted();
     receiver.handle(CONTROL, &offer(0, Kind::Begin, 0, b"a")).unwrap();

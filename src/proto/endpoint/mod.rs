@@ -155,6 +155,7 @@ impl Endpoint {
             idle_timeout_ms: micros(config.idle_timeout).div_ceil(1_000),
             receive_buffer: config.receive_buffer,
             datagram_len_max: u64::from(config.datagram_len_max.max(mtu::MTU_BASE)),
+            prefers_chacha: config.prefers_chacha,
             ..Params::default()
         });
         let mut params_encoded = Vec::new();

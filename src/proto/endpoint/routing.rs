@@ -8,7 +8,9 @@ use rand::Rng;
 use zeroize::Zeroizing;
 
 use crate::seal::Session;
-use crate::wire::{Confirm, ConnectionCid, DataHeader, DecodeError, Hello2, Packet, RANDOM_LEN, Share};
+use crate::wire::{
+    COOKIE_LEN, Confirm, ConnectionCid, DataHeader, DecodeError, Hello, Hello2, Packet, RANDOM_LEN, Share,
+};
 
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
@@ -24,6 +26,8 @@ use super::{Endpoint, mark_changed, mark_ready};
 
 /// Answers to handshake packets that wait to be sent.
 const ANSWERS_MAX: usize = 256;
+/// The answer that a flood of HELLOs gets.
+const RETRY_LEN: usize = 2 + RANDOM_LEN + COOKIE_LEN + 4;
 
 impl Endpoint {
     pub(super) fn route(
@@ -46,15 +50,19 @@ impl Endpoint {
         }
         match packet {
             Packet::Data(header, _) | Packet::Sealed(header, _) => self.handle_data(now, path, ecn, &header, datagram),
-            Packet::Hello(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
+            Packet::Hello(_) | Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
+            Packet::Hello(Hello { client_random, .. }) | Packet::Hello2(Hello2 { client_random, .. })
+                if mode.is_sealed() && self.routes.of_random(&client_random).is_some() =>
+            {
+                Err(Dropped::Reflected)
+            }
             Packet::Hello(hello) => {
-                let mut answer = Vec::new();
+                let mut answer = Vec::with_capacity(RETRY_LEN);
                 match self.listener.answer_hello(now, from, &hello, &mut answer) {
                     Ok(()) => self.answer_with(path, answer, datagram.len()),
                     Err(refusal) => self.refuse(now, path, hello.client_random, refusal, datagram.len()),
                 }
             }
-            Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
             Packet::Hello2(hello) => self.handle_hello2(now, path, datagram, &hello),
             Packet::Retry(retry) => self.with_connecting(from, &retry.client_random, |connection, _| {
                 connection.handle_retry(now, from, &retry)

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Locks are taken in this order, and never the other way: receive token, transmit token, endpoint lock. The duty's
-//! mutex is taken alone. No system call is made under the endpoint lock.
+//! mutex is taken alone, but for what the sockets lock under it (`Io::forget_signal`). No system call is made under the
+//! endpoint lock.
 
 mod alarm;
 mod bells;
@@ -107,7 +108,7 @@ impl<I: Io> Drop for Driven<I> {
     /// sockets are closed on return, so that the address can be bound again.
     fn drop(&mut self) {
         self.act(|state, now, _| state.orphan(now));
-        let idle = self.shared.state().core.is_idle();
+        let idle = self.shared.orphan();
         // A task's waker may have held the last handle, and dropped it on the keeper's thread.
         if idle && std::thread::current().id() != self.keeper_id {
             let keeper = shared::lock(&self.keeper).take();

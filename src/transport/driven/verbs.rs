@@ -28,6 +28,9 @@ pub(in crate::transport) trait Machine: Send + Sync {
     /// What it drives.
     type Core: Core;
 
+    /// Its secrets come from a seed, and are none outside of its world.
+    const SIMULATED: bool = false;
+
     /// Does something to the state, then what it leads to: what is to be sent is sent in this call.
     fn act<R>(&self, act: impl FnOnce(&mut State<Self::Core>, Timestamp, &mut Vec<Waker>) -> R) -> R;
 
@@ -203,7 +206,8 @@ impl<M: Machine> Transport for Verbs<M> {
     }
 
     fn device_key(&self, conn: ConnectionId) -> Option<Psk> {
-        self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)))
+        let key = self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)));
+        if M::SIMULATED { key.map(Psk::into_simulated) } else { key }
     }
 
     fn state(&self, conn: ConnectionId) -> Life {

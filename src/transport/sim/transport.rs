@@ -59,6 +59,7 @@ impl Drop for SimTransport {
 
 impl Machine for SimTransport {
     type Core = UdpCore;
+    const SIMULATED: bool = true;
 
     fn act<R>(&self, act: impl FnOnce(&mut State<UdpCore>, Timestamp, &mut Vec<Waker>) -> R) -> R {
         self.baton.with(|world| world.act(self.socket, |socket, now, wakers| act(&mut socket.state, now, wakers)))

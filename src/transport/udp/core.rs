@@ -6,7 +6,7 @@ use super::outbox::Outbox;
 use crate::message::Messages;
 use crate::proto::handshake::Candidate;
 use crate::proto::{self, Drained, Ecn, Endpoint, InviteId, InviteState, Output, Path, PathLimits, Security};
-use crate::seal::Exports;
+use crate::seal::{Cipher, Exports};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::driven::{Core, Drainer, Event, Polled};
@@ -207,6 +207,8 @@ impl Core for UdpCore {
         stats.in_flight = Some(link.in_flight);
         stats.path_mtu = Some(u64::from(link.mtu));
         stats.controller = Some(link.controller.to_owned());
+        stats.ecn = link.ecn;
+        stats.cipher = link.cipher.map(Cipher::name);
     }
 
     fn transport_stats(&self, stats: &mut TransportStats) {

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::control::Hello;
 use super::link::{Link, Waited};
 use super::value::Stamped;
-use super::{Kind, Name, Raw, ReadError, Role, Value, WriteError};
+use super::{Kind, Name, ReadError, Role, Value, WriteError};
+use crate::content::{Content, IntoContent};
 use crate::message::CloseReport;
 use crate::time::Timestamp;
 use crate::transport::{Connection, FlushError, Interest, LINGER};
@@ -26,7 +27,7 @@ pub const VALUE_LEN_MAX: u64 = 64 << 20;
 /// channels.write("pose", "x=1 y=2")?; // the newest value counts
 /// channels.send("log", "moved")?; // every value counts
 /// if let Some(pose) = channels.latest("pose")? {
-///     println!("{:?}", pose.bytes);
+///     println!("{}", pose.get::<String>()?);
 /// }
 /// let next = channels.changed("pose")?; // waits for one that this handle has not given yet
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -75,32 +76,32 @@ impl Channels {
     ///
     /// # Errors
     /// [`WriteError`], never `Full`. Nothing was written then.
-    pub fn write(&self, name: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.put(name, Kind::Latest, value.into())
+    pub fn write(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.put(name, Kind::Latest, value.into_content()?)
     }
 
     /// As [`write`](Self::write), without waiting. Does not block.
     ///
     /// # Errors
     /// [`WriteError`]; `Full` while the send queue is.
-    pub fn try_write(&self, name: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.link.write(name, Kind::Latest, &self.stamp(value.into()))
+    pub fn try_write(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.link.write(name, Kind::Latest, &self.stamp(value.into_content()?))
     }
 
     /// Writes a value to a queued channel: every one arrives, in order. Blocks while the send queue is full.
     ///
     /// # Errors
     /// [`WriteError`], never `Full`. Nothing was written then.
-    pub fn send(&self, name: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.put(name, Kind::Queued, value.into())
+    pub fn send(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.put(name, Kind::Queued, value.into_content()?)
     }
 
     /// As [`send`](Self::send), without waiting. Does not block.
     ///
     /// # Errors
     /// [`WriteError`]; `Full` while the send queue is.
-    pub fn try_send(&self, name: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.link.write(name, Kind::Queued, &self.stamp(value.into()))
+    pub fn try_send(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.link.write(name, Kind::Queued, &self.stamp(value.into_content()?))
     }
 
     /// The newest value of a latest channel; `None` before the first has come. It can be read again, also when the
@@ -198,12 +199,12 @@ impl Channels {
         self.link.connection()
     }
 
-    fn stamp(&self, raw: Raw) -> Stamped {
-        Stamped::new(raw, self.link.now())
+    fn stamp(&self, content: Content) -> Stamped {
+        Stamped::new(content, self.link.now())
     }
 
-    fn put(&self, name: &str, kind: Kind, raw: Raw) -> Result<(), WriteError> {
-        let value = self.stamp(raw);
+    fn put(&self, name: &str, kind: Kind, content: Content) -> Result<(), WriteError> {
+        let value = self.stamp(content);
         loop {
             let seen = self.link.rings();
             match self.link.write(name, kind, &value) {

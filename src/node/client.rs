@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Event, NodeConfig};
 use super::timeout::Timeout;
-use super::{Channels, JoinError, Name, Raw, ReadError, Role, Value, WriteError};
+use super::{Channels, JoinError, Name, ReadError, Role, Value, WriteError};
+use crate::content::IntoContent;
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
 
@@ -127,8 +128,8 @@ impl Client {
     ///
     /// # Errors
     /// [`WriteError`]; `NoSuchPeer` where the host has left.
-    pub fn write(&self, channel: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.engine.write_to_name(HOST, channel, value.into())
+    pub fn write(&self, channel: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.engine.write_to_name(HOST, channel, value.into_content()?)
     }
 
     /// [`get`](Self::get) on the channel `image`.
@@ -143,7 +144,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub fn write_image(&self, image: impl Into<Raw>) -> Result<(), WriteError> {
+    pub fn write_image(&self, image: impl IntoContent) -> Result<(), WriteError> {
         self.write(IMAGE, image)
     }
 

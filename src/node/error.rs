@@ -5,6 +5,7 @@ use std::io::{Error, ErrorKind};
 use thiserror::Error;
 
 use super::{Kind, Name, NameError, StartError};
+use crate::content::EncodeError;
 use crate::message::End;
 use crate::transport::ConnectError;
 
@@ -106,9 +107,12 @@ impl From<End> for Gone {
 }
 
 /// Why a value was not written.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WriteError {
+    /// It cannot be what it is to be.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// The channel's name is none.
     #[error(transparent)]
     Name(#[from] NameError),

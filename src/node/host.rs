@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Event, NodeConfig, PeerInfo, StartError};
 use super::timeout::Timeout;
-use super::{Channels, JoinError, Name, NameError, Raw, ReadError, Role, Value, WriteError};
+use super::{Channels, JoinError, Name, NameError, ReadError, Role, Value, WriteError};
+use crate::content::IntoContent;
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
 
@@ -25,7 +26,7 @@ const IMAGE: &str = "image";
 /// let host = Host::start([bind()?])?;
 /// let client = Client::start("robot", &bind()?, host.local_addr())?;
 /// client.write("pose", "x=1 y=2")?;
-/// assert_eq!(host.get("robot", "pose")?.bytes, "x=1 y=2");
+/// assert_eq!(host.get("robot", "pose")?.get::<String>()?, "x=1 y=2");
 /// client.close();
 /// host.close();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -138,8 +139,8 @@ impl Host {
     ///
     /// # Errors
     /// [`WriteError`]; `NoSuchPeer` where it is not there.
-    pub fn write(&self, client: &str, channel: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.engine.write_to_name(client, channel, value.into())
+    pub fn write(&self, client: &str, channel: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.engine.write_to_name(client, channel, value.into_content()?)
     }
 
     /// Writes the newest value of a channel for every client, and for whoever comes later; returns how many are there
@@ -147,8 +148,8 @@ impl Host {
     ///
     /// # Errors
     /// As [`Hub::write_all`](super::Hub::write_all).
-    pub fn write_all(&self, channel: &str, value: impl Into<Raw>) -> Result<usize, WriteError> {
-        self.engine.write_all(channel, value.into())
+    pub fn write_all(&self, channel: &str, value: impl IntoContent) -> Result<usize, WriteError> {
+        self.engine.write_all(channel, value.into_content()?)
     }
 
     /// [`get`](Self::get) on the channel `image`.
@@ -171,7 +172,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub fn write_image(&self, client: &str, image: impl Into<Raw>) -> Result<(), WriteError> {
+    pub fn write_image(&self, client: &str, image: impl IntoContent) -> Result<(), WriteError> {
         self.write(client, IMAGE, image)
     }
 
@@ -179,7 +180,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
-    pub fn write_image_all(&self, image: impl Into<Raw>) -> Result<usize, WriteError> {
+    pub fn write_image_all(&self, image: impl IntoContent) -> Result<usize, WriteError> {
         self.write_all(IMAGE, image)
     }
 

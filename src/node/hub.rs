@@ -6,7 +6,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::engine::{Engine, Event, NodeConfig, PeerInfo, Side, StartError};
-use super::{Channels, JoinError, Name, NameError, Raw, ReadError, Role, Value, WriteError};
+use super::{Channels, JoinError, Name, NameError, ReadError, Role, Value, WriteError};
+use crate::content::IntoContent;
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
 
@@ -24,7 +25,7 @@ const IMAGE: &str = "image";
 /// one.connect("other", other.local_addr())?; // "other" is what it is called here
 /// one.write_all("pose", "x=1 y=2")?;
 /// let (from, pose) = other.changed("pose")?;
-/// assert_eq!((from.as_ref(), &pose.bytes[..]), ("one", &b"x=1 y=2"[..]));
+/// assert_eq!((from.as_ref(), pose.get::<String>()?), ("one", "x=1 y=2".to_owned()));
 /// one.close();
 /// other.close();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -201,8 +202,8 @@ impl Hub {
     /// # Errors
     /// [`WriteError`], where a peer cannot have it (others have got it then): `TooLarge`, `Kind`, `TooManyNames`; or
     /// where nobody can: `Name`, `Gone` when the hub is closed.
-    pub fn write_all(&self, channel: &str, value: impl Into<Raw>) -> Result<usize, WriteError> {
-        self.engine.write_all(channel, value.into())
+    pub fn write_all(&self, channel: &str, value: impl IntoContent) -> Result<usize, WriteError> {
+        self.engine.write_all(channel, value.into_content()?)
     }
 
     /// Writes the newest value of a channel for one peer. Where it is away and is called again, or comes back, it gets
@@ -210,31 +211,31 @@ impl Hub {
     ///
     /// # Errors
     /// [`WriteError::NoSuchPeer`], and as [`write_all`](Self::write_all).
-    pub fn write_to_name(&self, name: &str, channel: &str, value: impl Into<Raw>) -> Result<(), WriteError> {
-        self.engine.write_to_name(name, channel, value.into())
+    pub fn write_to_name(&self, name: &str, channel: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.engine.write_to_name(name, channel, value.into_content()?)
     }
 
     /// As [`write_all`](Self::write_all), for the peers that came to us.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
-    pub fn write_to_local(&self, channel: &str, value: impl Into<Raw>) -> Result<usize, WriteError> {
-        self.engine.write_to_side(Side::Local, channel, value.into())
+    pub fn write_to_local(&self, channel: &str, value: impl IntoContent) -> Result<usize, WriteError> {
+        self.engine.write_to_side(Side::Local, channel, value.into_content()?)
     }
 
     /// As [`write_all`](Self::write_all), for the peers that we went to.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
-    pub fn write_to_remote(&self, channel: &str, value: impl Into<Raw>) -> Result<usize, WriteError> {
-        self.engine.write_to_side(Side::Remote, channel, value.into())
+    pub fn write_to_remote(&self, channel: &str, value: impl IntoContent) -> Result<usize, WriteError> {
+        self.engine.write_to_side(Side::Remote, channel, value.into_content()?)
     }
 
     /// [`write_all`](Self::write_all) on the channel `image`.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
-    pub fn write_image_all(&self, image: impl Into<Raw>) -> Result<usize, WriteError> {
+    pub fn write_image_all(&self, image: impl IntoContent) -> Result<usize, WriteError> {
         self.write_all(IMAGE, image)
     }
 
@@ -242,7 +243,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`write_to_name`](Self::write_to_name).
-    pub fn write_image_to_name(&self, name: &str, image: impl Into<Raw>) -> Result<(), WriteError> {
+    pub fn write_image_to_name(&self, name: &str, image: impl IntoContent) -> Result<(), WriteError> {
         self.write_to_name(name, IMAGE, image)
     }
 
@@ -250,7 +251,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`write_to_local`](Self::write_to_local).
-    pub fn write_image_to_local(&self, image: impl Into<Raw>) -> Result<usize, WriteError> {
+    pub fn write_image_to_local(&self, image: impl IntoContent) -> Result<usize, WriteError> {
         self.write_to_local(IMAGE, image)
     }
 
@@ -258,7 +259,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`write_to_remote`](Self::write_to_remote).
-    pub fn write_image_to_remote(&self, image: impl Into<Raw>) -> Result<usize, WriteError> {
+    pub fn write_image_to_remote(&self, image: impl IntoContent) -> Result<usize, WriteError> {
         self.write_to_remote(IMAGE, image)
     }
 

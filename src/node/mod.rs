@@ -26,4 +26,4 @@ pub use error::{Gone, JoinError, ReadError, Reason, WriteError};
 pub use host::Host;
 pub use hub::Hub;
 pub use name::{Name, NameError};
-pub use value::{Age, Raw, Value};
+pub use value::{Age, Value};

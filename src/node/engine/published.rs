@@ -86,6 +86,7 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::IntoContent as _;
     use crate::time::Timestamp;
 
     fn name(text: &str) -> Name {
@@ -93,7 +94,7 @@ mod tests {
     }
 
     fn value(text: &'static str) -> Stamped {
-        Stamped::new(text.into(), Timestamp::ZERO)
+        Stamped::new(text.into_content().unwrap(), Timestamp::ZERO)
     }
 
     fn texts(published: &mut Published, peer: &str, side: Side) -> Vec<String> {
@@ -145,7 +146,7 @@ mod tests {
             published.publish(Target::All, &at.to_string(), &value("x")).unwrap();
         }
         let one_more = published.publish(Target::All, "one more", &value("x"));
-        assert_eq!(one_more, Err(WriteError::TooManyNames { max: NAMES_MAX }));
+        assert!(matches!(one_more, Err(WriteError::TooManyNames { max: NAMES_MAX })));
         published.publish(Target::All, "0", &value("y")).unwrap();
         assert!(matches!(published.publish(Target::All, "", &value("x")), Err(WriteError::Name(_))));
     }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::published::Target;
 use super::state::Life;
 use super::{Engine, Peer, Side};
+use crate::content::Content;
 use crate::message::End;
 use crate::node::value::Stamped;
-use crate::node::{Gone, Name, Raw, WriteError};
+use crate::node::{Gone, Name, WriteError};
 
 impl Engine {
     /// Writes a value for those whom `target` means; returns how many get it.
-    fn write(&self, target: Target, channel: &str, raw: Raw) -> Result<usize, WriteError> {
-        let value = Stamped::new(raw, self.now());
+    fn write(&self, target: Target, channel: &str, content: Content) -> Result<usize, WriteError> {
+        let value = Stamped::new(content, self.now());
         let peers: Vec<Arc<Peer>> = {
             let mut state = self.inner.state();
             if state.life != Life::Running {
@@ -47,15 +48,20 @@ impl Engine {
         failed.map_or(Ok(written), Err)
     }
 
-    pub(in crate::node) fn write_all(&self, channel: &str, raw: Raw) -> Result<usize, WriteError> {
-        self.write(Target::All, channel, raw)
+    pub(in crate::node) fn write_all(&self, channel: &str, content: Content) -> Result<usize, WriteError> {
+        self.write(Target::All, channel, content)
     }
 
-    pub(in crate::node) fn write_to_side(&self, side: Side, channel: &str, raw: Raw) -> Result<usize, WriteError> {
-        self.write(Target::Side(side), channel, raw)
+    pub(in crate::node) fn write_to_side(
+        &self,
+        side: Side,
+        channel: &str,
+        content: Content,
+    ) -> Result<usize, WriteError> {
+        self.write(Target::Side(side), channel, content)
     }
 
-    pub(in crate::node) fn write_to_name(&self, name: &str, channel: &str, raw: Raw) -> Result<(), WriteError> {
-        self.write(Target::Name(Name::new(name)?), channel, raw).map(|_| ())
+    pub(in crate::node) fn write_to_name(&self, name: &str, channel: &str, content: Content) -> Result<(), WriteError> {
+        self.write(Target::Name(Name::new(name)?), channel, content).map(|_| ())
     }
 }

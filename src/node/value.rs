@@ -87,15 +87,6 @@ impl Value {
         self.time
     }
 
-    /// What it holds, if it is a `T`: text, bytes, an array, an image or whatever else is [`FromContent`]. It can be
-    /// asked again. Does not block.
-    ///
-    /// # Errors
-    /// [`DecodeError::Tag`] where it is something else; else what is wrong with it.
-    pub fn get<T: FromContent>(&self) -> Result<T, DecodeError> {
-        Content { tag: self.tag, body: self.bytes.clone() }.get()
-    }
-
     /// How old it is at `now` of the transport's clock. `None` where the sender's clock was not known yet when the
     /// value was handed over: that takes one round trip after the connection's begin. `spec/node.md`, section "Time".
     #[must_use]
@@ -113,7 +104,6 @@ fn micros(micros: i128) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::IntoContent as _;
 
     const fn at(micros: u64) -> Timestamp {
         Timestamp::from_nanos(micros * 1_000)

@@ -27,17 +27,6 @@ pub(crate) fn the_newest_value_is_read_again_and_again(pair: Pair) {
     assert_eq!(*reader.names(), [("pose".to_owned(), Kind::Latest)].map(|(name, kind)| (named(&name), kind)));
 }
 
-pub(crate) fn a_value_is_text_or_an_array_as_it_was_written(pair: Pair) {
-    let (writer, reader) = open(&pair);
-    let array = Array::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
-    writer.write("pose", &array).unwrap();
-    let value = reader.changed_timeout("pose", STUCK).unwrap();
-    assert!(matches!(value.get::<String>(), Err(DecodeError::Tag { .. })), "and it can be asked again");
-    assert_eq!(value.get::<Array>().unwrap(), array);
-    writer.write("pose", "unknown").unwrap();
-    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().get::<String>().unwrap(), "unknown");
-}
-
 fn named(text: &str) -> udpair::node::Name {
     udpair::node::Name::new(text).unwrap()
 }

@@ -44,7 +44,6 @@ macro_rules! everywhere {
 
 everywhere! {
     channels: the_newest_value_is_read_again_and_again
-        a_value_is_text_or_an_array_as_it_was_written
         every_reader_sees_each_change_once
         a_late_reader_gets_the_newest
         whoever_waits_is_woken_on_every_channel

@@ -55,10 +55,11 @@
 //! | the protocol without sockets, threads or clock, for fuzzing and other drivers | [`proto`], [`message`], [`wire`] |
 #![warn(clippy::disallowed_methods, clippy::unwrap_used)]
 // The floors; a module uses only those below it (tests/tidy.rs keeps it). Lowest first:
-// time, slots | wire | seal, pairing | message | proto, network | transport | content
+// time, slots | wire | seal, pairing | message | proto, network | transport | content | node
 pub mod content;
 pub mod message;
 mod network;
+pub mod node;
 pub mod pairing;
 pub mod proto;
 pub mod seal;
@@ -144,5 +145,6 @@ pub mod sim {
 }
 
 pub use message::{ChannelConfig, Delivery, Limits};
+pub use node::{Channels, Client, Host, Hub};
 pub use transport::pairing::{Invite, Pairing, invite, join};
 pub use transport::{Config, Connection, Listener, Message, Psk, Transport, tcp, udp};

@@ -10,8 +10,9 @@ use std::thread;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "transport",
+    "security",
     "workload",
     "delivery",
     "size",
@@ -130,7 +131,8 @@ fn counted(value: &Value, transport: &str, size: u64, count: u64) {
     for key in ["seconds", "cpu_s_client", "cpu_s_server"] {
         assert!(value[key].as_f64().unwrap() > 0.0, "{key}: {value}");
     }
-    assert_eq!(value["delivery"], if transport.starts_with("raw") { Value::Null } else { "ordered".into() });
+    let ours = |word: &str| if transport.starts_with("raw") { Value::Null } else { word.into() };
+    assert_eq!((&value["delivery"], &value["security"]), (&ours("ordered"), &ours("plain")));
     applies(value, transport);
 }
 
@@ -463,13 +465,22 @@ fn the_whole_bench() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     let runs: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(runs.len(), 3 * TRANSPORTS.len() * 4);
+    let subjects = || {
+        let raw = ["raw-tcp", "raw-udp"].map(|transport| (transport, Value::Null));
+        let ours = OURS.into_iter().flat_map(|of| [(of, "plain".into()), (of, "sealed".into())]);
+        ours.chain(raw)
+    };
+    assert_eq!(runs.len(), 3 * subjects().count() * 4);
     runs.iter().for_each(has_the_keys);
-    for transport in TRANSPORTS {
-        assert_eq!(runs.iter().filter(|run| run["transport"] == transport).count(), 3 * 4);
-        assert!(stderr.contains(transport), "{stderr}");
+    for (transport, security) in subjects() {
+        let of = |run: &&Value| run["transport"] == transport && run["security"] == security;
+        assert_eq!(runs.iter().filter(of).count(), 3 * 4, "{transport} {security}");
+        let name = if security == "sealed" { format!("{transport}-sealed") } else { transport.to_owned() };
+        assert!(stderr.contains(&format!("│ {name} ")), "{name}: {stderr}");
     }
-    for word in ["CPU", "GSO", "loopback MTU", "asked for", "Gbit/s", "p99.9", "at both ends", "path MTU"] {
+    for word in
+        ["CPU", "GSO", "loopback MTU", "asked for", "Gbit/s", "p99.9", "at both ends", "path MTU", "Sealed against"]
+    {
         assert!(stderr.contains(word), "{word}: {stderr}");
     }
 }

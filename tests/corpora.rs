@@ -64,6 +64,11 @@ fn record() {
 }
 
 #[test]
+fn npy() {
+    replay("npy", targets::npy::run);
+}
+
+#[test]
 fn messages() {
     replay("messages", targets::messages::run);
 }

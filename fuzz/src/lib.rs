@@ -11,5 +11,6 @@ pub mod datagram;
 pub mod endpoints;
 pub mod messages;
 pub mod model;
+pub mod npy;
 pub mod record;
 pub mod sealed;

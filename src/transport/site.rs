@@ -27,6 +27,11 @@ pub(super) trait Site: fmt::Debug + Send + Sync {
     /// Random bytes that nobody can predict; in a simulated world, who has the seed can.
     fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()>;
 
+    /// Whether keys that come from a simulation's seed are good for anything on it.
+    fn takes_simulated_keys(&self) -> bool {
+        false
+    }
+
     /// Its network interfaces.
     fn interfaces(&self) -> io::Result<Vec<Interface>>;
 

@@ -1,5 +1,4 @@
 //! A way over loopback that sees all that passes, and may change it: whoever sits between two sides on their network.
-#![expect(dead_code, reason = "each test that includes it uses a part of it")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -13,6 +13,8 @@ pub(crate) struct Vector {
     pub(crate) error: Option<String>,
     pub(crate) violation: Option<String>,
     pub(crate) expected: Option<u64>,
+    /// A message's content tag.
+    pub(crate) tag: Option<u16>,
     /// The receiver's, where it is not plain.
     pub(crate) mode: Option<String>,
     pub(crate) canonical: bool,
@@ -66,6 +68,7 @@ fn parse(file: &str, lines: &[String]) -> Vector {
         match key {
             "name" => vector.name = value,
             "expected" => vector.expected = Some(value.parse().expect("a number")),
+            "tag" => vector.tag = Some(value.parse().expect("a tag")),
             "mode" => vector.mode = Some(value),
             "hex" => vector.bytes = bytes(&value),
             "is" => vector.is.push(expand(&value)),

@@ -12,8 +12,8 @@ use crate::cli::peer::SealArgs;
 
 /// Compare UDP with TCP between two processes on this machine, or between two machines
 ///
-/// Without a subcommand: round trips and bulk over udpair's UDP, udpair's TCP, raw TCP and raw UDP, in turn, between
-/// this process and others that it starts on the loopback interface.
+/// Without a subcommand: round trips and bulk over udpair's UDP and udpair's TCP, plain and sealed, raw TCP and raw
+/// UDP, in turn, between this process and others that it starts on the loopback interface.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
@@ -57,6 +57,10 @@ pub(crate) struct ServeArgs {
     /// Started by another bench: say nothing of runs, and end when standard input does, so as not to be left behind
     #[arg(long, hide = true)]
     pub(crate) child: bool,
+
+    /// Started by another bench: seal with the key that is the first line of standard input
+    #[arg(long, hide = true, requires = "child")]
+    pub(crate) sealed: bool,
 }
 
 /// `udpair bench run`
@@ -118,9 +122,6 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// In the order of the tables.
-    pub(crate) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::RawTcp, Self::RawUdp];
-
     /// How it is sealed, as `seal` says. Bare sockets are plain or refused.
     pub(crate) fn sealed(self, seal: &SealArgs) -> Result<Config, Failure> {
         if self.is_raw() && seal.key()?.is_some() {

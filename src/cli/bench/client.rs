@@ -21,7 +21,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let sealed = args.transport.sealed(&args.seal)?;
     let plan = Plan::from_args(args)?;
     let ran = measure(&plan, &resolve(&args.to)?, sealed)?;
-    let table = report::one_run(&ran, args.seal.in_words());
+    let table = report::one_run(&ran);
     if json::takes_stdout(args.json.as_deref()) {
         report::print(&table, &mut io::stderr())?;
     } else {
@@ -43,8 +43,9 @@ pub(crate) struct Ran {
     pub(crate) sockets: Sockets,
 }
 
-/// Does what `plan` says against the server at the first of `to` that answers; udp and tcp so sealed.
-pub(crate) fn measure(plan: &Plan, to: &[SocketAddr], sealed: Config) -> Result<Ran, Error> {
+/// Does what `plan` says against the server at the first of `to` that answers. `config` is for udpair's own transports,
+/// and secured as the plan says.
+pub(crate) fn measure(plan: &Plan, to: &[SocketAddr], config: Config) -> Result<Ran, Error> {
     let order = Order {
         version: VERSION,
         transport: plan.transport,
@@ -57,7 +58,7 @@ pub(crate) fn measure(plan: &Plan, to: &[SocketAddr], sealed: Config) -> Result<
         Transport::RawTcp => raw_tcp::Client::connect(to, order).and_then(|connected| run_over(plan, connected)),
         Transport::RawUdp => raw_udp::Client::connect(to, order).and_then(|connected| run_over(plan, connected)),
         Transport::Udp | Transport::Tcp => {
-            library::Client::connect(to, order, sealed).and_then(|connected| run_over(plan, connected))
+            library::Client::connect(to, order, config).and_then(|connected| run_over(plan, connected))
         }
     }
 }

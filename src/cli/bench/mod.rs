@@ -30,6 +30,7 @@ mod seen;
 mod serve;
 mod sockets;
 mod stats;
+mod subject;
 mod wait;
 mod workload;
 

@@ -6,6 +6,7 @@ use super::args::{Delivery, RunArgs, Transport, Workload};
 use super::content::{Content, NUMBER_LEN, SIZE_MAX};
 use super::error::Error;
 use super::raw_udp;
+use super::subject::{Security, Subject};
 
 /// The most messages of a `rate` run: one bit is kept for each.
 pub(crate) const RATE_MESSAGES_MAX: u64 = 100_000_000;
@@ -27,6 +28,8 @@ const RATE_HZ_DEFAULT: f64 = 1_000.0;
 pub(crate) struct Plan {
     /// What carries the messages.
     pub(crate) transport: Transport,
+    /// What secures it; `None` for a bare socket.
+    pub(crate) security: Option<Security>,
     /// What is sent when.
     pub(crate) workload: Workload,
     /// What is promised; `None` for a bare socket.
@@ -50,9 +53,10 @@ pub(crate) enum Amount {
 
 impl Plan {
     /// A run of messages of `size` bytes on an ordered channel, for `time`.
-    pub(crate) fn lasting(transport: Transport, workload: Workload, size: usize, time: Duration) -> Self {
+    pub(crate) fn lasting(subject: Subject, workload: Workload, size: usize, time: Duration) -> Self {
+        let Subject { transport, security } = subject;
         let delivery = (!transport.is_raw()).then_some(Delivery::Ordered);
-        Self { transport, workload, delivery, size, amount: Amount::For(time), rate_hz: RATE_HZ_DEFAULT }
+        Self { transport, security, workload, delivery, size, amount: Amount::For(time), rate_hz: RATE_HZ_DEFAULT }
     }
 
     /// What the command line asks for, if it can be done.
@@ -64,8 +68,10 @@ impl Plan {
         if workload != Workload::Rate && args.rate.is_some() {
             return usage(format!("--rate is for --workload rate; {workload} goes as fast as it can"));
         }
+        let subject = if args.seal.has_key() { Subject::sealed(transport) } else { Subject::plain(transport) };
         let plan = Self {
             transport,
+            security: subject.security,
             workload,
             delivery: (!transport.is_raw()).then(|| args.delivery.unwrap_or(Delivery::Ordered)),
             size: args.size.unwrap_or_else(|| size_default(transport, workload)),
@@ -75,6 +81,11 @@ impl Plan {
         plan.check_size()?;
         plan.check_rate()?;
         Ok(plan)
+    }
+
+    /// What is measured.
+    pub(crate) const fn subject(&self) -> Subject {
+        Subject { transport: self.transport, security: self.security }
     }
 
     /// Whether messages carry their number: they may be lost or overtake each other.

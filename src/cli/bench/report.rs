@@ -15,13 +15,13 @@ pub(crate) fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
 }
 
 /// One run, `sealed` in so many words, a line for each figure.
-pub(crate) fn one_run(ran: &Ran, sealed: &str) -> String {
+pub(crate) fn one_run(ran: &Ran) -> String {
     let record = &ran.record;
     let mut table = table();
     let mut line = |name: &str, value: String| {
         table.add_row([name.to_owned(), value]);
     };
-    line("transport", format!("{}, {sealed}", record.transport));
+    line("transport", record.subject().to_string());
     let delivery = record.delivery.map_or(String::new(), |delivery| format!(", {delivery}"));
     line("workload", format!("{} of {} bytes{delivery}", record.workload, record.size));
     line("sent", record.sent.to_string());
@@ -88,6 +88,7 @@ mod tests {
     use super::super::control::Ready;
     use super::super::json::tests::example;
     use super::super::sockets::Sockets;
+    use super::super::subject::Subject;
     use super::*;
 
     #[test]
@@ -98,10 +99,10 @@ mod tests {
     #[test]
     fn a_run_shows_what_it_has_and_nothing_else() {
         let server = Ready { controller: Some("there".to_owned()), receive_buffer: Some(8 << 20), token: None };
-        let record = example(Transport::Udp, Workload::Echo);
+        let record = example(Subject::plain(Transport::Udp), Workload::Echo);
         let mut ran = Ran { record, server, sockets: Sockets::default() };
-        let text = one_run(&ran, "plain");
-        for word in ["udp, plain", "echo of 64 bytes", "9 (10.0 % missing)", "63.2 µs", "95.5 µs", "8192 KiB"] {
+        let text = one_run(&ran);
+        for word in ["udp", "echo of 64 bytes", "9 (10.0 % missing)", "63.2 µs", "95.5 µs", "8192 KiB"] {
             assert!(text.contains(word), "{word}:\n{text}");
         }
         for word in ["goodput", "controller", "retransmits", "MTU"] {
@@ -109,7 +110,7 @@ mod tests {
         }
         ran.record.controller = Some("here".to_owned());
         ran.record.goodput_bps = Some(12.5e9);
-        let text = one_run(&ran, "plain");
+        let text = one_run(&ran);
         assert!(text.contains("here here, there at the server") && text.contains("12.5 Gbit/s"), "{text}");
     }
 }

@@ -264,6 +264,7 @@ fn record(plan: &Plan, link: &impl ClientLink, done: Done) -> Record {
     let quantile = |q| done.latencies.as_ref().and_then(|latencies| latencies.quantile_us(q));
     Record {
         transport: plan.transport,
+        security: plan.security,
         workload: plan.workload,
         delivery: plan.delivery,
         size,

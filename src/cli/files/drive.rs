@@ -56,6 +56,9 @@ pub(crate) fn receive(
                 } else {
                     transfer.wait(|connection| connection.recv_timeout(greeting))?
                 };
+                if let Body::Whole(body) = &arrived.body {
+                    transfer.moved(body.len());
+                }
                 take(arrived, |channel, message| receiver.handle(channel, message))?;
                 progress.of(receiver.expected().1);
                 progress.at(receiver.bytes());
@@ -132,6 +135,7 @@ impl From<Stop> for Failure {
         let exit = match stop {
             Stop::End(end) => exit_of(end),
             Stop::Mute => Exit::Timeout,
+            Stop::Broken(Broken::Version(_)) => Exit::Differs,
             Stop::Broken(_) | Stop::Send(_) | Stop::Configure(_) => Exit::Other,
         };
         let message = match stop {
@@ -157,6 +161,9 @@ fn exit_of(end: End) -> Exit {
         End::Aborted { code: code::INTERRUPTED } => Exit::Interrupted,
         // At either end: somebody was silent for too long.
         End::Aborted { code: code::SILENT } | End::AbortedByPeer { code: code::SILENT } => Exit::Timeout,
+        End::AbortedByPeer { code: code::VERSION } => Exit::Differs,
+        // Its user or its system has stopped it: it is gone.
+        End::AbortedByPeer { code: code::INTERRUPTED } => Exit::Timeout,
         End::TimedOut | End::ConnectTimedOut | End::Unreachable | End::Broken => Exit::Timeout,
         End::RefusedByPeer { .. } | End::Refused(_) => Exit::Refused,
         _ => Exit::Other,

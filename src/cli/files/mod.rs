@@ -1,9 +1,10 @@
 //! `udpair send` and `udpair recv`: files and whole trees, as `spec/files.md` says.
 //!
 //! `sender` and `receiver` are the protocol, without a connection; `drive` runs them over one, `serve` for every sender
-//! that calls; `transfers` knows which are under way. `tree` and `reader` get files off the sender's disk, `place` and
-//! `writer` put them onto the receiver's.
+//! that calls; `transfers` knows which are under way, `course` how each peer does. `tree` and `reader` get files off
+//! the sender's disk, `place` and `writer` put them onto the receiver's.
 
+mod course;
 mod drive;
 pub(crate) mod interrupt;
 mod message;
@@ -35,7 +36,7 @@ use self::progress::Bars;
 use self::sender::Sender;
 pub(crate) use self::serve::recv;
 pub(crate) use self::transfers::Transfers;
-use super::args::SendArgs;
+use super::args::{SendArgs, scope_as_number};
 use super::exit::{Exit, Failure};
 use super::peer::{Told, Way};
 
@@ -45,7 +46,8 @@ const SENDER_LIMITS: Limits =
 
 /// Sends `args.paths` to a receiver and says what became of them.
 pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
-    let way = Way::of("--to", args.to.as_deref(), args.code.clone(), &args.link)?;
+    let code = args.code.as_deref().map(scope_as_number).transpose()?;
+    let way = Way::of("--to", args.to.as_deref(), code.map(Into::into), &args.link)?;
     let transfers = Transfers::new(1, args.link.timeout());
     interrupt::install(&transfers)?;
     let expected = tree::measure(args.paths.clone());

@@ -102,7 +102,7 @@ mod tests {
             (JoinError::WrongWords, Exit::Burnt, "ask for a new code"),
             (JoinError::Burnt, Exit::Burnt, "ask for a new code"),
             (JoinError::Used, Exit::Refused, "has been used"),
-            (JoinError::SomebodyElse, Exit::SomebodyElse, "try the same code"),
+            (JoinError::SomebodyElse, Exit::SomebodyElse, "try the same code or key again"),
             (JoinError::OtherVersion { version: 2 }, Exit::Differs, "another version"),
             (carriers, Exit::Differs, "talks over UDP"),
             (JoinError::Connect(nobody_there), Exit::Refused, "nobody listens at 127.0.0.1:9"),

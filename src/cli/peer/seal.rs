@@ -51,9 +51,9 @@ impl SealArgs {
         ))
     }
 
-    /// For people.
-    pub(crate) const fn in_words(&self) -> &'static str {
-        if self.insecure_plain { "plain" } else { "sealed by a key" }
+    /// A key was named.
+    pub(crate) const fn has_key(&self) -> bool {
+        self.psk_file.is_some() || self.device.is_some()
     }
 
     /// The key is one that was remembered, and has a name on the other side, too.

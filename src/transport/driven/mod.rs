@@ -17,6 +17,7 @@
 //! endpoint lock.
 
 mod alarm;
+mod bells;
 mod core;
 mod duty;
 mod ground;
@@ -37,6 +38,9 @@ use ::core::time::Duration;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 
 pub(super) use self::core::{Core, Event, FillStats, Io, Polled, Received, Transmitted};
 pub(super) use self::duty::WaiterKey;
@@ -134,6 +138,18 @@ impl<I: Io> Machine for Driven<I> {
         look(&mut self.shared.state())
     }
 
+    fn tell(&self, tell: impl FnOnce(&mut State<I::Core>, &mut Vec<Waker>)) {
+        let mut wakers = Vec::new();
+        tell(&mut self.shared.state(), &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn chance(&self) -> std::io::Result<[u8; 32]> {
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(std::io::Error::other)?;
+        Ok(seed)
+    }
+
     fn call(&self, remote: SocketAddr) -> Result<<I::Core as Core>::Call, ConnectError> {
         self.shared.io.call(remote)
     }
@@ -159,6 +175,9 @@ impl<I: Io> Machine for Driven<I> {
         let key = state.waiters.add(interests, Waker::from(Arc::clone(&signal)));
         drop(state);
         let _place = Place::new(&*self.shared, key);
+        if interests.iter().all(|interest| matches!(interest, Interest::Rung(..))) {
+            return lead::rest(&*self.shared, key, &signal, until);
+        }
         lead::wait(&*self.shared, key, &signal, until)
     }
 

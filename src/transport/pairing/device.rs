@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::error::{InviteError, JoinError};
@@ -12,7 +12,7 @@ use crate::pairing::{Carrier, InviteId, Inviting, Offer};
 use crate::time::Timestamp;
 use crate::transport::discovery::Discovery;
 use crate::transport::driven::Joining;
-use crate::transport::{Connection, Psk, Transport};
+use crate::transport::{BindError, Connection, Psk, Transport};
 
 /// An invite to whoever shares a key: any number may come, one after another or at once, for as long as it is held.
 /// It is found by others while somebody waits in [`accept`](Self::accept). Dropping it ends it; the connections that
@@ -24,13 +24,14 @@ pub struct DeviceInvite {
 }
 
 impl Pairing {
-    /// Waits to be found by the device that shares `psk` ([`Transport::device_key`](crate::Transport::device_key) of an
-    /// earlier pairing, or one that both were given), which calls [`join_device`](Self::join_device). Nothing is sent
-    /// before [`accept`](DeviceInvite::accept). Does not block. `spec/pairing.md`, section "Known devices".
+    /// Waits to be found by the device that shares `psk` ([`Transport::device_key`] of an earlier pairing, or one that
+    /// both were given), which calls [`join_device`](Self::join_device). Nothing is sent before
+    /// [`accept`](DeviceInvite::accept). Does not block. `spec/pairing.md`, section "Known devices".
     ///
     /// # Errors
     /// See [`InviteError`].
     pub fn invite_device(&self, psk: &Psk) -> Result<DeviceInvite, InviteError> {
+        self.check_key(psk)?;
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
         let transport = self.bind(carrier, 0, psk.security(), BACKLOG)?;
         let offer = Offer { invite: InviteId(psk.id()), carrier, port: transport.local_addr().port() };
@@ -44,12 +45,21 @@ impl Pairing {
     /// # Errors
     /// See [`JoinError`]; whoever answers and does not have the key is `SomebodyElse`.
     pub fn join_device(&self, psk: &Psk) -> Result<Connection, JoinError> {
+        self.check_key(psk)?;
         let discovery = Discovery::seeking_device(Arc::clone(&self.site), self.options(), InviteId(psk.id()))?;
         self.seek(discovery, Secret::Key(psk)).map_err(|error| match error {
             // Nothing is burnt: the other side has another key under the same id.
             JoinError::WrongWords => JoinError::SomebodyElse,
             error => error,
         })
+    }
+
+    /// Whoever has the seed of a simulation has its keys.
+    fn check_key(&self, psk: &Psk) -> Result<(), BindError> {
+        if psk.is_simulated() && !self.site.takes_simulated_keys() {
+            return Err(BindError::SimulatedKey { addr: (Ipv6Addr::UNSPECIFIED, 0).into() });
+        }
+        Ok(())
     }
 }
 

@@ -65,25 +65,29 @@ fn over_tcp_too_if_the_inviter_says_so() {
 #[test]
 fn wrong_words_burn_the_invite_and_both_are_told() {
     for carrier in [Carrier::Udp, Carrier::Tcp] {
-        wrong_words(&pairing().carrier(carrier));
+        // Tests that run beside this one may offer the same nameplate, and a refusal is doubted then.
+        assert!((0..5).any(|_| wrong_words(&pairing().carrier(carrier))), "five nameplates that others have");
     }
 }
 
-fn wrong_words(pairing: &Pairing) {
+/// False where somebody else offered the nameplate, too.
+fn wrong_words(pairing: &Pairing) -> bool {
     let mut invite = pairing.invite().unwrap();
     let wrong = mistyped(&invite);
     let right = invite.code().to_string();
     let other_side = pairing.clone();
-    let joiner = std::thread::spawn(move || {
-        let error = other_side.join(&wrong).unwrap_err();
-        assert!(matches!(error, JoinError::WrongWords), "{error}");
-    });
+    let joiner = std::thread::spawn(move || other_side.join(&wrong).map(drop).unwrap_err());
     let error = invite.accept_timeout(STUCK).unwrap_err();
     assert!(matches!(error, InviteError::Burnt), "{error}");
-    joiner.join().unwrap();
+    let error = joiner.join().unwrap();
+    if matches!(error, JoinError::SomebodyElse) {
+        return false;
+    }
+    assert!(matches!(error, JoinError::WrongWords), "{error}");
     let error = pairing.join_at(([127, 0, 0, 1], invite.local_addr().port()).into(), &right).unwrap_err();
     assert!(matches!(error, JoinError::Burnt), "{error}");
     assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Burnt)), "it stays so");
+    true
 }
 
 #[test]

@@ -29,6 +29,10 @@ impl Site for Host {
         Ok(())
     }
 
+    fn takes_simulated_keys(&self) -> bool {
+        true
+    }
+
     fn interfaces(&self) -> io::Result<Vec<Interface>> {
         Ok(self.network(|network| network.interfaces(self.id)))
     }

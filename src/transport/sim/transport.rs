@@ -69,6 +69,14 @@ impl Machine for SimTransport {
         look(&mut self.baton.world().sockets.get_mut(self.socket).state)
     }
 
+    fn tell(&self, tell: impl FnOnce(&mut State<UdpCore>, &mut Vec<Waker>)) {
+        self.act(|state, _, wakers| tell(state, wakers));
+    }
+
+    fn chance(&self) -> std::io::Result<[u8; 32]> {
+        Ok(self.baton.world().seed_for(self.host))
+    }
+
     fn call(&self, remote: SocketAddr) -> Result<Call, ConnectError> {
         let world = self.baton.world();
         Ok(world.sockets.get(self.socket).call(&world.network, remote))

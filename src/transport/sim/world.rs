@@ -204,9 +204,15 @@ impl World {
 
     /// Binds a socket, with a seed of its own.
     pub(super) fn bind(&mut self, host: HostId, addr: SocketAddr, config: &Config) -> Result<SocketId, BindError> {
+        let seed = self.seed_for(host);
+        self.sockets.bind(&self.network, host, addr, config, seed)
+    }
+
+    /// The next seed for something of `host`'s.
+    pub(super) fn seed_for(&mut self, host: HostId) -> [u8; 32] {
         let mut seed = [0; 32];
         self.fill_random(host, &mut seed);
-        self.sockets.bind(&self.network, host, addr, config, seed)
+        seed
     }
 
     /// What a host's generator of random bytes gives.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::network::{DomainId, LinkConfig};
 use crate::pairing::{BEACON_LEN, Beacon, Carrier, HostNumber, Say};
-use crate::transport::pairing::{InviteError, Pairing};
+use crate::transport::pairing::{InviteError, JoinError, Pairing};
 use crate::transport::{BindError, Connection};
 
 /// What a host tells another by mouth, at no cost of time.
@@ -306,4 +306,43 @@ fn there_is_no_tcp_and_that_is_said() {
     let host = sim.host("alone");
     let error = host.pairing().carrier(Carrier::Tcp).invite().unwrap_err();
     assert!(matches!(error, InviteError::Bind(BindError::Io { .. })), "{error}");
+}
+
+#[test]
+fn devices_that_know_each_other_meet_again_without_a_code_and_in_their_world_only() {
+    for seed in 0..20 {
+        let (sim, code) = (Sim::new(seed), Mouth::default());
+        sim.network(|network| network.configure_default(lossy(100_000)));
+        let key = Arc::new(Mutex::new(None));
+        let (inviter, joiner) = (sim.host("inviter"), sim.host("joiner"));
+        let (told, kept) = (code.clone(), Arc::clone(&key));
+        sim.spawn(&inviter, move |host| {
+            let invite = host.pairing().invite()?;
+            told.say(invite.code().to_string());
+            let peer = invite.accept()?;
+            let key = peer.transport().device_key(peer.id()).unwrap();
+            *kept.lock().unwrap() = Some(key.clone());
+            greet(&peer, "inviter", "joiner")?;
+            let mut again = host.pairing().invite_device(&key)?;
+            for _ in 0..2 {
+                greet(&again.accept()?, "inviter again", "joiner again")?;
+            }
+            Ok(())
+        });
+        sim.spawn(&joiner, move |host| {
+            let peer = host.pairing().join(&code.hear(&host))?;
+            let key = peer.transport().device_key(peer.id()).unwrap();
+            greet(&peer, "joiner", "inviter")?;
+            for _ in 0..2 {
+                greet(&host.pairing().join_device(&key)?, "joiner again", "inviter again")?;
+            }
+            Ok(())
+        });
+        sim.run().unwrap_or_else(|error| panic!("{error}"));
+        let key = key.lock().unwrap().take().unwrap();
+        let error = Pairing::new().invite_device(&key).unwrap_err();
+        assert!(matches!(error, InviteError::Bind(BindError::SimulatedKey { .. })), "{error}");
+        let error = Pairing::new().join_device(&key).map(drop).unwrap_err();
+        assert!(matches!(error, JoinError::Bind(BindError::SimulatedKey { .. })), "{error}");
+    }
 }

@@ -146,7 +146,7 @@ fn a_bit_of_a_handshake_changed_on_purpose_establishes_nothing_that_differs() {
         let (_, _, record) = before(security, step);
         let len = record.len() - RECORD_OVERHEAD - CRC_LEN;
         let tag = len - crate::wire::CONFIRM_LEN;
-        for bit in (0..len * 8).step_by(if cfg!(debug_assertions) { 7 } else { 1 }) {
+        for bit in 0..len * 8 {
             let (mut pair, from, _) = before(security, step);
             let bytes = changed(&record, |packet| packet[bit / 8] ^= 1 << (bit % 8));
             give(&mut pair, from, &bytes);

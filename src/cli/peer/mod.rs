@@ -28,6 +28,9 @@ use super::exit::Failure;
 /// Addresses for which the code with the address is shown, at most.
 const ADDRESSES_SHOWN_MAX: usize = 3;
 
+/// The code by which a connection ends where this side cannot go on, in all protocols of the tool.
+const FAILED: u32 = 4;
+
 /// Where a code is told to the user: on standard output, or, where that carries something else, on standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Told {
@@ -118,7 +121,7 @@ impl LinkArgs {
     pub(crate) fn invite_known(&self, psk: &Psk, limits: Limits, command: &str) -> Result<DeviceInvite, Failure> {
         let invite = self.pairing(limits).invite_device(psk).map_err(|error| failure::invite(&error))?;
         let key = if self.seal.is_by_name() { "--device NAME" } else { "--psk-file FILE" };
-        note(&format!("on the other machine, as often as you like: {command} {key}"));
+        note(&format!("on the other machine: {command} {key}"));
         Ok(invite)
     }
 
@@ -148,7 +151,7 @@ impl LinkArgs {
     /// Remembers whoever was met, where the user wants that.
     pub(crate) fn remembered(&self, connection: Connection) -> Result<Connection, Failure> {
         let Some(name) = &self.remember else { return Ok(connection) };
-        name.remember(&connection)?;
+        name.remember(&connection).inspect_err(|_| give_up(&connection, FAILED))?;
         note(&format!("remembered: from now on --device {} stands for the code", name.as_str()));
         Ok(connection)
     }

@@ -99,6 +99,28 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_or_are_what_would_be_written(
+            tag in 0..5_u16,
+            magic in any::<bool>(),
+            rest in proptest::collection::vec(any::<u8>(), 0..12),
+        ) {
+            let body = [if magic { &MAGIC[..] } else { b"" }, &rest].concat();
+            match Control::decode(tag, &body) {
+                Ok(Control::Hello { version }) if version != VERSION => prop_assert_eq!(tag, HELLO),
+                Ok(control) => {
+                    let (written_tag, written) = control.encode();
+                    prop_assert_eq!(written_tag, tag);
+                    // A number may be written longer than it need be.
+                    prop_assert_eq!(Control::decode(tag, &written), Ok(control));
+                }
+                Err(_) => {}
+            }
+        }
+    }
 
     #[test]
     fn the_bytes_are_those_of_the_spec() {

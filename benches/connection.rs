@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use udpair::proto::Security;
 
 use pair::Pair;
 
@@ -40,7 +41,7 @@ fn timed(iterations: u64, mut work: impl FnMut()) -> Duration {
 }
 
 fn echo(criterion: &mut Criterion) {
-    let mut pair = Pair::new(1_472);
+    let mut pair = Pair::new(1_472, Security::plain());
     let mut group = criterion.benchmark_group("echo");
     group.bench_function("64", |bencher| {
         bencher.iter_custom(|iterations| {
@@ -61,7 +62,7 @@ fn bulk(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("bulk");
     group.throughput(Throughput::Bytes(BULK_LEN as u64));
     for datagram_len in [1_472, 65_507] {
-        let mut pair = Pair::new(datagram_len);
+        let mut pair = Pair::new(datagram_len, Security::plain());
         let mut turn = sources.iter().cycle();
         group.bench_function(datagram_len.to_string(), |bencher| {
             bencher.iter_custom(|iterations| {
@@ -88,7 +89,7 @@ fn many(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("many");
     group.throughput(Throughput::Elements(MANY));
     for datagram_len in [1_472, 65_507] {
-        let mut pair = Pair::new(datagram_len);
+        let mut pair = Pair::new(datagram_len, Security::plain());
         group.bench_function(format!("64 in {datagram_len}"), |bencher| {
             bencher.iter_custom(|iterations| {
                 timed(iterations, || {

@@ -5,8 +5,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use udpair::message::{ChannelConfig, Delivery};
-use udpair::{Config, Connection, Listener, udp};
+use udpair::{ChannelConfig, Config, Connection, Delivery, Listener, udp};
 
 /// The channel that both sides agreed on.
 const TEMPERATURE: u16 = 1;

@@ -1,6 +1,8 @@
 //! What the library takes from the allocator: nothing in the steady state, counted packet by packet; and no more than
 //! credit says for what a peer sends and nobody takes.
 
+#[path = "alloc/flood.rs"]
+mod flood;
 #[path = "../benches/pair/mod.rs"]
 mod pair;
 
@@ -9,7 +11,10 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use udpair::message::{Delivery, Limits, Messages, Select, SendError, Violation};
-use udpair::wire::{Data, Frame, MessageStart, Params};
+use udpair::proto::Security;
+use udpair::seal::{Cipher, Protection, Secret, protection::Secrets};
+use udpair::time::Timestamp;
+use udpair::wire::{ConnectionCid, DATA_HEADER_LEN, Data, Frame, MessageStart, Mode, Packet, Params};
 
 use pair::Pair;
 
@@ -67,8 +72,7 @@ fn allocations() -> u64 {
 }
 
 /// Sends messages of `len` bytes one way, one after the other, and counts for each the allocations and the datagrams.
-fn bulk(datagram_len: u32, len: usize, messages: usize) -> Vec<(u64, u64)> {
-    let mut pair = Pair::new(datagram_len);
+fn bulk(mut pair: Pair, len: usize, messages: usize) -> Vec<(u64, u64)> {
     let body = Bytes::from(vec![5; len]);
     let mut counts = Vec::with_capacity(messages);
     for _ in 0..messages {
@@ -86,10 +90,14 @@ fn bulk(datagram_len: u32, len: usize, messages: usize) -> Vec<(u64, u64)> {
     counts
 }
 
+fn psk() -> Security {
+    Security::psk([3; 8], &[4; 32])
+}
+
 #[test]
 fn data_inside_a_message_costs_no_allocation_but_the_messages_one() {
-    for datagram_len in [1_472, 65_507] {
-        let counts = bulk(datagram_len, 8 << 20, 12);
+    for (datagram_len, security) in [(1_472, Security::plain()), (65_507, Security::plain()), (1_472, psk())] {
+        let counts = bulk(Pair::new(datagram_len, security), 8 << 20, 12);
         let [.., (allocations, datagrams)] = counts[..] else { panic!("nothing was sent") };
         assert!(datagrams > 128, "{datagrams}");
         assert_eq!(allocations, 1, "the content's own, for {datagrams} datagrams: {counts:?}");
@@ -98,9 +106,35 @@ fn data_inside_a_message_costs_no_allocation_but_the_messages_one() {
 
 #[test]
 fn a_short_message_costs_one_allocation_at_the_receiver() {
-    let counts = bulk(1_472, 64, 1_000);
-    let (allocations, datagrams) = counts[500..].iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-    assert!(allocations <= 500, "{allocations} for {datagrams} datagrams and 500 messages");
+    for security in [Security::plain(), psk()] {
+        let counts = bulk(Pair::new(1_472, security), 64, 1_000);
+        let (allocations, datagrams) = counts[500..].iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        assert!(allocations <= 500, "{allocations} for {datagrams} datagrams and 500 messages");
+    }
+}
+
+#[test]
+fn sealing_and_opening_take_place_where_the_packet_is() {
+    for cipher in [Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305] {
+        let secrets = [Secret::new([1; 32]), Secret::new([2; 32])];
+        let side = |ours: usize| {
+            Protection::sealed(Mode::Psk, cipher, Secrets { ours: &secrets[ours], theirs: &secrets[1 - ours] })
+        };
+        let (mut ours, mut theirs) = (side(0), side(1));
+        let frames = [7; 60_000];
+        let mut out = Vec::with_capacity(DATA_HEADER_LEN + frames.len() + ours.trailer_len());
+        let before = allocations();
+        for number in 0..1_000 {
+            out.clear();
+            ours.start_packet(&mut out, ConnectionCid(5), number);
+            out.extend_from_slice(&frames[..if number % 2 == 0 { 1_400 } else { frames.len() }]);
+            ours.finish_packet(&mut out, 0, number).expect("numbers ascend");
+            let Ok((_, Packet::Sealed(header, _))) = Packet::decode(&out) else { panic!("not sealed") };
+            let opened = theirs.open_packet(Timestamp::ZERO, core::time::Duration::ZERO, &header, number, &mut out);
+            assert!(opened.is_ok_and(|opened| opened.iter().all(|byte| *byte == 7)));
+        }
+        assert_eq!(allocations() - before, 0, "{cipher:?}");
+    }
 }
 
 /// What a connection holds of what its peer sent is at most so many times the credit that it granted, whatever that is.

@@ -3,14 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::thread;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "transport",
+    "security",
     "workload",
     "delivery",
     "size",
@@ -44,17 +46,21 @@ fn udpair(args: &str) -> Command {
 struct Server {
     child: Child,
     at: String,
-    stderr: ChildStderr,
+    stderr: Option<ChildStderr>,
 }
 
 impl Server {
     fn start(transport: &str, listen: &str) -> Self {
-        let mut child = udpair(&format!("serve --listen {listen} --transport {transport} --insecure-plain"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self::run_it(&format!("--listen {listen} --transport {transport} --insecure-plain"))
+    }
+
+    fn sealed(transport: &str, seal: &str) -> Self {
+        Self::run_it(&format!("--listen 127.0.0.1:0 --transport {transport} {seal}"))
+    }
+
+    fn run_it(args: &str) -> Self {
+        let mut child = udpair(&format!("serve {args}")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take());
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let at = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
@@ -86,7 +92,7 @@ impl Server {
     fn end(mut self) -> String {
         self.child.kill().unwrap();
         let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
+        self.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         said
     }
 }
@@ -125,7 +131,8 @@ fn counted(value: &Value, transport: &str, size: u64, count: u64) {
     for key in ["seconds", "cpu_s_client", "cpu_s_server"] {
         assert!(value[key].as_f64().unwrap() > 0.0, "{key}: {value}");
     }
-    assert_eq!(value["delivery"], if transport.starts_with("raw") { Value::Null } else { "ordered".into() });
+    let ours = |word: &str| if transport.starts_with("raw") { Value::Null } else { word.into() };
+    assert_eq!((&value["delivery"], &value["security"]), (&ours("ordered"), &ours("plain")));
     applies(value, transport);
 }
 
@@ -144,7 +151,7 @@ fn applies(value: &Value, transport: &str) {
 
 /// A kernel built without INET_DIAG does not tell what it knows of TCP.
 fn kernel_tells() -> bool {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stats = udpair::tcp::kernel_stats(&socket);
     stats.retransmits.is_some() && stats.path_mtu.is_some()
@@ -287,6 +294,26 @@ fn without_the_plain_text_switch_nothing_goes() {
 }
 
 #[test]
+fn a_key_seals_udp_and_tcp_and_nothing_bare() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    let made = Command::new(env!("CARGO_BIN_EXE_udpair")).arg("key").arg(&key).status().unwrap();
+    assert!(made.success());
+    let sealed = format!("--psk-file {}", key.display());
+    for transport in ["udp", "tcp"] {
+        let server = Server::sealed(transport, &sealed);
+        let args = format!("--to {} --transport {transport} --workload echo --count 10", server.at);
+        let output = udpair(&format!("run {args} {sealed}")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(!udpair(&format!("run {args} --insecure-plain")).output().unwrap().status.success());
+    }
+    for transport in ["raw-udp", "raw-tcp"] {
+        let args = format!("run --to 127.0.0.1:9 --transport {transport} --workload echo {sealed}");
+        fails(udpair(&args).output().unwrap(), 2, "cannot be sealed");
+    }
+}
+
+#[test]
 fn arguments_that_do_not_go_together() {
     for (args, word) in [
         ("--transport raw-tcp --workload echo --delivery ordered", "--delivery"),
@@ -365,7 +392,7 @@ fn is_at_it(process: &Child) {
             return;
         }
         assert_ne!(stat.rsplit(')').next().unwrap().trim_start().chars().next(), Some('Z'), "it has ended: {stat}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -395,6 +422,33 @@ fn a_server_that_dies_in_the_middle_of_a_run() {
 }
 
 #[test]
+fn a_server_whose_standard_error_nobody_reads_goes_on() {
+    for transport in TRANSPORTS {
+        let mut server = Server::local(transport);
+        server.stderr.take();
+        for _ in 0..3 {
+            server.measure(&format!("--transport {transport} --workload echo --count 2"));
+        }
+    }
+}
+
+#[test]
+fn a_terminal_obeys_nothing_that_a_server_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        BufReader::new(&client).read_line(&mut String::new()).unwrap();
+        client.write_all(b"{\"error\":{\"reason\":\"\\u001b]0;mine\\u0007\\nudpair: well done\"}}\n").unwrap();
+    });
+    let args = format!("run --to {to} --transport raw-udp --workload echo --count 2 --insecure-plain");
+    let output = udpair(&args).output().unwrap();
+    server.join().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "udpair: the other side refuses: \\u{1b}]0;mine\\u{7}\\nudpair: well done\n");
+}
+
+#[test]
 fn a_child_ends_with_its_standard_input() {
     let mut child = udpair("serve --listen 127.0.0.1:0 --transport raw-tcp --insecure-plain --child")
         .stdin(Stdio::piped())
@@ -411,13 +465,22 @@ fn the_whole_bench() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     let runs: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(runs.len(), 3 * TRANSPORTS.len() * 4);
+    let subjects = || {
+        let raw = ["raw-tcp", "raw-udp"].map(|transport| (transport, Value::Null));
+        let ours = OURS.into_iter().flat_map(|of| [(of, "plain".into()), (of, "sealed".into())]);
+        ours.chain(raw)
+    };
+    assert_eq!(runs.len(), 3 * subjects().count() * 4);
     runs.iter().for_each(has_the_keys);
-    for transport in TRANSPORTS {
-        assert_eq!(runs.iter().filter(|run| run["transport"] == transport).count(), 3 * 4);
-        assert!(stderr.contains(transport), "{stderr}");
+    for (transport, security) in subjects() {
+        let of = |run: &&Value| run["transport"] == transport && run["security"] == security;
+        assert_eq!(runs.iter().filter(of).count(), 3 * 4, "{transport} {security}");
+        let name = if security == "sealed" { format!("{transport}-sealed") } else { transport.to_owned() };
+        assert!(stderr.contains(&format!("│ {name} ")), "{name}: {stderr}");
     }
-    for word in ["CPU", "GSO", "loopback MTU", "asked for", "Gbit/s", "p99.9", "at both ends", "path MTU"] {
+    for word in
+        ["CPU", "GSO", "loopback MTU", "asked for", "Gbit/s", "p99.9", "at both ends", "path MTU", "Sealed against"]
+    {
         assert!(stderr.contains(word), "{word}: {stderr}");
     }
 }

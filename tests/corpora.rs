@@ -84,6 +84,16 @@ fn endpoints() {
 }
 
 #[test]
+fn sealed() {
+    replay("sealed", targets::sealed::run);
+}
+
+#[test]
+fn beacon() {
+    replay("beacon", targets::beacon::run);
+}
+
+#[test]
 fn the_corpora_are_small() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut len = 0;

@@ -2,6 +2,7 @@
 //! written gives the bytes where they are canonical.
 
 use udpair::message::{Limits, Messages, Violation};
+use udpair::node::{Control, Time};
 use udpair::pairing::Beacon;
 use udpair::wire::{
     ConnectionCid, DataHeader, DecodeError, Frame, Frames, Mode, Packet, Params, Reader, Record, RecordKind,
@@ -15,6 +16,8 @@ mod contents;
 mod format;
 #[path = "vectors/meaning.rs"]
 mod meaning;
+#[path = "vectors/nodes.rs"]
+mod nodes;
 #[path = "vectors/sealing.rs"]
 mod sealing;
 #[path = "vectors/writing.rs"]
@@ -185,6 +188,31 @@ fn contents() {
             Err(error) => assert_eq!(Some(error), vector.error, "{}", vector.name),
         }
     }
+}
+
+/// Checks vectors of messages between nodes, each of which says one thing.
+fn check_nodes<T>(file: &str, least: usize, decode: fn(&[u8]) -> Result<T, DecodeError>, meaning: fn(&T) -> String) {
+    let vectors = load(file);
+    assert!(vectors.len() >= least, "{file} has lost vectors: {} left", vectors.len());
+    for vector in vectors {
+        match decode(&vector.bytes) {
+            Ok(said) => {
+                assert_eq!([meaning(&said)].as_slice(), vector.is, "{}", vector.name);
+                assert_eq!(hex(&nodes::write(&vector.is[0])), hex(&vector.bytes), "{} written", vector.name);
+            }
+            Err(error) => assert_eq!(Some(meaning::error(error)), vector.error, "{}", vector.name),
+        }
+    }
+}
+
+#[test]
+fn controls() {
+    check_nodes("controls.txt", 28, Control::decode, nodes::control);
+}
+
+#[test]
+fn times() {
+    check_nodes("times.txt", 10, Time::decode, nodes::time);
 }
 
 /// What a side that grants what `violations.txt` says finds wrong with the frames in `payload`.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use udpair::message::{Arrival, ArrivalBody, Messages, Select};
-use udpair::proto::{Answer, Config, Drained, Endpoint, Output, PathLimits, Transmit};
+use udpair::proto::{Answer, Config, Drained, Endpoint, Output, PathLimits, Security, Transmit};
 use udpair::slots::ConnectionId;
 use udpair::time::Timestamp;
 
@@ -29,9 +29,9 @@ fn address(host: usize) -> SocketAddr {
 impl Pair {
     /// Connected, with the search for the path's MTU done: datagrams are `datagram_len` bytes at most, and each side's
     /// socket holds 4 MiB.
-    pub(crate) fn new(datagram_len: u32) -> Self {
+    pub(crate) fn new(datagram_len: u32, security: Security) -> Self {
         let path = PathLimits { datagram_len_max: datagram_len };
-        let config = Config { receive_buffer: 4 << 20, accept_path: path, ..Config::default() };
+        let config = Config { security, receive_buffer: 4 << 20, accept_path: path, ..Config::default() };
         let mut hosts = [1, 2].map(|seed| Endpoint::new(config.clone(), [seed; 32]));
         let now = Timestamp::from_nanos(1_000_000_000);
         let client = hosts[0].connect(now, address(1), path).expect("a fine address");

@@ -4,6 +4,7 @@
 //! `cargo test` on stable: `tests/corpora.rs` includes this file. A crash is replayed by copying its file into
 //! `fuzz/corpus/TARGET/` and running `cargo test --test corpora`.
 
+pub mod beacon;
 pub mod choices;
 pub mod connection;
 pub mod datagram;
@@ -12,3 +13,4 @@ pub mod messages;
 pub mod model;
 pub mod npy;
 pub mod record;
+pub mod sealed;

@@ -1,13 +1,16 @@
 //! The command line, as clap reads it.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use udpair::transport::discovery::interfaces;
 
 use super::exit::{EXIT_CODES, Exit, Failure};
+use super::peer::{KeyArgs, LinkArgs};
+use super::pipe::{InviteArgs, JoinArgs};
 
 /// Reliable, low-latency messages between machines on one network, over UDP or TCP.
 #[derive(Debug, Parser)]
@@ -21,15 +24,27 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send files and whole trees to a machine where `udpair recv` listens.
+    /// Send files and whole trees to `udpair recv`: prints a code for the other side, or takes one.
     #[command(after_help = EXIT_CODES)]
     Send(SendArgs),
-    /// Receive files and whole trees from `udpair send`.
+    /// Receive files and whole trees from `udpair send`: by its code, or prints one for it.
     #[command(after_help = EXIT_CODES)]
     Recv(RecvArgs),
+    /// Be one end of a two-way pipe, or chat on a terminal: prints a code for `udpair join` on the other machine.
+    #[command(after_help = EXIT_CODES)]
+    Invite(InviteArgs),
+    /// Be the other end: by the code that `udpair invite` printed.
+    #[command(after_help = EXIT_CODES)]
+    Join(JoinArgs),
+    /// Make a key file, for both sides: with it no code is needed.
+    #[command(after_help = EXIT_CODES)]
+    Key(KeyArgs),
     /// Compare UDP with TCP between two processes on this machine, or between two machines.
     #[command(after_help = EXIT_CODES)]
     Bench(super::bench::BenchArgs),
+    /// Say what this machine can do for a pairing, a line each, with the remedy where that is less than good. Ends with
+    /// 0 where a pairing would work.
+    Doctor(super::doctor::DoctorArgs),
 }
 
 /// Addresses of one name that are tried.
@@ -42,9 +57,13 @@ pub(crate) struct SendArgs {
     /// are skipped and counted.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// The code that `udpair recv` printed. Without it, and without an address, a code is made and printed, for
+    /// `udpair recv CODE` on the other machine.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
     /// Where the receiver listens: HOST:PORT. Of a name with several addresses each is tried.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
     /// How to reach it.
     #[command(flatten)]
     pub(crate) link: LinkArgs,
@@ -53,9 +72,13 @@ pub(crate) struct SendArgs {
 /// `udpair recv`.
 #[derive(Debug, Args)]
 pub(crate) struct RecvArgs {
+    /// The code that `udpair send` printed. Without it, and without an address, a code is made and printed, for
+    /// `udpair send PATH... --code CODE` on the other machine. By a code there is one transfer.
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Vec<String>,
     /// The address to listen on: HOST:PORT; port 0 lets the system choose. Printed once it is bound.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: String,
+    pub(crate) listen: Option<String>,
     /// The directory that everything is put into; nothing is ever written outside it. Made where it does not exist.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: OsString,
@@ -76,60 +99,14 @@ pub(crate) struct RecvArgs {
     pub(crate) link: LinkArgs,
 }
 
-/// What every subcommand that talks to a peer is told.
-#[derive(Debug, Args)]
-pub(crate) struct LinkArgs {
-    /// What carries the messages; the same at both ends.
-    #[arg(long, value_enum, default_value = "udp", value_name = "TRANSPORT")]
-    pub(crate) transport: TransportKind,
-    /// Give up when nothing was heard of the peer for so long. A sender that stops for so long without being gone
-    /// gives its place up to another one that needs it.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(crate) timeout: Duration,
-    /// The plain-text switch.
-    #[command(flatten)]
-    pub(crate) plain: PlainArgs,
-}
-
-/// What carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TransportKind {
-    /// udpair's own protocol over UDP.
-    Udp,
-    /// The same messages over TCP.
-    Tcp,
-}
-
-/// The switch that says that nothing is sealed.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct PlainArgs {
-    /// Accept that nothing is encrypted and nobody is authenticated. Needed for now.
-    #[arg(long)]
-    pub(crate) insecure_plain: bool,
-}
-
-impl PlainArgs {
-    /// Explains and ends the run where the switch was not given.
-    pub(crate) fn check(self) -> Result<(), Failure> {
-        if self.insecure_plain {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Usage,
-            "connections are not encrypted and peers are not authenticated yet: whoever is on the network can read \
-             and change what is sent, and whoever reaches the port can take part. Where that is acceptable, say so \
-             with --insecure-plain",
-        ))
-    }
-}
-
 /// The addresses that `text` (HOST:PORT) stands for: at least one, each once, the best first, as the system sorts them.
 pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     let bad = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::BadAddress, format!("{text:?} is not an address that can be used (HOST:PORT): {why}"))
     };
     let mut addrs = Vec::new();
-    for addr in text.to_socket_addrs().map_err(|error| bad(&error))? {
+    let numbered = scope_as_number(text).map_err(|error| bad(&error))?;
+    for addr in numbered.to_socket_addrs().map_err(|error| bad(&error))? {
         if !addrs.contains(&addr) && addrs.len() < ADDRESSES_MAX {
             addrs.push(addr);
         }
@@ -137,10 +114,30 @@ pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     if addrs.is_empty() { Err(bad(&"the name has no address")) } else { Ok(addrs) }
 }
 
-/// A positive number of seconds, fractions allowed, at most a day.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value > 0.0 && value <= 86_400.0 { Ok(Duration::from_secs_f64(value)) } else { Err("not in 0 to 86400".into()) }
+/// `text`, which may hold an IPv6 address of a link's own, with the interface's number where its name stands:
+/// `[fe80::1%eth0]:7000` is `[fe80::1%2]:7000` then.
+pub(crate) fn scope_as_number(text: &str) -> Result<Cow<'_, str>, NoInterface> {
+    let scoped = text.split_once('%').and_then(|(before, rest)| {
+        let (name, after) = rest.split_once(']')?;
+        let is_name = name.bytes().any(|byte| !byte.is_ascii_digit());
+        (before.contains('[') && is_name).then_some((before, name, after))
+    });
+    let Some((before, name, after)) = scoped else { return Ok(text.into()) };
+    // Where the list cannot be had, no name is known.
+    let found = interfaces().unwrap_or_default().into_iter().find(|interface| interface.name == name);
+    let number = found.ok_or_else(|| NoInterface(name.to_owned()))?.id.0;
+    Ok(format!("{before}%{number}]{after}").into())
+}
+
+/// An address names an interface that is none of this machine's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no interface is called {0:?}")]
+pub(crate) struct NoInterface(String);
+
+impl From<NoInterface> for Failure {
+    fn from(error: NoInterface) -> Self {
+        Self::new(Exit::BadAddress, error.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -154,28 +151,31 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_must_be_asked_for() {
-        assert_eq!(PlainArgs { insecure_plain: true }.check(), Ok(()));
-        let failure = PlainArgs { insecure_plain: false }.check().unwrap_err();
-        assert_eq!(failure.exit, Exit::Usage);
-        assert!(failure.message.contains("--insecure-plain"));
-    }
-
-    #[test]
     fn addresses() {
         assert_eq!(resolve("127.0.0.1:80").unwrap(), ["127.0.0.1:80".parse().unwrap()]);
         assert_eq!(resolve("[::1]:80").unwrap(), ["[::1]:80".parse().unwrap()]);
-        for bad in ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:65536"] {
+        for bad in ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:65536", "[fe80::1%]:80", "[fe80::1%lo:80"] {
             assert_eq!(resolve(bad).unwrap_err().exit, Exit::BadAddress, "{bad}");
         }
     }
-
     #[test]
-    fn seconds_at_the_borders() {
-        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        assert_eq!(seconds("86400"), Ok(Duration::from_secs(86_400)));
-        for bad in ["0", "-1", "86401", "NaN", "inf", "soon"] {
-            assert!(seconds(bad).is_err(), "{bad}");
+    fn an_interface_may_be_named_in_an_address_of_a_link() {
+        let scope = |text: &str| match resolve(text).unwrap()[..] {
+            [SocketAddr::V6(addr)] => (*addr.ip(), addr.scope_id(), addr.port()),
+            ref other => panic!("{other:?}"),
+        };
+        let lo = interfaces().unwrap().into_iter().find(|interface| interface.name == "lo").unwrap().id.0;
+        let ip = "fe80::1".parse().unwrap();
+        assert_eq!(scope("[fe80::1%lo]:80"), (ip, lo, 80));
+        assert_eq!(scope(&format!("[fe80::1%{lo}]:80")), (ip, lo, 80));
+        let failure = resolve("[fe80::1%none-such]:80").unwrap_err();
+        assert_eq!(failure.exit, Exit::BadAddress);
+        assert!(failure.message.contains("no interface is called \"none-such\""), "{}", failure.message);
+        // In a code, too; what has no such address stays as it is.
+        let code = scope_as_number("42-maple-otter@[fe80::1%lo]:7000/tcp").unwrap();
+        assert_eq!(code, format!("42-maple-otter@[fe80::1%{lo}]:7000/tcp"));
+        for text in ["42-maple-otter", "100% [odd]", "host:80", "[::1]:80"] {
+            assert_eq!(scope_as_number(text).unwrap(), text);
         }
     }
 }

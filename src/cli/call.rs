@@ -10,6 +10,7 @@ use udpair::transport::ConnectError;
 use udpair::{Connection, Transport};
 
 use super::exit::{Exit, Failure, in_full};
+use super::peer::failure::exit_of_connect;
 
 /// How long an address has to answer before the next one is called beside it; less where the timeout is short.
 const STAGGER_MAX: Duration = Duration::from_millis(250);
@@ -93,15 +94,7 @@ pub(crate) struct Unreached {
 
 impl Unreached {
     fn and(mut self, error: &ConnectError) -> Self {
-        let exit = match error {
-            ConnectError::Unreachable { .. } | ConnectError::Refused { .. } | ConnectError::RefusedByLibrary { .. } => {
-                Exit::Refused
-            }
-            ConnectError::TimedOut { .. } => Exit::Timeout,
-            ConnectError::Io { source, .. } => exit_of(source),
-            ConnectError::Address { .. } => Exit::BadAddress,
-            _ => Exit::Other,
-        };
+        let exit = exit_of_connect(error);
         self.failures.push(Failure::new(exit, in_full(error)));
         self
     }
@@ -114,7 +107,7 @@ impl Unreached {
 
     /// Where they failed in several ways, what tells most of the peer.
     pub(crate) fn exit(&self) -> Exit {
-        [Exit::Refused, Exit::Timeout, Exit::Permission, Exit::BadAddress]
+        [Exit::Differs, Exit::SomebodyElse, Exit::Refused, Exit::Timeout, Exit::Permission, Exit::BadAddress]
             .into_iter()
             .find(|exit| self.failures.iter().any(|failure| failure.exit == *exit))
             .unwrap_or(Exit::Other)

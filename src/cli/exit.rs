@@ -16,11 +16,11 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The peer does not listen, is busy, or refused.
     Refused = 3,
-    /// The peer never answered, fell silent, or is gone.
+    /// The peer never answered, fell silent, was interrupted, or is gone.
     Timeout = 4,
     /// The receiving disk is full.
     DiskFull = 5,
-    /// No permission, here or at the peer.
+    /// No permission, here or at the peer; or others may read a key file.
     Permission = 6,
     /// An address that cannot be understood, resolved or bound.
     BadAddress = 7,
@@ -28,6 +28,12 @@ pub(crate) enum Exit {
     SomeFailed = 8,
     /// What arrived is not what was sent.
     Integrity = 9,
+    /// Wrong words were tried, here or at the other side: the code is good for nothing any more.
+    Burnt = 10,
+    /// Somebody answered who does not have the secret.
+    SomebodyElse = 11,
+    /// The other side speaks another version, or over another transport than was asked for.
+    Differs = 12,
     /// Interrupted from the keyboard or by a signal.
     Interrupted = 130,
 }
@@ -37,14 +43,17 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
     0  all done
     1  anything that has no code of its own
-    2  wrong arguments, or --insecure-plain is missing
-    3  refused: the peer does not listen, is busy, or said no
-    4  timeout: the peer never answered, fell silent, or is gone
+    2  wrong arguments, no code, or --insecure-plain is missing
+    3  refused: the peer does not listen, is busy, or said no; the code has been used
+    4  timeout: the peer never came or answered, fell silent, was interrupted, or is gone
     5  the receiving disk is full
-    6  no permission
+    6  no permission, or a key file that others can read
     7  bad address: not understood, not resolved, or not to be bound
     8  some files failed, the others arrived
     9  integrity: what arrived is not what was sent
+   10  burnt: wrong words were tried, so a new code has to be made
+   11  somebody else answered, who does not have the words or the key
+   12  the other side speaks another version, or not over what --transport asks for
   130  interrupted";
 
 impl From<Exit> for ExitCode {
@@ -80,14 +89,37 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A line on stderr. Where nobody reads it nothing else goes wrong.
+/// A line on stderr, under our name. Where nobody reads it nothing else goes wrong.
 pub(crate) fn complain(message: &(impl fmt::Display + ?Sized)) {
-    let _ = writeln!(io::stderr(), "udpair: {message}");
+    tell(&format_args!("udpair: {message}"));
+}
+
+/// The same without our name.
+pub(crate) fn tell(line: &(impl fmt::Display + ?Sized)) {
+    let _ = writeln!(io::stderr(), "{}", OneLine(&line.to_string()));
+}
+
+/// Text that may hold a peer's words, shown so that it is one line and a terminal obeys nothing in it.
+pub(crate) struct OneLine<'a>(pub(crate) &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|char| match char {
+            '\'' | '"' | '\\' => write!(f, "{char}"),
+            _ => write!(f, "{}", char.escape_debug()),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_a_peer_says() {
+        let said = "it's \"busy\" \\ \u{1b}]0;mine\u{7}\nudpair: sent 1 file\u{202e}ä";
+        assert_eq!(OneLine(said).to_string(), "it's \"busy\" \\ \\u{1b}]0;mine\\u{7}\\nudpair: sent 1 file\\u{202e}ä");
+    }
 
     #[test]
     fn the_help_lists_every_code() {
@@ -102,6 +134,9 @@ mod tests {
             Exit::BadAddress,
             Exit::SomeFailed,
             Exit::Integrity,
+            Exit::Burnt,
+            Exit::SomebodyElse,
+            Exit::Differs,
             Exit::Interrupted,
         ];
         let listed: Vec<u8> =

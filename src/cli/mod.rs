@@ -2,9 +2,13 @@
 
 pub(crate) mod args;
 mod bench;
+mod buffers;
 mod call;
+mod doctor;
 pub(crate) mod exit;
 mod files;
+mod peer;
+mod pipe;
 
 use std::process::ExitCode;
 
@@ -21,7 +25,11 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Send(args) => files::send(&args),
         Command::Recv(args) => files::recv(&args),
+        Command::Invite(args) => pipe::invite(&args),
+        Command::Join(args) => pipe::join(&args),
+        Command::Key(args) => peer::make_key(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::time::Timestamp;
 
@@ -105,8 +105,11 @@ impl fmt::Display for DropReason {
 /// 0.001500000 10.0.0.1:1000 10.0.0.2:2000 1200 +0.000050000
 /// 0.002000000 10.0.0.1:1000 10.0.0.2:2000 1200 +0.000050000 ce, +0.001070000 late cut=17 flipped=3
 /// 0.002500000 10.0.0.2:2000 10.0.0.1:1000 unreachable +0.000050000
+/// 0.003000000 10.0.0.1:1000 255.255.255.255:2000>10.0.0.2 32 +0.000050000
 /// time        from          to            len  fate: a reason, or after how long it arrives and how, for each copy
 /// ```
+///
+/// Of a datagram to everyone each host's copy has a line, with the host's address behind the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketTrace {
     /// When it was sent.
@@ -115,6 +118,8 @@ pub struct PacketTrace {
     pub from: SocketAddr,
     /// Its destination.
     pub to: SocketAddr,
+    /// Which host's copy it is, where the destination is everyone's.
+    pub copy_for: Option<IpAddr>,
     /// Bytes of its payload; `None` for the word that nobody listens at `from`.
     pub len: Option<usize>,
     /// What became of it.
@@ -123,10 +128,11 @@ pub struct PacketTrace {
 
 impl fmt::Display for PacketTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} ", Seconds(self.at.saturating_since(Timestamp::ZERO)), self.from, self.to)?;
+        write!(f, "{} {} {}", Seconds(self.at.saturating_since(Timestamp::ZERO)), self.from, self.to)?;
+        self.copy_for.map_or(Ok(()), |host| write!(f, ">{host}"))?;
         match self.len {
-            Some(len) => write!(f, "{len} ")?,
-            None => f.write_str("unreachable ")?,
+            Some(len) => write!(f, " {len} ")?,
+            None => f.write_str(" unreachable ")?,
         }
         match self.fate {
             Fate::Dropped(reason) => f.write_str(reason.name()),

@@ -1,22 +1,19 @@
 //! The network: hosts, the links between them, and what is under way.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
-
-use rand::SeedableRng;
-use rand::rngs::Xoshiro256PlusPlus;
 
 use super::config::LinkConfig;
 use super::counters::Counters;
 use super::dice::{self, Luck};
 use super::fate::{Arrival, DropReason, Fate, PacketTrace};
+use super::host::Host;
 use super::link::{self, Link, Passing};
 use super::rules::{DatagramInfo, RuleId, Rules, Verdict};
+use crate::pairing::InterfaceId;
 use crate::time::{Timestamp, earliest};
 
-/// The most hosts in a network.
-pub const HOSTS_MAX: usize = 10_000;
 /// The most bytes under way in the whole network, 64 for each datagram beside its payload. It keeps a world whose
 /// application floods links of unlimited rate from eating the machine.
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
@@ -25,7 +22,7 @@ const IN_FLIGHT_COST: usize = 64;
 
 /// A host of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostId(usize);
+pub struct HostId(pub(super) usize);
 
 /// An ECN codepoint (RFC 3168); `None` stands for a packet whose sender does not understand ECN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +38,14 @@ pub enum Ecn {
 /// What arrives at a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its destination.
+    /// Where it arrives.
+    pub host: HostId,
+    /// By which of the host's interfaces; 0 where the address is none's.
+    pub interface: InterfaceId,
+    /// Its destination: an address of that host, or of everyone on a link that it is on.
     pub to: SocketAddr,
+    /// It is for everyone on that link.
+    pub to_everyone: bool,
     /// Its source.
     pub from: SocketAddr,
     /// Its ECN codepoint.
@@ -71,8 +74,10 @@ type OnPacket = Box<dyn FnMut(&PacketTrace) + Send>;
 pub struct Network {
     seed: u64,
     now: Timestamp,
-    hosts: Vec<Host>,
-    by_address: BTreeMap<IpAddr, HostId>,
+    pub(super) hosts: Vec<Host>,
+    /// How many broadcast domains there are.
+    pub(super) domains: usize,
+    pub(super) by_address: BTreeMap<IpAddr, HostId>,
     default_config: LinkConfig,
     paths: BTreeMap<(HostId, HostId), Path>,
     links: Vec<NetworkLink>,
@@ -87,12 +92,25 @@ pub struct Network {
     on_packet: Option<OnPacket>,
 }
 
-#[derive(Debug)]
-struct Host {
-    name: String,
-    /// The first of each family.
-    ipv4: IpAddr,
-    ipv6: IpAddr,
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) from_host: HostId,
+    pub(super) to_host: HostId,
+    /// By which of `to_host`'s interfaces it arrives.
+    pub(super) interface: InterfaceId,
+    /// The address there, where the destination is everyone's.
+    pub(super) copy_for: Option<IpAddr>,
+}
+
+/// A datagram to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram<'a> {
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) ecn: Option<Ecn>,
+    pub(super) kind: DeliveryKind,
+    pub(super) bytes: &'a [u8],
 }
 
 /// From one host to another.
@@ -120,6 +138,7 @@ impl Network {
             seed,
             now: Timestamp::ZERO,
             hosts: Vec::new(),
+            domains: 1,
             by_address: BTreeMap::new(),
             default_config: LinkConfig::default(),
             paths: BTreeMap::new(),
@@ -138,70 +157,6 @@ impl Network {
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.seed
-    }
-
-    // Hosts.
-
-    /// Adds a host with an IPv4 address, 10.0.0.1 and up, and an IPv6 address, fd00::1 and up.
-    ///
-    /// # Panics
-    /// When a host of that name is there already, or [`HOSTS_MAX`] hosts are.
-    pub fn add_host(&mut self, name: &str) -> HostId {
-        assert!(self.hosts.len() < HOSTS_MAX, "a network has at most {HOSTS_MAX} hosts");
-        assert!(self.host(name).is_none(), "there is a host {name:?} already");
-        let host = HostId(self.hosts.len());
-        let number = u16::try_from(self.hosts.len() + 1).expect("HOSTS_MAX is below 65,535");
-        let [high, low] = number.to_be_bytes();
-        let ipv4 = Ipv4Addr::new(10, 0, high, low).into();
-        let ipv6 = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number).into();
-        self.hosts.push(Host { name: name.to_owned(), ipv4, ipv6 });
-        self.add_address(host, ipv4);
-        self.add_address(host, ipv6);
-        host
-    }
-
-    /// Gives a host another address.
-    ///
-    /// # Panics
-    /// When a host has it already.
-    pub fn add_address(&mut self, host: HostId, address: IpAddr) {
-        let before = self.by_address.insert(address, host);
-        assert!(before.is_none(), "a host has the address {address} already");
-    }
-
-    /// The host of this name.
-    #[must_use]
-    pub fn host(&self, name: &str) -> Option<HostId> {
-        self.hosts.iter().position(|host| host.name == name).map(HostId)
-    }
-
-    /// The host with this address.
-    #[must_use]
-    pub fn host_at(&self, address: IpAddr) -> Option<HostId> {
-        self.by_address.get(&address).copied()
-    }
-
-    /// The host's name.
-    #[must_use]
-    pub fn name(&self, host: HostId) -> &str {
-        &self.hosts[host.0].name
-    }
-
-    /// The host's IPv4 address, with a port.
-    #[must_use]
-    pub fn address(&self, host: HostId, port: u16) -> SocketAddr {
-        SocketAddr::new(self.hosts[host.0].ipv4, port)
-    }
-
-    /// The host's IPv6 address, with a port.
-    #[must_use]
-    pub fn address_v6(&self, host: HostId, port: u16) -> SocketAddr {
-        SocketAddr::new(self.hosts[host.0].ipv6, port)
-    }
-
-    /// What a host's own chance comes from: neither another host's nor that of the links.
-    pub(crate) fn chance_of(&self, host: HostId) -> Xoshiro256PlusPlus {
-        Xoshiro256PlusPlus::seed_from_u64(dice::path_seed(self.seed, self.name(host), ""))
     }
 
     // Links. All of this holds for datagrams sent from now on.
@@ -265,16 +220,34 @@ impl Network {
 
     // Datagrams.
 
-    /// Sends a datagram and says what will become of it.
+    /// Sends a datagram from the host that has its source address, and says what will become of it.
     pub fn send(&mut self, now: Timestamp, from: SocketAddr, to: SocketAddr, ecn: Option<Ecn>, bytes: &[u8]) -> Fate {
-        self.pass(now, from, to, ecn, DeliveryKind::Datagram, bytes)
+        match self.host_at(from.ip()) {
+            Some(host) => self.send_from(now, host, (from, to), ecn, bytes),
+            None => self.pass(now, None, &Datagram { from, to, ecn, kind: DeliveryKind::Datagram, bytes }),
+        }
+    }
+
+    /// As [`send`](Self::send), from a host that may claim any source address.
+    pub fn send_from(
+        &mut self,
+        now: Timestamp,
+        host: HostId,
+        (from, to): (SocketAddr, SocketAddr),
+        ecn: Option<Ecn>,
+        bytes: &[u8],
+    ) -> Fate {
+        let datagram = Datagram { from, to, ecn, kind: DeliveryKind::Datagram, bytes };
+        self.pass(now, self.way(host, to.ip()), &datagram)
     }
 
     /// Answers a datagram that found nobody listening, as a host's kernel does: its sender gets a delivery of
     /// [`DeliveryKind::Unreachable`], if that gets through. Nothing answers such a delivery.
     pub fn refuse(&mut self, now: Timestamp, datagram: &Delivery) {
         if datagram.kind == DeliveryKind::Datagram {
-            self.pass(now, datagram.to, datagram.from, None, DeliveryKind::Unreachable, &[]);
+            let (from, to, kind) = (datagram.to, datagram.from, DeliveryKind::Unreachable);
+            let way = self.way(datagram.host, to.ip());
+            self.pass(now, way, &Datagram { from, to, ecn: None, kind, bytes: &[] });
         }
     }
 
@@ -331,61 +304,64 @@ impl Network {
         self.trace(move |packet| refused = refused || writeln!(out, "{packet}").is_err());
     }
 
-    fn pass(
-        &mut self,
-        now: Timestamp,
-        from: SocketAddr,
-        to: SocketAddr,
-        ecn: Option<Ecn>,
-        kind: DeliveryKind,
-        bytes: &[u8],
-    ) -> Fate {
+    /// The way from a host to an address.
+    fn way(&self, from_host: HostId, to: IpAddr) -> Option<Way> {
+        let to_host = self.reached(from_host, to)?;
+        let interface = self.hosts[to_host.0].interface_with(to);
+        Some(Way { from_host, to_host, interface, copy_for: None })
+    }
+
+    /// Sends a datagram on its way, if there is one.
+    pub(super) fn pass(&mut self, now: Timestamp, way: Option<Way>, datagram: &Datagram<'_>) -> Fate {
         let now = self.advance(now);
-        let fate = match (self.host_at(from.ip()), self.host_at(to.ip())) {
-            (Some(from_host), Some(to_host)) => {
-                let info = DatagramInfo { at: now, from_host, to_host, from, to, ecn, bytes };
-                self.pass_link(&info, kind)
-            }
-            _ => Fate::Dropped(DropReason::NoRoute),
-        };
+        let fate = way.map_or(Fate::Dropped(DropReason::NoRoute), |way| self.pass_link(now, way, datagram));
         self.counters.count(&fate);
         if let Some(on_packet) = &mut self.on_packet {
+            let Datagram { from, to, kind, bytes, .. } = *datagram;
             let len = (kind == DeliveryKind::Datagram).then_some(bytes.len());
-            on_packet(&PacketTrace { at: now, from, to, len, fate });
+            let copy_for = way.and_then(|way| way.copy_for);
+            on_packet(&PacketTrace { at: now, from, to, copy_for, len, fate });
         }
         fate
     }
 
-    fn pass_link(&mut self, info: &DatagramInfo<'_>, kind: DeliveryKind) -> Fate {
-        let path = self.path(info.from_host, info.to_host);
+    fn pass_link(&mut self, now: Timestamp, way: Way, datagram: &Datagram<'_>) -> Fate {
+        let Way { from_host, to_host, interface, copy_for } = way;
+        let Datagram { from, to, ecn, kind, bytes } = *datagram;
+        let path = self.path(from_host, to_host);
         let (link, partitioned, luck) = (path.link, path.partitioned, path.luck);
         path.luck.index += 1;
         // ICMP is no datagram that a rule could know by its ports and bytes.
-        let verdict = if kind == DeliveryKind::Datagram { self.rules.judge(info) } else { Verdict::Pass };
+        let verdict = if kind == DeliveryKind::Datagram {
+            self.rules.judge(&DatagramInfo { at: now, from_host, to_host, from, to, ecn, bytes })
+        } else {
+            Verdict::Pass
+        };
         let mut fate = match verdict {
             Verdict::Drop => Fate::Dropped(DropReason::Rule),
-            Verdict::Deliver(delay) => Fate::Arrives(Arrival::ruled(info.at + delay), None),
+            Verdict::Deliver(delay) => Fate::Arrives(Arrival::ruled(now + delay), None),
             Verdict::Pass if partitioned => Fate::Dropped(DropReason::Partitioned),
             Verdict::Pass => {
                 let NetworkLink { link, config, .. } = &mut self.links[link];
-                let ecn_capable = matches!(info.ecn, Some(Ecn::Ect0 | Ecn::Ect1));
-                let payload_len = info.bytes.len();
-                let passing = Passing { luck, now: info.at, payload_len, ipv6: info.to.is_ipv6(), ecn_capable };
+                let ecn_capable = matches!(ecn, Some(Ecn::Ect0 | Ecn::Ect1));
+                let passing = Passing { luck, now, payload_len: bytes.len(), ipv6: to.is_ipv6(), ecn_capable };
                 link.pass(config.as_ref().unwrap_or(&self.default_config), passing)
             }
         };
-        let cost = fate.arrivals().count() * (info.bytes.len() + IN_FLIGHT_COST);
+        let cost = fate.arrivals().count() * (bytes.len() + IN_FLIGHT_COST);
         if self.in_flight_bytes + cost > IN_FLIGHT_BYTES_MAX {
             fate = Fate::Dropped(DropReason::Overflow);
         }
         self.links[link].counters.count(&fate);
         for (arrival, second) in fate.arrivals().zip([false, true]) {
-            let mut bytes = info.bytes.to_vec();
+            let mut bytes = bytes.to_vec();
             link::damage(luck, arrival, second, &mut bytes);
-            let ecn = if arrival.marked { Some(Ecn::Ce) } else { info.ecn };
+            let ecn = if arrival.marked { Some(Ecn::Ce) } else { ecn };
             self.in_flight_bytes += bytes.len() + IN_FLIGHT_COST;
+            let to_everyone = copy_for.is_some();
+            let delivery = Delivery { host: to_host, interface, to, to_everyone, from, ecn, kind, bytes };
             let sequence = self.next_sequence();
-            self.in_flight.insert((arrival.at, sequence), Delivery { to: info.to, from: info.from, ecn, kind, bytes });
+            self.in_flight.insert((arrival.at, sequence), delivery);
         }
         fate
     }

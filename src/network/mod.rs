@@ -11,6 +11,11 @@
 //! nor a rule changes it. (Only what really depends on others does: the queue.) All of it is decided when the datagram
 //! is sent; a change of a link concerns datagrams sent after it.
 //!
+//! Hosts share links: *broadcast domains*. In each of its domains a host has an interface and addresses, and what it
+//! sends there to everyone ([`Network::send_by`]) reaches all hosts of the domain, each copy over the link between the
+//! two hosts and with its faults. All hosts are in one domain ([`DomainId::LAN`]) unless they are added to others
+//! ([`Network::add_host_in`]); datagrams to one host go from each domain to every other.
+//!
 //! ```
 //! use core::time::Duration;
 //! use udpair::sim::{LinkConfig, Network};
@@ -32,6 +37,8 @@ mod counters;
 mod dice;
 mod fate;
 mod graph;
+mod host;
+mod hosts;
 mod link;
 mod queue;
 mod rules;
@@ -41,5 +48,7 @@ mod tests;
 pub use config::{Burst, LinkConfig, MILLION, Oversize};
 pub use counters::Counters;
 pub use fate::{Arrival, DropReason, Fate, PacketTrace};
-pub use graph::{Delivery, DeliveryKind, Ecn, HOSTS_MAX, HostId, IN_FLIGHT_BYTES_MAX, Network};
+pub use graph::{Delivery, DeliveryKind, Ecn, HostId, IN_FLIGHT_BYTES_MAX, Network};
+pub use host::{DOMAINS_MAX, DomainId};
+pub use hosts::HOSTS_MAX;
 pub use rules::{DatagramInfo, RuleId, Verdict};

@@ -132,7 +132,7 @@ impl Beacon {
             return Err(DecodeError::Version(version));
         }
         let kind = input.u8()?;
-        let nameplate = Nameplate::new(input.u8()?);
+        let nameplate = Nameplate::in_beacon(input.u8()?);
         let carrier = input.u8()?;
         let (invite, seek) = (input.array()?, input.array()?);
         let port = input.u16()?;
@@ -140,7 +140,10 @@ impl Beacon {
         if !(SEEK..=TAKEN).contains(&kind) {
             return Err(DecodeError::Type(kind));
         }
-        let nameplate = nameplate.ok_or(DecodeError::Value("nameplate"))?;
+        // Nobody asks whether a device's is taken.
+        let asks = matches!(kind, ASK | TAKEN);
+        let nameplate =
+            nameplate.filter(|nameplate| !(asks && nameplate.is_device())).ok_or(DecodeError::Value("nameplate"))?;
         let carrier = match carrier {
             0 if kind != OFFER => None,
             1 if kind == OFFER => Some(Carrier::Udp),
@@ -223,7 +226,10 @@ mod tests {
             (any_id(), any_id())
                 .prop_map(|(invite, asked)| Say::Taken { invite: InviteId(invite), asked: InviteId(asked) }),
         ];
-        (0..100u8, say).prop_map(|(number, say)| Beacon { nameplate: Nameplate::new(number).unwrap(), say })
+        (0..200u8, say).prop_map(|(number, say)| {
+            let number = if matches!(say, Say::Ask(_) | Say::Taken { .. }) { number % 100 } else { number };
+            Beacon { nameplate: Nameplate::in_beacon(number).unwrap(), say }
+        })
     }
 
     proptest! {
@@ -246,7 +252,7 @@ mod tests {
             bytes[..4].copy_from_slice(&MAGIC);
             bytes[4] = VERSION;
             bytes[5] = kind;
-            bytes[6] %= 101;
+            bytes[6] %= 201;
             bytes[7] %= 3;
             // Fields that are zero in some types only.
             for (bit, range) in [(0, 8..16), (1, 16..24), (2, 24..26), (3, 26..28)] {

@@ -5,19 +5,23 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
+use super::beacon::InviteId;
 use super::words::{UnknownWord, Words};
 
-/// How many nameplates there are.
+/// How many nameplates codes have.
 pub const NAMEPLATES: u8 = 100;
+/// How many nameplates known devices have, from [`NAMEPLATES`] on.
+const DEVICE_NAMEPLATES: u8 = 100;
 /// The longest text that is looked at as a code, in bytes.
 const TEXT_LEN_MAX: usize = 512;
 
-/// The public number of an invite, 00 to 99: what beacons are tagged with.
+/// The public number of an invite: what beacons are tagged with. 00 to 99 in a code, 100 to 199 for devices that know
+/// each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nameplate(u8);
 
 impl Nameplate {
-    /// The nameplate `number`; `None` from 100 on.
+    /// The nameplate `number` of a code; `None` from 100 on.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
         if number < NAMEPLATES { Some(Self(number)) } else { None }
@@ -29,6 +33,24 @@ impl Nameplate {
         // Not a secret: that 4294967296 is no multiple of 100 does not matter.
         let number = u32::from_be_bytes(entropy) % u32::from(NAMEPLATES);
         Self(u8::try_from(number).expect("below 100"))
+    }
+
+    /// The nameplate under which the device of this id is looked for: no code's. `spec/pairing.md`, section "Known
+    /// devices".
+    #[must_use]
+    pub fn of_device(id: InviteId) -> Self {
+        Self(NAMEPLATES + id.0[0] % DEVICE_NAMEPLATES)
+    }
+
+    /// True for one that no code has.
+    #[must_use]
+    pub const fn is_device(self) -> bool {
+        self.0 >= NAMEPLATES
+    }
+
+    /// What a beacon may be tagged with; `None` from 200 on.
+    pub(super) const fn in_beacon(number: u8) -> Option<Self> {
+        if number < NAMEPLATES + DEVICE_NAMEPLATES { Some(Self(number)) } else { None }
     }
 
     /// Its number.
@@ -44,7 +66,7 @@ impl Nameplate {
 }
 
 impl fmt::Display for Nameplate {
-    /// Two digits.
+    /// Two digits, or three for a device.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}", self.0)
     }
@@ -174,6 +196,9 @@ mod tests {
         assert_eq!(Nameplate::new(NAMEPLATES), None);
         assert_eq!(Nameplate::from_entropy([0, 0, 0, 100]).number(), 0);
         assert_eq!(Nameplate::from_entropy([0xff; 4]).number(), 95);
+        for id in 0..=u8::MAX {
+            assert!((100..200).contains(&Nameplate::of_device(InviteId([id; 8])).number()));
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 pub const DISCOVERY_PORT: u16 = 29_517;
 /// The IPv6 multicast group that every discovery joins on every interface.
 pub const DISCOVERY_GROUP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0x7564, 0x7061);
+/// The IPv4 multicast group likewise: of the block that no router passes on and every switch does.
+pub const DISCOVERY_GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 229);
 
 /// The system's number for an interface; 0 is none in particular.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,8 +52,8 @@ pub struct Target {
 
 impl Interface {
     /// Where everyone on this interface's networks is reached: for each IPv4 address its directed broadcast and the
-    /// limited broadcast, and the IPv6 group once; on the loopback interface its broadcast and `::1`, for its group has
-    /// no route. Empty where it is down or has no address.
+    /// limited broadcast, and each group once; on the loopback interface its broadcast and `::1`, for a group has no
+    /// route there. Empty where it is down or has no address.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
@@ -64,7 +66,7 @@ impl Interface {
                 targets.push(target);
             }
         };
-        let mut has_v6 = false;
+        let (mut has_v4, mut has_v6) = (false, false);
         for address in &self.addresses {
             match address.ip {
                 IpAddr::V4(ip) if self.loopback => {
@@ -74,9 +76,13 @@ impl Interface {
                     for to in address.broadcast.into_iter().chain([Ipv4Addr::BROADCAST]) {
                         add(Some(ip.into()), (to, DISCOVERY_PORT).into());
                     }
+                    has_v4 = true;
                 }
                 IpAddr::V6(_) => has_v6 = true,
             }
+        }
+        if has_v4 && self.multicast {
+            add(None, (DISCOVERY_GROUP_V4, DISCOVERY_PORT).into());
         }
         if has_v6 && self.multicast {
             add(None, SocketAddrV6::new(DISCOVERY_GROUP, DISCOVERY_PORT, 0, self.id.0).into());
@@ -85,6 +91,11 @@ impl Interface {
             add(None, (Ipv6Addr::LOCALHOST, DISCOVERY_PORT).into());
         }
         targets
+    }
+
+    /// The groups in which to take part, to hear what is sent to everyone on its networks.
+    pub fn groups(&self) -> impl Iterator<Item = IpAddr> {
+        self.targets().into_iter().map(|target| target.to.ip()).filter(IpAddr::is_multicast)
     }
 
     /// True when `ip` is one of its addresses.
@@ -150,7 +161,14 @@ pub(super) mod tests {
     fn everyone_is_reached_once_on_each_network() {
         check(&lo(), &[("127.0.0.1", "127.255.255.255:29517"), ("any", "[::1]:29517")]);
         let mut both = eth(2, "10.1.2.3", 16);
-        check(&both, &[("10.1.2.3", "10.1.255.255:29517"), ("10.1.2.3", "255.255.255.255:29517")]);
+        let v4 =
+            [("10.1.2.3", "10.1.255.255:29517"), ("10.1.2.3", "255.255.255.255:29517"), ("any", "224.0.0.229:29517")];
+        check(&both, &v4);
+        check(&Interface { multicast: false, ..both.clone() }, &v4[..2]);
+        both.addresses.extend(eth(2, "10.9.2.3", 16).addresses);
+        let groups = |interface: &Interface| interface.targets().iter().filter(|it| it.to.ip().is_multicast()).count();
+        assert_eq!(groups(&both), 1, "once, however many addresses there are");
+        both.addresses.pop();
         both.addresses.extend(eth(2, "fd00::2", 64).addresses);
         both.addresses.extend(eth(2, "fe80::2", 64).addresses);
         check(
@@ -158,9 +176,12 @@ pub(super) mod tests {
             &[
                 ("10.1.2.3", "10.1.255.255:29517"),
                 ("10.1.2.3", "255.255.255.255:29517"),
+                ("any", "224.0.0.229:29517"),
                 ("any", "[ff02::7564:7061%2]:29517"),
             ],
         );
+        assert_eq!(both.groups().collect::<Vec<_>>(), [IpAddr::from(DISCOVERY_GROUP_V4), DISCOVERY_GROUP.into()]);
+        assert_eq!(lo().groups().count(), 0);
         check(&Interface { up: false, ..both.clone() }, &[]);
         check(&Interface { addresses: Vec::new(), ..both }, &[]);
     }

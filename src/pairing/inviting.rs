@@ -77,19 +77,35 @@ impl Inviting {
     /// Where `offer` has port 0 or an invite id of zeros, which a beacon cannot say.
     #[must_use]
     pub fn new(now: Timestamp, first: Nameplate, offer: Offer, seed: [u8; 32]) -> Self {
+        let mut inviting = Self::quiet(first, offer, seed);
+        inviting.ask(now, first);
+        inviting
+    }
+
+    /// Offers to the device that shares a key of the id `offer.invite`. Its nameplate is held at once, and shared with
+    /// others: there is no code in which it would have to be told apart. `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn device(now: Timestamp, offer: Offer, seed: [u8; 32]) -> Self {
+        let mut inviting = Self::quiet(Nameplate::of_device(offer.invite), offer, seed);
+        inviting.hold(now, true);
+        inviting
+    }
+
+    fn quiet(nameplate: Nameplate, offer: Offer, seed: [u8; 32]) -> Self {
         assert!(offer.port != 0 && offer.invite != InviteId([0; 8]), "an offer without a port or an id");
-        let mut inviting = Self {
+        Self {
             offer,
-            nameplate: first,
+            nameplate,
             phase: Phase::Holding,
             tried: 0,
             crossed: false,
             other_version: false,
             events: VecDeque::new(),
             post: Post::new(seed),
-        };
-        inviting.ask(now, first);
-        inviting
+        }
     }
 
     /// The nameplate, once it is held.
@@ -179,6 +195,7 @@ impl Inviting {
                 self.post.begin_burst_again(now);
             }
             Say::Taken { asked, .. } if asked != own => return Err(Dropped::WrongEcho),
+            Say::Offer(..) if self.nameplate.is_device() => return Err(Dropped::NotForUs),
             Say::Taken { .. } | Say::Offer(..) => self.on_taken(now),
         }
         Ok(())

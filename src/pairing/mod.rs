@@ -25,7 +25,9 @@ pub use beacon::{BEACON_LEN, Beacon, Carrier, InviteId, Offer, Say, SeekId};
 pub use burst::{BURST, BURST_DISTANCE, SLOW};
 pub use code::{Code, CodeError, NAMEPLATES, Nameplate};
 pub use counters::{Counters, Dropped};
-pub use interface::{DISCOVERY_GROUP, DISCOVERY_PORT, Interface, InterfaceAddress, InterfaceId, Target};
+pub use interface::{
+    DISCOVERY_GROUP, DISCOVERY_GROUP_V4, DISCOVERY_PORT, Interface, InterfaceAddress, InterfaceId, Target,
+};
 pub use inviting::{ASKING, ASKS, Inviting, InvitingEvent, NAMEPLATE_TRIES_MAX};
 pub use machine::{Destination, Machine, Transmit};
 pub use place::{CodeAt, Host, HostNumber};

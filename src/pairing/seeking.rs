@@ -51,6 +51,8 @@ pub enum SeekingEvent {
 #[derive(Debug)]
 pub struct Seeking {
     nameplate: Nameplate,
+    /// Only this one is meant; `None` where the id is not known.
+    only: Option<InviteId>,
     seek: SeekId,
     found: Vec<Candidate>,
     other_version: bool,
@@ -63,11 +65,22 @@ impl Seeking {
     /// where others shall not be able to answer unasked.
     #[must_use]
     pub fn new(now: Timestamp, nameplate: Nameplate, seed: [u8; 32]) -> Self {
+        Self::begin(now, nameplate, None, seed)
+    }
+
+    /// Begins to look for the device that shares a key of this id, and gives out its offers alone. `seed` as for
+    /// [`new`](Self::new). `spec/pairing.md`, section "Known devices".
+    #[must_use]
+    pub fn device(now: Timestamp, id: InviteId, seed: [u8; 32]) -> Self {
+        Self::begin(now, Nameplate::of_device(id), Some(id), seed)
+    }
+
+    fn begin(now: Timestamp, nameplate: Nameplate, only: Option<InviteId>, seed: [u8; 32]) -> Self {
         let mut post = Post::new(seed);
         // Zeros would mean: no search.
         let seek = SeekId(post.rng.next_u64().max(1).to_be_bytes());
         post.begin_burst(now);
-        Self { nameplate, seek, found: Vec::new(), other_version: false, events: VecDeque::new(), post }
+        Self { nameplate, only, seek, found: Vec::new(), other_version: false, events: VecDeque::new(), post }
     }
 
     /// Everything that was found so far.
@@ -83,6 +96,9 @@ impl Seeking {
             Say::Seek(_) | Say::Ask(_) | Say::Taken { .. } => return Err(Dropped::NotForUs),
             Say::Offer(offer, echo) => (offer, echo),
         };
+        if self.only.is_some_and(|only| only != offer.invite) {
+            return Err(Dropped::NotForUs);
+        }
         if echo.is_some_and(|echo| echo != self.seek) {
             return Err(Dropped::WrongEcho);
         }

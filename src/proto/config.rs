@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::message::Limits;
+use crate::seal::Generations;
 
 use super::congestion::ControllerKind;
 use super::mtu::PathLimits;
@@ -37,6 +38,11 @@ pub struct Config {
     pub accept_path: PathLimits,
     /// How exactly the driver's timers fire. Default 0.1 ms.
     pub granularity: Duration,
+    /// After how many packets keys are updated in sealed modes. Default: the protocol's 2^22; another value is for
+    /// tests, and both sides must have the same.
+    pub generations: Generations,
+    /// This machine has no AES in hardware: sealed connections use ChaCha20-Poly1305. Default false.
+    pub prefers_chacha: bool,
 }
 
 impl Default for Config {
@@ -54,6 +60,8 @@ impl Default for Config {
             datagram_len_max: 65_507,
             accept_path: PathLimits { datagram_len_max: 65_507 },
             granularity: Duration::from_micros(100),
+            generations: Generations::STANDARD,
+            prefers_chacha: false,
         }
     }
 }

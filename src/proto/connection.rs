@@ -1,7 +1,7 @@
 //! One connection: its messages, and below them first the handshake, then the link.
 
 use core::time::Duration;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::message::{End, Messages};
 use crate::seal::{Exports, Protection, Session};
@@ -16,6 +16,7 @@ use super::handshake::{Candidate, Handshake, Shared};
 use super::link::{Batch, Drained, Link, Scratch};
 use super::listener::HalfOpen;
 use super::mtu::PathLimits;
+use super::path::Path;
 use super::stats::ConnectionStats;
 
 /// What carries the messages.
@@ -30,6 +31,8 @@ enum Carrier {
 #[derive(Debug)]
 pub struct Connection {
     remote: SocketAddr,
+    /// Which of our addresses the peer calls: as packets say that are beyond doubt the peer's.
+    local: Option<IpAddr>,
     cid: ConnectionCid,
     path: PathLimits,
     messages: Messages,
@@ -42,7 +45,8 @@ impl Connection {
     #[must_use]
     pub fn connecting(handshake: Handshake, messages: Messages) -> Self {
         let (cid, Candidate { remote, path, .. }) = (handshake.cid(), *handshake.candidate());
-        Self { remote, cid, path, messages, carrier: Carrier::Connecting(Box::new(handshake)), exports: None }
+        let carrier = Carrier::Connecting(Box::new(handshake));
+        Self { remote, local: None, cid, path, messages, carrier, exports: None }
     }
 
     /// The peer wanted one, and it was granted under the id `cid`; with `session` in sealed modes.
@@ -55,20 +59,26 @@ impl Connection {
         half_open: &HalfOpen,
         session: Option<Session>,
     ) -> Self {
-        let (protection, exports) = protect(session);
+        let (protection, exports) = protect(session, config);
         let mut messages = Messages::new(config.limits);
         messages.establish(&half_open.params);
         let mut link = Link::new(now, config, path, protection, half_open.peer_cid, &half_open.params);
         if let Some(sent_at) = half_open.share_sent_at {
             link.on_round_trip(now.saturating_since(sent_at));
         }
-        Self { remote: half_open.from, cid, path, messages, carrier: Carrier::Linked(Box::new(link)), exports }
+        let carrier = Carrier::Linked(Box::new(link));
+        Self { remote: half_open.from, local: None, cid, path, messages, carrier, exports }
     }
 
     /// The peer's address.
     #[must_use]
     pub const fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// The peer called this address of ours.
+    pub const fn set_local(&mut self, local: Option<IpAddr>) {
+        self.local = local;
     }
 
     /// The id that packets to us bear.
@@ -184,7 +194,7 @@ impl Connection {
     }
 
     fn establish(&mut self, now: Timestamp, config: &Config, shared: Shared) {
-        let (protection, exports) = protect(shared.session);
+        let (protection, exports) = protect(shared.session, config);
         let mut link = Link::new(now, config, self.path, protection, shared.peer_cid, &shared.params);
         if let Some(round_trip) = shared.round_trip {
             link.on_round_trip(round_trip);
@@ -272,16 +282,16 @@ impl Connection {
         scratch: &mut Scratch,
         probe_budget: &mut Budget,
         out: &mut Vec<u8>,
-    ) -> Option<(SocketAddr, Batch)> {
+    ) -> Option<(Path, Batch)> {
         self.settle();
         match &mut self.carrier {
             Carrier::Connecting(handshake) => {
                 let to = handshake.poll(now, out)?;
-                Some((to, Batch { segment: None, count: 1, ecn: None }))
+                Some((to.into(), Batch { segment: None, count: 1, ecn: None }))
             }
             Carrier::Linked(link) => {
                 let batch = link.poll(now, &mut self.messages, scratch, probe_budget, out)?;
-                Some((self.remote, batch))
+                Some((Path { remote: self.remote, local: self.local }, batch))
             }
             Carrier::Over => None,
         }
@@ -325,12 +335,12 @@ impl Connection {
 }
 
 /// What protects a connection from now on, and what else its keys are good for.
-fn protect(session: Option<Session>) -> (Protection, Option<Exports>) {
+fn protect(session: Option<Session>, config: &Config) -> (Protection, Option<Exports>) {
     match session {
         None => (Protection::plain(), None),
         Some(session) => {
             let (protection, exports) = session.into_parts();
-            (protection, Some(exports))
+            (protection.with_generations(config.generations), Some(exports))
         }
     }
 }

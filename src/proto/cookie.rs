@@ -13,12 +13,13 @@ use std::net::{IpAddr, SocketAddr};
 use ring::hmac;
 
 use crate::time::Timestamp;
-use crate::wire::{COOKIE_LEN, Cookie, Hello};
+use crate::wire::{COOKIE_LEN, Cookie, Hello, RANDOM_LEN};
 
 /// How long a cookie is good.
 pub const COOKIE_TTL: Duration = Duration::from_secs(10);
 const KEY_LIFETIME_NANOS: u64 = 60_000_000_000;
 const TS_LEN: usize = 8;
+const CONTENT_LEN: usize = 16 + 2 + RANDOM_LEN + 8 + 32 + TS_LEN;
 
 /// Bakes cookies and knows its own.
 #[derive(Clone)]
@@ -68,18 +69,23 @@ impl CookieJar {
     }
 }
 
-fn content(from: SocketAddr, hello: &Hello, ts: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(96);
-    match from.ip() {
-        IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
-    }
-    bytes.extend_from_slice(&from.port().to_be_bytes());
-    bytes.extend_from_slice(&hello.client_random);
-    bytes.extend_from_slice(&hello.invite);
-    bytes.extend_from_slice(&hello.params_hash);
-    bytes.extend_from_slice(&ts.to_be_bytes());
-    bytes
+/// What a cookie is made for, an IPv4 address as the IPv6 address that stands for it.
+fn content(from: SocketAddr, hello: &Hello, ts: u64) -> [u8; CONTENT_LEN] {
+    let ip = match from.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let parts: [&[u8]; 6] = [
+        &ip.octets(),
+        &from.port().to_be_bytes(),
+        &hello.client_random,
+        &hello.invite,
+        &hello.params_hash,
+        &ts.to_be_bytes(),
+    ];
+    let mut content = [0; CONTENT_LEN];
+    content.iter_mut().zip(parts.into_iter().flatten()).for_each(|(byte, of)| *byte = *of);
+    content
 }
 
 #[cfg(test)]

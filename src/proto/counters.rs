@@ -46,9 +46,11 @@ pub enum Dropped {
     RunsLimited,
     /// A handshake by somebody who has not our secret.
     WrongTag,
+    /// A handshake that we began ourselves: somebody sent it back.
+    Reflected,
 }
 
-const NAMES: [(Dropped, &str); 21] = [
+const NAMES: [(Dropped, &str); 22] = [
     (Dropped::Checksum, "checksum"),
     (Dropped::Malformed, "malformed"),
     (Dropped::Version, "version"),
@@ -70,6 +72,7 @@ const NAMES: [(Dropped, &str); 21] = [
     (Dropped::InviteOver, "invite_over"),
     (Dropped::RunsLimited, "runs_limited"),
     (Dropped::WrongTag, "wrong_tag"),
+    (Dropped::Reflected, "reflected"),
 ];
 
 /// Counts since the endpoint was made.

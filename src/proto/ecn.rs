@@ -27,6 +27,18 @@ impl EcnPath {
         if self.failed { None } else { Some(Ecn::Ect0) }
     }
 
+    /// Whether marks arrive as they left; `None` while none was acknowledged.
+    #[must_use]
+    pub const fn carries(&self) -> Option<bool> {
+        if self.failed {
+            Some(false)
+        } else if self.counted.ect0 + self.counted.ce > 0 {
+            Some(true)
+        } else {
+            None
+        }
+    }
+
     /// An acknowledgement that raised the largest acknowledged number has newly covered `marked` packets sent with a
     /// mark. True when the network reports congestion in it.
     pub fn on_ack(&mut self, marked: u64, counts: Option<EcnCounts>) -> bool {
@@ -60,7 +72,9 @@ mod tests {
     #[test]
     fn a_path_that_carries_marks_keeps_them_and_reports_congestion_once() {
         let mut path = EcnPath::default();
+        assert_eq!(path.carries(), None);
         assert!(!path.on_ack(5, counts(5, 0, 0)));
+        assert_eq!(path.carries(), Some(true));
         assert!(path.on_ack(3, counts(7, 0, 1)));
         assert!(!path.on_ack(1, counts(8, 0, 1)));
         assert_eq!(path.mark(), Some(Ecn::Ect0));
@@ -71,7 +85,7 @@ mod tests {
         for counts in [None, counts(4, 0, 0), counts(5, 1, 0)] {
             let mut path = EcnPath::default();
             assert!(!path.on_ack(5, counts));
-            assert_eq!(path.mark(), None, "{counts:?}");
+            assert_eq!((path.mark(), path.carries()), (None, Some(false)), "{counts:?}");
         }
     }
 }

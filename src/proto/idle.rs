@@ -1,4 +1,7 @@
-//! Silence: keeping a quiet connection alive, and giving a dead one up (RFC 9000 section 10.1).
+//! Silence: keeping a quiet connection alive, and giving a dead one up (`spec/reliability.md`, section "Silence").
+//!
+//! Unlike in RFC 9000 section 10.1 asking does not start the timeout anew: each side asks after a third of it anyway,
+//! so that what is left is time enough, and a user is told of a dead peer within the timeout that was configured.
 
 use core::time::Duration;
 
@@ -19,10 +22,10 @@ pub enum Silence {
 #[derive(Clone, Debug)]
 pub struct Idle {
     timeout: Duration,
-    /// Last heard from the peer, or first sent to it since then what it must answer.
-    since: Timestamp,
-    /// True when something that it must answer was sent since it was last heard.
-    asked: bool,
+    /// Last heard from the peer.
+    heard_at: Timestamp,
+    /// First sent to it since then what it must answer.
+    asked_at: Option<Timestamp>,
     /// Last heard, or last sent what it must answer.
     active_at: Timestamp,
 }
@@ -32,45 +35,43 @@ impl Idle {
     #[must_use]
     pub fn new(now: Timestamp, ours: Duration, peers: Duration) -> Self {
         let timeout = [ours, peers].into_iter().filter(|timeout| !timeout.is_zero()).min().unwrap_or(Duration::MAX);
-        Self { timeout, since: now, asked: false, active_at: now }
+        Self { timeout, heard_at: now, asked_at: None, active_at: now }
     }
 
     /// A packet of the peer's arrived.
     pub const fn on_received(&mut self, now: Timestamp) {
-        self.since = now;
+        self.heard_at = now;
         self.active_at = now;
-        self.asked = false;
+        self.asked_at = None;
     }
 
     /// A packet was sent that the peer must answer.
-    pub const fn on_asked(&mut self, now: Timestamp) {
+    pub fn on_asked(&mut self, now: Timestamp) {
         self.active_at = now;
-        if !self.asked {
-            self.asked = true;
-            self.since = now;
-        }
+        self.asked_at.get_or_insert(now);
     }
 
     /// When [`Idle::handle_timeout`] has something to say.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        self.keep_alive_at().min(self.gone_at())
+        self.gone_at().map_or(self.keep_alive_at(), |gone_at| gone_at.min(self.keep_alive_at()))
     }
 
     /// The time of a deadline may have come.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Silence {
-        if self.gone_at() <= now {
+        if self.gone_at().is_some_and(|at| at <= now) {
             return Silence::TimedOut;
         }
         if self.keep_alive_at() <= now {
-            self.active_at = now;
+            self.on_asked(now);
             return Silence::KeepAlive;
         }
         Silence::Nothing
     }
 
-    fn gone_at(&self) -> Timestamp {
-        self.since + self.timeout
+    /// Never before it was asked and then had two thirds of the timeout: this process may have been stopped for long.
+    fn gone_at(&self) -> Option<Timestamp> {
+        self.asked_at.map(|asked_at| (self.heard_at + self.timeout).max(asked_at + (self.timeout - self.timeout / 3)))
     }
 
     fn keep_alive_at(&self) -> Timestamp {
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_answers_nothing_is_gone_a_timeout_after_the_first_unanswered_packet() {
+    fn a_peer_that_answers_nothing_is_gone_a_timeout_after_it_was_last_heard() {
         let mut idle = idle();
         /*  1,000 ms */
         idle.on_received(ms(1_000));
@@ -116,10 +117,23 @@ mod tests {
         /*  8,000 ms */
         idle.on_asked(ms(8_000)); // a probe
 
-        /* 10,999 ms */
-        assert_ne!(idle.handle_timeout(ms(10_999)), Silence::TimedOut);
-        /* 11,000 ms */
-        assert_eq!(idle.handle_timeout(ms(11_000)), Silence::TimedOut);
+        /*  9,999 ms */
+        assert_ne!(idle.handle_timeout(ms(9_999)), Silence::TimedOut);
+        /* 10,000 ms */
+        assert_eq!(idle.handle_timeout(ms(10_000)), Silence::TimedOut);
+    }
+
+    #[test]
+    fn who_was_stopped_for_longer_than_the_timeout_asks_first_and_gives_two_thirds_of_it() {
+        let mut idle = idle();
+        /* 20,000 ms */
+        assert_eq!(idle.handle_timeout(ms(20_000)), Silence::KeepAlive);
+        /* 22,999 ms */
+        assert_eq!(idle.handle_timeout(ms(22_999)), Silence::Nothing);
+        /* 25,999 ms */
+        assert_ne!(idle.handle_timeout(ms(25_999)), Silence::TimedOut);
+        /* 26,000 ms */
+        assert_eq!(idle.handle_timeout(ms(26_000)), Silence::TimedOut);
     }
 
     #[test]

@@ -221,12 +221,15 @@ impl Listener {
         }
         let params = Params::decode(hello.params).map_err(|_| silent(Dropped::Malformed))?;
         self.guard.check(&hello.invite)?;
+        if self.mode().is_sealed() {
+            // First of all, so that whoever asks more often than that costs nothing more, and no others their places.
+            self.guard.admit(now, from.ip(), &hello.invite)?;
+        }
         let busy = |dropped| Refusal { dropped, code: Some(RefuseCode::Busy) };
         self.make_room(now, from.ip(), room).map_err(busy)?;
         let (client_random, client_cid) = (hello.client_random, hello.client_cid);
         let mut run = None;
         let (share, proof) = if self.mode().is_sealed() {
-            self.guard.admit(now, &hello.invite)?;
             let prs = self.guard.security().prs();
             let inviter = Inviter::answer(self.mode(), prs, (packet, hello), (cid, ours), entropy)
                 .map_err(|_| silent(Dropped::Malformed))?;
@@ -365,10 +368,10 @@ impl Listener {
             self.evict(now, Some(source)).ok_or(Dropped::HalfOpenFull)?;
         }
         if self.half_open >= most {
-            self.evict(now, None).ok_or(Dropped::HalfOpenFull)?;
+            self.evict_for(now, source).ok_or(Dropped::HalfOpenFull)?;
         }
         if self.half_open >= room {
-            self.evict(now, None).ok_or(Dropped::Busy)?;
+            self.evict_for(now, source).ok_or(Dropped::Busy)?;
         }
         if self.half_open >= room {
             return Err(Dropped::Busy);
@@ -382,20 +385,34 @@ impl Listener {
         Ok(())
     }
 
-    /// Forgets the oldest unconfirmed handshake that is old enough, of one source or of all.
+    /// Forgets a handshake for one with `source`: the oldest one of the source that has the most, where these are so
+    /// many that it still has more afterwards; else the oldest of all, if it is old enough.
+    fn evict_for(&mut self, now: Timestamp, source: IpAddr) -> Option<()> {
+        let own = self.by_source.get(&source).copied().unwrap_or_default();
+        let most = self.by_source.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > own + 1);
+        if let Some((greedy, _)) = most {
+            let oldest = self.oldest(Some(*greedy))?;
+            self.forget(oldest);
+            return Some(());
+        }
+        self.evict(now, None)
+    }
+
+    /// Forgets the oldest unconfirmed handshake, of one source or of all, if it is old enough.
     fn evict(&mut self, now: Timestamp, source: Option<IpAddr>) -> Option<()> {
-        let of_source = |attempt: &Attempt| source.is_none_or(|source| attempt.half_open.from.ip() == source);
-        let oldest = self
-            .ages
-            .iter()
-            .copied()
-            .find(|cid| self.attempts.get(cid).is_some_and(|attempt| !attempt.confirmed && of_source(attempt)))?;
+        let oldest = self.oldest(source)?;
         let began = self.attempts.get(&oldest)?.began;
         if began + EVICTED_FROM > now {
             return None;
         }
         self.forget(oldest);
         Some(())
+    }
+
+    fn oldest(&self, source: Option<IpAddr>) -> Option<ConnectionCid> {
+        let of_source = |attempt: &Attempt| source.is_none_or(|source| attempt.half_open.from.ip() == source);
+        let mut ages = self.ages.iter().copied();
+        ages.find(|cid| self.attempts.get(cid).is_some_and(|attempt| !attempt.confirmed && of_source(attempt)))
     }
 
     fn forget_old(&mut self, now: Timestamp) {

@@ -1,11 +1,13 @@
 //! How an endpoint's connections are secured, and who may try to share its secret. `spec/security.md`.
 
+use std::net::IpAddr;
+
 use crate::seal::Prs;
 use crate::time::Timestamp;
 use crate::wire::{Mode, RefuseCode};
 
-use super::budget::Budget;
 use super::counters::Dropped;
+use super::runs::Runs;
 
 /// Key agreements a second for an invite: there is one secret and twenty bits of it.
 const CODE_RUNS_PER_SECOND: u32 = 20;
@@ -97,7 +99,7 @@ pub struct Refusal {
 pub struct Guard {
     security: Security,
     state: InviteState,
-    runs: Budget,
+    runs: Runs,
 }
 
 impl Guard {
@@ -109,7 +111,7 @@ impl Guard {
             Mode::Code => CODE_RUNS_PER_SECOND,
             Mode::Psk => PSK_RUNS_PER_SECOND,
         };
-        Self { security, state: InviteState::Open, runs: Budget::new(per_second, per_second) }
+        Self { security, state: InviteState::Open, runs: Runs::new(per_second) }
     }
 
     /// What is guarded.
@@ -143,13 +145,13 @@ impl Guard {
         Err(Refusal { dropped, code })
     }
 
-    /// As [`check`](Self::check), for one key agreement more.
+    /// As [`check`](Self::check), for one key agreement more, with somebody at `source`.
     ///
     /// # Errors
     /// Why not.
-    pub fn admit(&mut self, now: Timestamp, invite: &InviteId) -> Result<(), Refusal> {
+    pub fn admit(&mut self, now: Timestamp, source: IpAddr, invite: &InviteId) -> Result<(), Refusal> {
         self.check(invite)?;
-        if self.runs.take(now) { Ok(()) } else { Err(Refusal { dropped: Dropped::RunsLimited, code: None }) }
+        if self.runs.take(now, source) { Ok(()) } else { Err(Refusal { dropped: Dropped::RunsLimited, code: None }) }
     }
 
     /// Somebody proved to have the secret.
@@ -215,8 +217,9 @@ mod tests {
     #[test]
     fn twenty_key_agreements_a_second_for_an_invite() {
         let mut guard = invite();
-        let admitted = (0..100).filter(|_| guard.admit(NOW, &[7; 8]).is_ok()).count();
+        let source = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let admitted = (0..100).filter(|n| guard.admit(NOW, source(*n), &[7; 8]).is_ok()).count();
         assert_eq!(admitted, 20);
-        assert_eq!(guard.admit(NOW, &[7; 8]).expect_err("limited").dropped, Dropped::RunsLimited);
+        assert_eq!(guard.admit(NOW, source(200), &[7; 8]).expect_err("limited").dropped, Dropped::RunsLimited);
     }
 }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::message::MessageStats;
+use crate::seal::Cipher;
 
 /// What is known of the path and of the packets on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub struct LinkStats {
     pub mtu: u32,
     /// The congestion controller's name.
     pub controller: &'static str,
+    /// Whether marks of congestion (ECN) arrive as they left; `None` while that is not known.
+    pub ecn: Option<bool>,
+    /// What seals packets; `None` where nothing does.
+    pub cipher: Option<Cipher>,
     /// Packets sent, acknowledgements and probes included.
     pub packets_sent: u64,
     /// Packets received, without duplicates.

@@ -17,16 +17,50 @@ use crate::wire::VARINT_MAX;
 /// How many numbers a generation has, as a power of two.
 const GENERATION_BITS: u32 = 22;
 
+/// How numbers are divided into generations: the protocol's way, unless a test wants keys to be updated early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generations {
+    bits: u32,
+}
+
+impl Generations {
+    /// The protocol's: 2^22 numbers each.
+    pub const STANDARD: Self = Self { bits: GENERATION_BITS };
+
+    /// 2^`bits` numbers each, for tests: nobody who speaks the protocol understands what is sealed so, nor does
+    /// anybody else who has not the same.
+    ///
+    /// # Panics
+    /// From 23 on: no key may seal so much.
+    #[must_use]
+    pub const fn short(bits: u32) -> Self {
+        assert!(bits <= GENERATION_BITS, "more than a key may seal");
+        Self { bits }
+    }
+
+    /// The generation in which a packet of this number is sealed.
+    #[must_use]
+    pub const fn of(self, number: u64) -> u64 {
+        number >> self.bits
+    }
+
+    /// The key phase in its header.
+    #[must_use]
+    pub const fn key_phase(self, number: u64) -> bool {
+        self.of(number) & 1 != 0
+    }
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self::STANDARD
+    }
+}
+
 /// The generation in which a packet of this number is sealed.
 #[must_use]
 pub const fn generation(number: u64) -> u64 {
-    number >> GENERATION_BITS
-}
-
-/// The key phase in its header.
-#[must_use]
-pub const fn key_phase(number: u64) -> bool {
-    generation(number) & 1 != 0
+    Generations::STANDARD.of(number)
 }
 
 /// Why something cannot be sealed. The connection is over: nothing else can be said on it.
@@ -60,6 +94,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct Sealer {
     cipher: Cipher,
+    generations: Generations,
     key: SealKey,
     generation: u64,
     next_secret: Secret<32>,
@@ -72,7 +107,20 @@ impl Sealer {
     #[must_use]
     pub fn new(cipher: Cipher, secret: &Secret<32>) -> Self {
         let key = SealKey::new(cipher, secret);
-        Self { cipher, key, generation: 0, next_secret: derive(secret, "ku"), least: 0 }
+        let generations = Generations::STANDARD;
+        Self { cipher, generations, key, generation: 0, next_secret: derive(secret, "ku"), least: 0 }
+    }
+
+    /// The same with other generations, where nothing was sealed yet.
+    #[must_use]
+    pub fn with_generations(self, generations: Generations) -> Self {
+        Self { generations, ..self }
+    }
+
+    /// What it seals with.
+    #[must_use]
+    pub const fn cipher(&self) -> Cipher {
+        self.cipher
     }
 
     /// Seals as [`SealKey::seal`] does, with the key of the number's generation. Numbers ascend.
@@ -83,7 +131,7 @@ impl Sealer {
         if number > VARINT_MAX {
             return Err(SealError::Exhausted);
         }
-        while self.generation < generation(number) {
+        while self.generation < self.generations.of(number) {
             self.key = SealKey::new(self.cipher, &self.next_secret);
             self.next_secret = derive(&self.next_secret, "ku");
             self.generation += 1;
@@ -98,6 +146,7 @@ impl Sealer {
 #[derive(Debug)]
 pub struct Opener {
     cipher: Cipher,
+    generations: Generations,
     /// The newest generation that anything authentic came in.
     newest: u64,
     previous: Option<OpenKey>,
@@ -117,6 +166,7 @@ impl Opener {
         let second = derive(secret, "ku");
         Self {
             cipher,
+            generations: Generations::STANDARD,
             newest: 0,
             previous: None,
             current: OpenKey::new(cipher, secret),
@@ -125,6 +175,12 @@ impl Opener {
             forget_previous: Timer::default(),
             forged: 0,
         }
+    }
+
+    /// The same with other generations, where nothing was opened yet.
+    #[must_use]
+    pub fn with_generations(self, generations: Generations) -> Self {
+        Self { generations, ..self }
     }
 
     /// How many things were not opened.
@@ -150,7 +206,7 @@ impl Opener {
         if self.forged >= self.forged_max() {
             return Err(OpenError::TooManyForged);
         }
-        let generation = generation(number);
+        let generation = self.generations.of(number);
         let key = match generation.checked_sub(self.newest) {
             None if generation + 1 == self.newest => self.previous.as_ref(),
             None => None,

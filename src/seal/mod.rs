@@ -15,6 +15,7 @@ pub mod packet;
 pub mod protection;
 mod secret;
 
+pub use generation::Generations;
 pub use handshake::{Agreed, Ask, Exports, HandshakeError, Inviter, Joiner, Session};
 pub use packet::Cipher;
 pub use protection::{OpenError, Protection, SealError};

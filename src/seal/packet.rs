@@ -24,6 +24,15 @@ impl Cipher {
         if one.prefers_chacha || other.prefers_chacha { Self::ChaCha20Poly1305 } else { Self::Aes256Gcm }
     }
 
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aes256Gcm => "AES-256-GCM",
+            Self::ChaCha20Poly1305 => "ChaCha20-Poly1305",
+        }
+    }
+
     const fn algorithm(self) -> &'static Algorithm {
         match self {
             Self::Aes256Gcm => &AES_256_GCM,

@@ -6,8 +6,8 @@
 
 use core::time::Duration;
 
+use super::generation::{Generations, Opener, Sealer};
 pub use super::generation::{OpenError, SealError};
-use super::generation::{Opener, Sealer, key_phase};
 use super::packet::Cipher;
 use super::secret::Secret;
 use crate::time::Timestamp;
@@ -20,6 +20,7 @@ use crate::wire::{
 #[derive(Debug)]
 pub struct Protection {
     mode: Mode,
+    generations: Generations,
     /// In sealed modes, and in no other.
     sealed: Option<Box<Sealed>>,
 }
@@ -46,7 +47,7 @@ impl Protection {
     /// A checksum.
     #[must_use]
     pub const fn plain() -> Self {
-        Self { mode: Mode::Plain, sealed: None }
+        Self { mode: Mode::Plain, generations: Generations::STANDARD, sealed: None }
     }
 
     /// A seal.
@@ -57,13 +58,31 @@ impl Protection {
     pub fn sealed(mode: Mode, cipher: Cipher, secrets: Secrets<'_>) -> Self {
         assert!(mode.is_sealed(), "nothing is sealed in plain mode");
         let (sealer, opener) = (Sealer::new(cipher, secrets.ours), Opener::new(cipher, secrets.theirs));
-        Self { mode, sealed: Some(Box::new(Sealed { sealer, opener, records_out: 0, records_in: 0 })) }
+        let sealed = Sealed { sealer, opener, records_out: 0, records_in: 0 };
+        Self { mode, generations: Generations::STANDARD, sealed: Some(Box::new(sealed)) }
+    }
+
+    /// The same with other [`Generations`], where nothing was sealed or opened yet.
+    #[must_use]
+    pub fn with_generations(self, generations: Generations) -> Self {
+        let sealed = self.sealed.map(|sealed| {
+            let Sealed { sealer, opener, .. } = *sealed;
+            let (sealer, opener) = (sealer.with_generations(generations), opener.with_generations(generations));
+            Box::new(Sealed { sealer, opener, records_out: 0, records_in: 0 })
+        });
+        Self { generations, sealed, ..self }
     }
 
     /// The mode.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What seals; `None` where nothing does.
+    #[must_use]
+    pub fn cipher(&self) -> Option<Cipher> {
+        self.sealed.as_ref().map(|sealed| sealed.sealer.cipher())
     }
 
     /// Bytes that follow the frames.
@@ -76,7 +95,7 @@ impl Protection {
     pub fn start_packet(&self, out: &mut Vec<u8>, cid: ConnectionCid, number: u64) {
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits are sent")]
         let number_low = number as u32;
-        let key_phase = self.mode.is_sealed() && key_phase(number);
+        let key_phase = self.mode.is_sealed() && self.generations.key_phase(number);
         start_data(out, &DataHeader { mode: self.mode, key_phase, cid, number_low });
     }
 
@@ -107,7 +126,7 @@ impl Protection {
             let end = datagram.len().saturating_sub(self.mode.trailer_len());
             return datagram.get(DATA_HEADER_LEN..end).ok_or(OpenError::Forged);
         };
-        if header.key_phase != key_phase(number) {
+        if header.key_phase != self.generations.key_phase(number) {
             sealed.opener.count_forged();
             return Err(OpenError::Forged);
         }

@@ -1,11 +1,12 @@
 //! How a transport behaves: one `Config` for every back end.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::message::Limits;
 use crate::proto::{ControllerKind, Security};
 
-use super::Psk;
+use super::{BindError, Psk, cpu};
 
 /// What is asked for as either buffer of a UDP socket where the configuration has none.
 pub(super) const UDP_BUFFER: usize = 4 << 20;
@@ -16,6 +17,10 @@ pub(super) const UDP_BUFFER: usize = 4 << 20;
 #[non_exhaustive]
 pub struct Config {
     pub(crate) security: Security,
+    /// The security rests on a simulation's seed.
+    pub(crate) simulated: bool,
+    /// Sealed connections use ChaCha20-Poly1305, whatever the peer prefers.
+    pub(crate) prefers_chacha: bool,
     /// Lengths, credit and queues of each connection. See [`Limits`] for units and defaults.
     pub limits: Limits,
     /// Silence after which a connection is given up; zero means never. The shorter of the two sides' counts. A third of
@@ -46,10 +51,19 @@ pub struct Config {
 
 impl Config {
     /// The defaults, encrypted and authenticated by a key that both sides have: only who has it can connect, read or
-    /// change anything. `spec/security.md`.
+    /// change anything. A transport cannot call itself: whoever sent its call back to it would pass for a peer.
+    /// `spec/security.md`.
     #[must_use]
     pub fn psk(psk: &Psk) -> Self {
-        Self { security: psk.security(), ..Self::insecure_plain() }
+        Self { security: psk.security(), simulated: psk.is_simulated(), ..Self::insecure_plain() }
+    }
+
+    /// Whether real sockets may be bound with it.
+    ///
+    /// # Errors
+    /// [`BindError::SimulatedKey`].
+    pub(super) const fn check_key(&self, addr: SocketAddr) -> Result<(), BindError> {
+        if self.simulated { Err(BindError::SimulatedKey { addr }) } else { Ok(()) }
     }
 
     /// The defaults, **without encryption or authentication**: whoever can send packets to this machine can read,
@@ -58,6 +72,8 @@ impl Config {
     pub fn insecure_plain() -> Self {
         Self {
             security: Security::plain(),
+            simulated: false,
+            prefers_chacha: !cpu::has_aes(),
             limits: Limits::default(),
             idle_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -32,6 +32,12 @@ pub enum BindError {
         /// The address that was asked for.
         addr: SocketAddr,
     },
+    /// The [key](super::Psk) comes from a simulation's seed, and so has whoever has that: good for nothing else.
+    #[error("the key of {addr} is a simulation's")]
+    SimulatedKey {
+        /// The address that was asked for.
+        addr: SocketAddr,
+    },
     /// Anything else that a system call answered.
     #[error("cannot bind {addr}")]
     Io {
@@ -237,6 +243,7 @@ into_io! {
         BindError::AddressInUse { .. } => ErrorKind::AddrInUse,
         BindError::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
         BindError::PermissionDenied { .. } => ErrorKind::PermissionDenied,
+        BindError::SimulatedKey { .. } => ErrorKind::InvalidInput,
         BindError::Io { source, .. } => source.kind(),
     };
     ConnectError => |error| match error {
@@ -274,12 +281,14 @@ into_io! {
     };
     SendError => |error| match error {
         SendError::WouldBlock => ErrorKind::WouldBlock,
+        SendError::TimedOut => ErrorKind::TimedOut,
         SendError::Closing => ErrorKind::NotConnected,
         SendError::Ended(end) => end_kind(*end),
         _ => ErrorKind::InvalidInput,
     };
     WriteError => |error| match error {
         WriteError::WouldBlock => ErrorKind::WouldBlock,
+        WriteError::TimedOut => ErrorKind::TimedOut,
         WriteError::Stopped { .. } => ErrorKind::BrokenPipe,
         WriteError::Ended(end) => end_kind(*end),
         _ => ErrorKind::InvalidInput,
@@ -291,6 +300,7 @@ into_io! {
 const fn read_kind(error: &ReadError) -> ErrorKind {
     match error {
         ReadError::WouldBlock => ErrorKind::WouldBlock,
+        ReadError::TimedOut => ErrorKind::TimedOut,
         ReadError::Reset { .. } => ErrorKind::ConnectionReset,
         ReadError::Ended(end) => end_kind(*end),
         _ => ErrorKind::InvalidInput,

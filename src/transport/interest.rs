@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::BellId;
 use crate::message::{MessageId, Select};
 use crate::slots::ConnectionId;
 
@@ -33,6 +34,9 @@ pub enum Interest {
     /// once: taken out when returned, put back when something new happens or when `recv` on it left more. What counts:
     /// a message came, the connection ended, or what a verb last refused with "would block" is possible now.
     AnyConnection,
+    /// This bell's count is another than this one, or the bell is gone: what threads tell each other, where they wait
+    /// for the network too. Whoever waits for bells alone leaves the socket to others.
+    Rung(BellId, u64),
 }
 
 impl Interest {
@@ -40,7 +44,7 @@ impl Interest {
     #[must_use]
     pub const fn connection(&self) -> Option<ConnectionId> {
         match *self {
-            Self::Incoming | Self::AnyConnection => None,
+            Self::Incoming | Self::AnyConnection | Self::Rung(..) => None,
             Self::Connected(id)
             | Self::Readable(id, _)
             | Self::Writable(id, _)
@@ -57,7 +61,7 @@ impl Interest {
 pub struct Ready {
     /// Its place in the slice that was waited for; the first that holds.
     pub index: usize,
-    /// The connection that it concerns; `None` for [`Interest::Incoming`].
+    /// The connection that it concerns; `None` for [`Interest::Incoming`] and [`Interest::Rung`].
     pub connection: Option<ConnectionId>,
 }
 

@@ -21,10 +21,12 @@ use crate::message::{
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
+mod bell;
 mod buffers;
 mod clock;
 mod config;
 mod connection;
+mod cpu;
 pub mod discovery;
 mod driven;
 mod error;
@@ -35,14 +37,17 @@ pub mod pairing;
 mod psk;
 mod reader;
 pub(crate) mod sim;
+mod site;
 mod spawn;
 mod stats;
 pub mod tcp;
 pub mod udp;
 mod writer;
 
+pub use bell::{Bell, BellId};
 pub use config::Config;
 pub use connection::Connection;
+pub use cpu::has_aes;
 pub use error::{AcceptError, BindError, ConnectError, FlushError, IntoBytesError, RecvError, WaitError};
 pub use interest::{Interest, Ready, WaitSlot};
 pub use listener::{Incoming, Listener};
@@ -227,6 +232,26 @@ pub trait Transport: Send + Sync {
         interests: &[Interest],
         cx: &mut Context<'_>,
     ) -> Poll<Result<Ready, WaitError>>;
+
+    /// Hangs a bell, for threads to tell each other something: see [`Bell`], which takes it down again. Does not block.
+    fn hang_bell(&self) -> BellId;
+
+    /// Rings a bell: its count rises by one, and whoever waits for that is woken. Does not block, and is no call of
+    /// the system's where nobody waits.
+    fn ring(&self, bell: BellId);
+
+    /// How often a bell was rung; `None` where it is gone. Does not block.
+    fn rings(&self, bell: BellId) -> Option<u64>;
+
+    /// Takes a bell down; whoever waits for it is woken. Does not block.
+    fn take_down(&self, bell: BellId);
+
+    /// 32 bytes to seed a generator with: the operating system's, which nobody can guess; in a simulated world those
+    /// of its seed. Does not block.
+    ///
+    /// # Errors
+    /// What the operating system says where it has none.
+    fn chance(&self) -> std::io::Result<[u8; 32]>;
 
     /// The transport's clock. Does not block.
     fn now(&self) -> Timestamp;

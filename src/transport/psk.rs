@@ -3,12 +3,12 @@
 use core::fmt;
 use core::str::FromStr;
 
-use rand::TryRng as _;
 use rand::rngs::SysRng;
+use rand::{Rng, TryRng as _};
 use ring::digest;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::proto::{InviteId, Security};
+use crate::proto::{InviteId, NO_INVITE, Security};
 use crate::seal::Secret;
 
 const ID_LEN: usize = 8;
@@ -22,11 +22,13 @@ const KEY_LEN: usize = 32;
 pub struct Psk {
     id: InviteId,
     key: Secret<KEY_LEN>,
+    /// Whoever has the seed of a simulation has it, too.
+    simulated: bool,
 }
 
 /// Why a text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key is 80 hexadecimal digits")]
+#[error("a key is 80 hexadecimal digits, the first 16 not all zeros")]
 pub struct ParsePskError;
 
 impl Psk {
@@ -44,7 +46,7 @@ impl Psk {
         let (mut id, mut key) = ([0; ID_LEN], [0; KEY_LEN]);
         id.copy_from_slice(&bytes[..ID_LEN]);
         key.copy_from_slice(&bytes[ID_LEN..]);
-        let psk = Self { id, key: Secret::new(key) };
+        let psk = Self { id, key: Secret::new(key), simulated: false };
         key.zeroize();
         psk
     }
@@ -56,7 +58,24 @@ impl Psk {
         context.update(key.expose());
         let mut id = [0; ID_LEN];
         id.copy_from_slice(&context.finish().as_ref()[..ID_LEN]);
-        Self { id, key: key.clone() }
+        Self { id, key: key.clone(), simulated: false }
+    }
+
+    /// A key that `chance` makes, for its simulation alone.
+    pub(super) fn simulated(chance: &mut impl Rng) -> Self {
+        let mut bytes = Zeroizing::new([0; ID_LEN + KEY_LEN]);
+        chance.fill_bytes(&mut *bytes);
+        Self::from_bytes(&bytes).into_simulated()
+    }
+
+    /// The same, for a simulation alone.
+    pub(super) fn into_simulated(self) -> Self {
+        Self { simulated: true, ..self }
+    }
+
+    /// True where real sockets must not be bound with it.
+    pub(super) const fn is_simulated(&self) -> bool {
+        self.simulated
     }
 
     /// As a text, to be kept.
@@ -68,6 +87,11 @@ impl Psk {
         let mut text = Zeroizing::new(String::with_capacity(2 * (ID_LEN + KEY_LEN)));
         text.extend(self.id.iter().chain(self.key.expose()).flat_map(digits));
         text
+    }
+
+    /// By which both sides know it; not secret.
+    pub(super) const fn id(&self) -> InviteId {
+        self.id
     }
 
     pub(super) fn security(&self) -> Security {
@@ -89,7 +113,9 @@ impl FromStr for Psk {
             let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(ParsePskError) };
             *byte = high << 4 | low;
         }
-        Ok(Self::from_bytes(&bytes))
+        let psk = Self::from_bytes(&bytes);
+        // That id means none.
+        if psk.id == NO_INVITE { Err(ParsePskError) } else { Ok(psk) }
     }
 }
 
@@ -110,7 +136,8 @@ mod tests {
         let back: Psk = format!(" {}\n", *text).parse().unwrap();
         assert_eq!((back.id, back.key.expose()), (psk.id, psk.key.expose()));
         assert!(!format!("{psk:?}").contains(&text[..8]));
-        for bad in ["", &text[1..], &text.replace(|c: char| c.is_ascii_digit(), "g"), &format!("{}00", *text)] {
+        let no_id = format!("{:016}{}", 0, &text[16..]);
+        for bad in ["", &no_id, &text[1..], &text.replace(|c: char| c.is_ascii_digit(), "g"), &format!("{}00", *text)] {
             assert!(bad.parse::<Psk>().is_err(), "{bad}");
         }
     }

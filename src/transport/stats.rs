@@ -42,6 +42,10 @@ pub struct Stats {
     pub path_mtu: Option<u64>,
     /// The congestion controller's name.
     pub controller: Option<String>,
+    /// Whether marks of congestion (ECN) arrive as they left. `None` over TCP, and while that is not known.
+    pub ecn: Option<bool>,
+    /// What seals packets or records. `None` where nothing does, in plain mode and before the connection is there.
+    pub cipher: Option<&'static str>,
     /// What the `message` floor counts.
     pub messages: MessageStats,
     /// What the connection's transport counts, for all its connections together.
@@ -74,6 +78,8 @@ pub struct TransportStats {
     pub kernel_drops: Option<u64>,
     /// Whether the kernel cuts one long buffer into datagrams (GSO).
     pub segmentation: Option<bool>,
+    /// Whether the kernel joins datagrams that came in into one long buffer (GRO).
+    pub coalescing: Option<bool>,
     /// The socket's send buffer, bytes: asked for. `None` where the system tunes it.
     pub send_buffer_asked: Option<usize>,
     /// The socket's send buffer, bytes: what the system gave, over TCP each connection; where the system tunes it, what

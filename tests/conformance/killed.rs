@@ -13,22 +13,33 @@ use udpair::transport::BindError;
 use udpair::{Config, Connection, Listener, Transport, tcp, udp};
 
 use crate::pair::{STUCK, end_of, receive};
+use crate::security::Security;
 
-/// What makes the test [`victim`] the peer: "udp" or "tcp".
+/// What makes the test [`victim`] the peer: one of [`ROLES`].
 const ROLE: &str = "UDPAIR_CONFORMANCE_VICTIM";
 /// Before the address in what it prints.
 const LISTENS: &str = "victim listens at ";
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-fn config() -> Config {
-    let mut config = Config::insecure_plain();
+type Bind = fn(SocketAddr, Config) -> Result<Arc<dyn Transport>, BindError>;
+
+const ROLES: [(&str, Bind, Security); 4] = [
+    ("udp", udp::bind, Security::Plain),
+    ("tcp", tcp::bind, Security::Plain),
+    ("udp, sealed", udp::bind, Security::Psk),
+    ("tcp, sealed", tcp::bind, Security::Psk),
+];
+
+fn config(security: Security) -> Config {
+    let mut config = security.config();
     config.idle_timeout = Duration::from_millis(300);
     config
 }
 
 fn bind(role: &str) -> Result<Arc<dyn Transport>, BindError> {
-    if role == "udp" { udp::bind(LOOPBACK, config()) } else { tcp::bind(LOOPBACK, config()) }
+    let (_, bind, security) = ROLES.into_iter().find(|(name, ..)| *name == role).expect("a role");
+    bind(LOOPBACK, config(security))
 }
 
 /// Killed and reaped whatever becomes of the test.
@@ -96,10 +107,13 @@ fn survive(transport: &Arc<dyn Transport>, victim: SocketAddr, kill: impl FnOnce
     assert_eq!(called.close(0).cut_short, Some(end));
 }
 
-fn check_killed(role: &str, end: End) {
-    let mut victim = Victim::start(role);
-    let addr = victim.addr;
-    survive(&bind(role).unwrap(), addr, || victim.kill(), end);
+fn check_killed(carrier: &str, end: End) {
+    let roles = ROLES.into_iter().map(|(role, ..)| role).filter(|role| role.starts_with(carrier));
+    for role in roles {
+        let mut victim = Victim::start(role);
+        let addr = victim.addr;
+        survive(&bind(role).unwrap(), addr, || victim.kill(), end);
+    }
 }
 
 #[test]
@@ -118,11 +132,11 @@ fn sim_gives_a_crashed_host_up_after_the_idle_timeout() {
     let (victim, survivor) = (sim.host("victim"), sim.host("survivor"));
     let (ids, addr) = ([victim.id(), survivor.id()], victim.addr(7_000));
     sim.serve(&victim, move |host| {
-        be_killed(&host.bind(addr, config())?);
+        be_killed(&host.bind(addr, config(Security::Plain))?);
         Ok(())
     });
     sim.spawn(&survivor, move |host| {
-        let transport = host.bind(host.addr(0), config())?;
+        let transport = host.bind(host.addr(0), config(Security::Plain))?;
         let kill = || {
             host.network(|network| {
                 network.partition(ids[0], ids[1]);

@@ -1,8 +1,11 @@
-//! One suite over every back end: what an application may rely on, whatever carries its messages.
+//! One suite over every back end, plain and sealed: what an application may rely on, whatever carries its messages.
 //!
-//! A case is a function over a [`Pair`] of transports and knows nothing of what is below. On real sockets a case waits
-//! on configured timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
+//! A case is a function over a [`Pair`] of transports and knows nothing of what is below, nor whether it is sealed: all
+//! of them make sense either way. The simulator's sealed worlds are the swarm test's. On real sockets a case waits on
+//! configured timeouts of at most 300 ms (and once on the half second that a refusal takes over UDP); only a bug makes
+//! one wait for [`pair::STUCK`].
 
+mod bells;
 mod bulk;
 mod closing;
 mod contents;
@@ -13,21 +16,26 @@ mod killed;
 mod many;
 mod pair;
 mod path;
+mod security;
 mod silence;
 mod streams;
 mod versions;
 
-/// Makes a test of every case for every back end.
+/// Makes a test of every case for every back end, without and with a seal.
 macro_rules! conformance {
     ($($module:ident: $($case:ident)+;)+) => {
-        mod udp {
-            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case); })+)+
-        }
-        mod tcp {
-            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case); })+)+
-        }
-        mod sim {
-            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case); })+)+
+        conformance! { @udp over_udp Plain: $($module: $($case)+;)+ }
+        conformance! { @tcp over_tcp Plain: $($module: $($case)+;)+ }
+        conformance! { @sim over_sim Plain: $($module: $($case)+;)+ }
+        conformance! { @udp_sealed over_udp Psk: $($module: $($case)+;)+ }
+        conformance! { @tcp_sealed over_tcp Psk: $($module: $($case)+;)+ }
+    };
+    (@$suite:ident $over:ident $security:ident: $($module:ident: $($case:ident)+;)+) => {
+        mod $suite {
+            $($(
+                #[test]
+                fn $case() { crate::pair::$over(crate::$module::$case, crate::security::Security::$security); }
+            )+)+
         }
     };
 }
@@ -49,7 +57,8 @@ conformance! {
         a_reader_that_stops_or_is_dropped_ends_the_writer_and_not_the_connection
         a_stream_of_unknown_length_arrives_whole
         an_announced_length_is_kept
-        a_writer_of_one_byte_at_a_time_is_served;
+        a_writer_of_one_byte_at_a_time_is_served
+        a_reader_and_a_writer_that_time_out_lose_nothing;
     contents: content_of_every_kind_arrives_as_what_it_is
         a_million_items_arrive_whole_and_equal
         an_array_longer_than_any_buffer_arrives_whole
@@ -80,6 +89,7 @@ conformance! {
         a_full_backlog_refuses_as_busy
         a_receive_times_out_and_the_connection_lives
         a_flush_times_out_while_nothing_arrives
+        a_send_times_out_while_the_queue_is_full_and_the_connection_lives
         an_address_in_use_is_told
         a_transport_that_does_not_listen_says_so
         an_idle_connection_between_living_peers_outlives_its_timeout;
@@ -90,5 +100,11 @@ conformance! {
     many: many_connections_are_served_by_one_waiting_thread
         one_thread_sends_while_another_receives
         many_threads_share_one_connection;
+    bells: a_ring_ends_a_wait_for_the_network
+        a_ring_wakes_everybody_who_waits_for_it
+        a_thread_waits_at_two_transports
+        a_bell_that_is_gone_ends_the_wait_for_it
+        a_bell_may_go_before_whoever_would_ring_it
+        chance_is_another_each_time;
     bulk: a_small_receive_buffer_holds_bulk_and_a_million_small_messages;
 }

@@ -11,6 +11,7 @@ use udpair::transport::{BindError, JoinHandle, RecvError};
 use udpair::{Config, Connection, Listener, Message, Transport};
 
 use crate::path::Path;
+use crate::security::Security;
 
 /// Longer than anything takes: only a bug waits for it.
 pub(crate) const STUCK: Duration = Duration::from_secs(60);
@@ -26,6 +27,7 @@ pub(crate) struct Pair {
     pub(crate) server: Arc<dyn Transport>,
     pub(crate) client: Arc<dyn Transport>,
     pub(crate) kind: Kind,
+    pub(crate) security: Security,
     bind: Bind,
 }
 
@@ -37,15 +39,15 @@ pub(crate) enum Kind {
     Sim(Host),
 }
 
-pub(crate) fn over_udp(case: fn(Pair)) {
-    case(Pair::new(Kind::Udp, Arc::new(udpair::udp::bind)));
+pub(crate) fn over_udp(case: fn(Pair), security: Security) {
+    case(Pair::new(Kind::Udp, security, Arc::new(udpair::udp::bind)));
 }
 
-pub(crate) fn over_tcp(case: fn(Pair)) {
-    case(Pair::new(Kind::Tcp, Arc::new(udpair::tcp::bind)));
+pub(crate) fn over_tcp(case: fn(Pair), security: Security) {
+    case(Pair::new(Kind::Tcp, security, Arc::new(udpair::tcp::bind)));
 }
 
-pub(crate) fn over_sim(case: fn(Pair)) {
+pub(crate) fn over_sim(case: fn(Pair), security: Security) {
     let sim = Sim::new(1);
     let host = sim.host("host");
     sim.spawn(&host, move |host| {
@@ -55,33 +57,33 @@ pub(crate) fn over_sim(case: fn(Pair)) {
             let own = if addr.ip().is_loopback() { host.addr(addr.port()) } else { addr };
             host.bind(own, config)
         };
-        case(Pair::new(kind, Arc::new(bind)));
+        case(Pair::new(kind, security, Arc::new(bind)));
         Ok(())
     });
     sim.run().unwrap_or_else(|error| panic!("{error}"));
 }
 
 impl Pair {
-    fn new(kind: Kind, bind: Bind) -> Self {
-        let transport = || bind(ANY, Config::insecure_plain()).expect("any address of this host");
-        Self { server: transport(), client: transport(), kind, bind }
+    fn new(kind: Kind, security: Security, bind: Bind) -> Self {
+        let transport = || bind(ANY, security.config()).expect("any address of this host");
+        Self { server: transport(), client: transport(), kind, security, bind }
     }
 
     /// Binds another transport of the same kind to an address.
     pub(crate) fn bind(&self, addr: SocketAddr) -> Result<Arc<dyn Transport>, BindError> {
-        (self.bind)(addr, Config::insecure_plain())
+        (self.bind)(addr, self.security.config())
     }
 
     /// Another transport of the same kind.
     pub(crate) fn another(&self, change: impl FnOnce(&mut Config)) -> Arc<dyn Transport> {
-        let mut config = Config::insecure_plain();
+        let mut config = self.security.config();
         change(&mut config);
         (self.bind)(ANY, config).expect("any address of this host")
     }
 
     /// The same pair with other settings.
     pub(crate) fn with(self, change: impl Fn(&mut Config)) -> Self {
-        Self { server: self.another(&change), client: self.another(&change), kind: self.kind, bind: self.bind }
+        Self { server: self.another(&change), client: self.another(&change), ..self }
     }
 
     /// A connection, from both ends: the client's, the server's.

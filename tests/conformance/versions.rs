@@ -1,4 +1,5 @@
-//! Another version of the protocol, spoken by a raw socket: what it is told, and what we are told by it.
+//! Another version of the protocol, spoken by a raw socket: what it is told, and what we are told by it. The mode does
+//! not matter for it: it stands beside the version, and what another version means by it nobody knows.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -7,14 +8,16 @@ use std::time::Duration;
 
 use udpair::transport::ConnectError;
 use udpair::wire::{
-    ConnectionCid, Hello, Hello2, Mode, Packet, Params, RECORD_OVERHEAD, Record, RecordKind, Refuse, RefuseCode,
-    VERSION, finish_record, put_crc, start_record,
+    ConnectionCid, Hello, Hello2, KEY_SHARE_LEN, Mode, Packet, Params, RECORD_OVERHEAD, Record, RecordKind, Refuse,
+    RefuseCode, VERSION, finish_record, put_crc, start_record,
 };
 use udpair::{Config, Connection, Listener, Transport, tcp, udp};
 
 use crate::pair::STUCK;
+use crate::security::Security;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const MODES: [Security; 2] = [Security::Plain, Security::Psk];
 const OTHER: u8 = 9;
 const RANDOM: [u8; 16] = [7; 16];
 /// What a record has before its body.
@@ -28,16 +31,16 @@ fn in_version(bytes: &[u8], version: u8) -> Vec<u8> {
     bytes
 }
 
-fn packet(packet: Packet<'_>, version: u8) -> Vec<u8> {
+fn packet(mode: Mode, packet: Packet<'_>, version: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
-    packet.put_handshake(Mode::Plain, &mut bytes);
+    packet.put_handshake(mode, &mut bytes);
     in_version(&bytes, version)
 }
 
-fn record(held: Packet<'_>, version: u8) -> Vec<u8> {
+fn record(mode: Mode, held: Packet<'_>, version: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
-    start_record(&mut bytes, Mode::Plain, RecordKind::Handshake);
-    bytes.extend(packet(held, version));
+    start_record(&mut bytes, mode, RecordKind::Handshake);
+    bytes.extend(packet(mode, held, version));
     finish_record(&mut bytes, 0);
     in_version(&bytes, version)
 }
@@ -46,8 +49,8 @@ fn refuse(client_random: [u8; 16]) -> Packet<'static> {
     Packet::Refuse(Refuse { client_random, code: RefuseCode::Version, version: VERSION })
 }
 
-fn check_still_serves(server: &Arc<dyn Transport>, bind: fn(SocketAddr, Config) -> Bound) {
-    let client = bind(LOOPBACK, Config::insecure_plain()).unwrap();
+fn check_still_serves(server: &Arc<dyn Transport>, bind: fn(SocketAddr, Config) -> Bound, security: Security) {
+    let client = bind(LOOPBACK, security.config()).unwrap();
     let client = Connection::connect(&client, server.local_addr()).unwrap();
     client.send("hello").unwrap();
     let listener = Listener::new(Arc::clone(server));
@@ -65,43 +68,58 @@ fn check_refused(called: Result<Connection, ConnectError>, peer: SocketAddr) {
     }
 }
 
-fn impatient() -> Config {
-    let mut config = Config::insecure_plain();
+fn impatient(security: Security) -> Config {
+    let mut config = security.config();
     config.connect_timeout = Duration::from_millis(300);
     config
 }
 
 #[test]
 fn udp_tells_a_caller_of_another_version_in_that_version() {
-    let server = udp::bind(LOOPBACK, Config::insecure_plain()).unwrap();
+    MODES.into_iter().for_each(udp_tells);
+}
+
+fn udp_tells(security: Security) {
+    let mode = security.mode();
+    let server = udp::bind(LOOPBACK, security.config()).unwrap();
     let caller = UdpSocket::bind(LOOPBACK).unwrap();
     caller.connect(server.local_addr()).unwrap();
     caller.set_read_timeout(Some(STUCK)).unwrap();
     let hello = Hello { client_random: RANDOM, invite: [0; 8], params_hash: [0; 32] };
-    caller.send(&packet(Packet::Hello(hello), OTHER)).unwrap();
+    caller.send(&packet(mode, Packet::Hello(hello), OTHER)).unwrap();
     let mut answer = [0; 300];
     let len = caller.recv(&mut answer).unwrap();
-    assert_eq!(&answer[..len], packet(refuse(RANDOM), OTHER));
-    check_still_serves(&server, udp::bind);
+    assert_eq!(&answer[..len], packet(mode, refuse(RANDOM), OTHER));
+    check_still_serves(&server, udp::bind, security);
 }
 
 #[test]
 fn udp_ends_a_call_to_a_peer_of_another_version_for_that_reason() {
+    MODES.into_iter().for_each(udp_ends);
+}
+
+fn udp_ends(security: Security) {
+    let mode = security.mode();
     let peer = UdpSocket::bind(LOOPBACK).unwrap();
     let addr = peer.local_addr().unwrap();
-    let client = udp::bind(LOOPBACK, impatient()).unwrap();
+    let client = udp::bind(LOOPBACK, impatient(security)).unwrap();
     let calling = Arc::clone(&client);
     let call = client.spawn("call", move || Connection::connect(&calling, addr)).unwrap();
     let mut buf = [0; 2_048];
     let (len, from) = peer.recv_from(&mut buf).unwrap();
     let Ok((_, Packet::Hello(hello))) = Packet::decode(&buf[..len]) else { panic!("no HELLO") };
-    peer.send_to(&packet(refuse(hello.client_random), VERSION), from).unwrap();
+    peer.send_to(&packet(mode, refuse(hello.client_random), VERSION), from).unwrap();
     check_refused(call.join().unwrap(), addr);
 }
 
 #[test]
 fn tcp_tells_a_caller_of_another_version_in_that_version_and_ends_the_stream() {
-    let server = tcp::bind(LOOPBACK, Config::insecure_plain()).unwrap();
+    MODES.into_iter().for_each(tcp_tells);
+}
+
+fn tcp_tells(security: Security) {
+    let mode = security.mode();
+    let server = tcp::bind(LOOPBACK, security.config()).unwrap();
     let mut caller = TcpStream::connect(server.local_addr()).unwrap();
     caller.set_read_timeout(Some(STUCK)).unwrap();
     let mut params = Vec::new();
@@ -111,21 +129,26 @@ fn tcp_tells_a_caller_of_another_version_in_that_version_and_ends_the_stream() {
         invite: [0; 8],
         cookie: None,
         client_cid: ConnectionCid(7),
-        key_share: None,
+        key_share: mode.is_sealed().then_some([7; KEY_SHARE_LEN]),
         params: &params,
     };
-    caller.write_all(&record(Packet::Hello2(hello), OTHER)).unwrap();
+    caller.write_all(&record(mode, Packet::Hello2(hello), OTHER)).unwrap();
     let mut answer = Vec::new();
     caller.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer, record(refuse(RANDOM), OTHER));
-    check_still_serves(&server, tcp::bind);
+    assert_eq!(answer, record(mode, refuse(RANDOM), OTHER));
+    check_still_serves(&server, tcp::bind, security);
 }
 
 #[test]
 fn tcp_ends_a_call_to_a_peer_of_another_version_for_that_reason() {
+    MODES.into_iter().for_each(tcp_ends);
+}
+
+fn tcp_ends(security: Security) {
+    let mode = security.mode();
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let addr = listener.local_addr().unwrap();
-    let client = tcp::bind(LOOPBACK, impatient()).unwrap();
+    let client = tcp::bind(LOOPBACK, impatient(security)).unwrap();
     let calling = Arc::clone(&client);
     let call = client.spawn("call", move || Connection::connect(&calling, addr)).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
@@ -133,9 +156,9 @@ fn tcp_ends_a_call_to_a_peer_of_another_version_for_that_reason() {
     peer.read_exact(&mut asked).unwrap();
     asked.resize(Record::len_at(&asked).unwrap(), 0);
     peer.read_exact(&mut asked[HEADER_LEN..]).unwrap();
-    let body = Record::decode(Mode::Plain, &asked).unwrap().unwrap().body;
+    let body = Record::decode(mode, &asked).unwrap().unwrap().body;
     let Ok((_, Packet::Hello2(hello))) = Packet::decode(body) else { panic!("no HELLO2") };
-    peer.write_all(&record(refuse(hello.client_random), VERSION)).unwrap();
+    peer.write_all(&record(mode, refuse(hello.client_random), VERSION)).unwrap();
     check_refused(call.join().unwrap(), addr);
     // The caller drops the stream, whatever the peer does.
     match peer.read(&mut [0; 10]) {

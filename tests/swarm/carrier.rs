@@ -17,6 +17,7 @@ use udpair::time::Timestamp;
 use udpair::wire::{Frames, Params, RangeSet};
 
 use crate::chance::Chance;
+use crate::plan::{HostPlan, Sealing};
 use crate::sans_io::{Core, Output};
 
 const HELLO: u8 = 0;
@@ -196,9 +197,9 @@ impl Carrier {
 }
 
 impl Core for Carrier {
-    fn new(limits: Limits, _backlog: usize, _receive_buffer: usize, seed: u64) -> Self {
+    fn new(plan: &HostPlan, _sealing: Sealing, seed: u64) -> Self {
         Self {
-            limits,
+            limits: plan.limits,
             chance: Chance::new(seed),
             connections: Slots::default(),
             incoming: VecDeque::new(),
@@ -304,6 +305,18 @@ impl Core for Carrier {
 
     fn explain(datagram: &[u8]) -> String {
         format!("{:02x?}", &datagram[..HEADER])
+    }
+
+    fn exporter(&self, _id: ConnectionId) -> Option<[u8; 32]> {
+        None
+    }
+
+    fn dropped(&self) -> u64 {
+        0
+    }
+
+    fn is_replay_proof() -> bool {
+        false
     }
 
     fn drops(&self) -> Vec<(&'static str, u64)> {

@@ -4,7 +4,8 @@ use core::net::SocketAddr;
 
 use udpair::message::{GAPS_MAX, Limits, MESSAGE_COST, Messages, UNRELIABLE_UNREAD_LEN_MAX};
 use udpair::proto::listener::{HALF_OPEN_MAX, REMEMBERED_MAX};
-use udpair::proto::{self, Answer, Config, Drained, Endpoint, PathLimits};
+use udpair::proto::{self, Answer, Config, Drained, Endpoint, PathLimits, Security};
+use udpair::seal::{Generations, Prs};
 use udpair::sim::Ecn;
 use udpair::slots::ConnectionId;
 use udpair::time::Timestamp;
@@ -12,6 +13,7 @@ use udpair::wire::{Data, Frame, Frames, Packet};
 
 use crate::chance::Chance;
 use crate::content::LEN_MAX;
+use crate::plan::{HostPlan, Sealing};
 use crate::sans_io::{Core, Output};
 
 /// An endpoint, and which connections to look at for their bounds.
@@ -23,10 +25,18 @@ pub(crate) struct Udp {
 }
 
 impl Core for Udp {
-    fn new(limits: Limits, backlog: usize, receive_buffer: usize, seed: u64) -> Self {
+    fn new(plan: &HostPlan, sealing: Sealing, seed: u64) -> Self {
         let mut chance = Chance::new(seed);
+        let HostPlan { limits, backlog, inbox_bytes, .. } = *plan;
+        let (security, generations) = match sealing {
+            Sealing::Plain => (Security::plain(), Generations::STANDARD),
+            Sealing::Psk(generations) => (Security::psk(*b"the key.", &[7; 32]), generations),
+            // Whoever calls has the words of whom it calls, and everybody can be called once.
+            Sealing::Code(generations) => (Security::code(*b"invite 1", Prs::words("maple-otter")), generations),
+        };
         let bytes: Vec<u8> = (0..4).flat_map(|_| chance.any().to_le_bytes()).collect();
-        let config = Config { limits, backlog, receive_buffer: receive_buffer as u64, ..Config::default() };
+        let receive_buffer = inbox_bytes as u64;
+        let config = Config { security, generations, limits, backlog, receive_buffer, ..Config::default() };
         let connections_max = config.connections_max;
         let endpoint = Endpoint::new(config, bytes.try_into().unwrap());
         Self { endpoint, limits: limits.mended(), connections_max, held: Vec::new() }
@@ -123,8 +133,23 @@ impl Core for Udp {
                 });
                 format!("{:016x} #{} {}", header.cid.0, header.number_low, frames.collect::<Vec<_>>().join(", "))
             }
-            other => format!("{other:.40?}"),
+            Ok((_, Packet::Sealed(header, sealed))) => {
+                format!("{:016x} #{} sealed, {} bytes", header.cid.0, header.number_low, sealed.len())
+            }
+            other => format!("{other:?}").chars().take(200).collect(),
         }
+    }
+
+    fn exporter(&self, id: ConnectionId) -> Option<[u8; 32]> {
+        self.endpoint.exports(id).map(|exports| *exports.exporter.expose())
+    }
+
+    fn dropped(&self) -> u64 {
+        self.endpoint.counters().iter_dropped().map(|(_, count)| count).sum()
+    }
+
+    fn is_replay_proof() -> bool {
+        true
     }
 
     fn drops(&self) -> Vec<(&'static str, u64)> {

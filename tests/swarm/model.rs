@@ -302,7 +302,7 @@ impl Model {
             End::Refused(_) => assert!(half.caller, "{key} is no caller: {end:?}"),
             // Whoever closes tells the peer a few times, and no more.
             End::TimedOut if self.was_left(key) => {}
-            End::TimedOut | End::ConnectTimedOut => {
+            End::TimedOut | End::ConnectTimedOut | End::Unconfirmed => {
                 assert!(self.weather == Weather::Storm, "{key} ended with {end:?} although it was {:?}", self.weather);
             }
             _ => panic!("{key} ended with {end:?}"),

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use udpair::message::{ChannelConfig, Delivery, Limits};
+use udpair::seal::Generations;
 use udpair::sim::{Burst, LinkConfig, MILLION, Oversize};
 use udpair::time::Timestamp;
 
@@ -20,9 +21,18 @@ pub(crate) enum Weather {
     Storm,
 }
 
+/// How a world's connections are secured, and after how many packets keys are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    Plain,
+    Psk(Generations),
+    Code(Generations),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub weather: Weather,
+    pub sealing: Sealing,
     pub ipv6: bool,
     pub hosts: Vec<HostPlan>,
     /// From, to, and the link between.
@@ -80,6 +90,7 @@ impl Plan {
         let ipv6 = chance.percent(30);
         let mut plan = Self {
             weather,
+            sealing: Sealing::random(seed, weather),
             ipv6,
             links: Vec::new(),
             partitions: Vec::new(),
@@ -144,6 +155,31 @@ impl Plan {
             let at = Timestamp::ZERO + chance.us(0..=1_000_000);
             let again = *chance.pick(&[0, 0, 0, 1, 2]);
             self.calls.push(Call { at, from, to, again });
+        }
+    }
+}
+
+impl Sealing {
+    /// From chance of its own: the rest of a seed's world is the same, sealed or not.
+    fn random(seed: u64, weather: Weather) -> Self {
+        let mut chance = Chance::new(seed ^ 0x5ea1_ed00);
+        // Where two generations in a row get lost the connection does: a storm may do that.
+        let bits = match weather {
+            Weather::Clear => *chance.pick(&[4, 6, 22]),
+            Weather::Rough => *chance.pick(&[5, 7, 22]),
+            Weather::Storm => *chance.pick(&[4, 6, 22]),
+        };
+        match chance.of(0..=3) {
+            0 | 1 => Self::Plain,
+            2 => Self::Psk(Generations::short(bits)),
+            _ => Self::Code(Generations::short(bits)),
+        }
+    }
+
+    pub(crate) const fn generations(self) -> Generations {
+        match self {
+            Self::Plain => Generations::STANDARD,
+            Self::Psk(generations) | Self::Code(generations) => generations,
         }
     }
 }

@@ -12,12 +12,16 @@ use udpair::time::{Timestamp, earliest};
 use crate::app::App;
 use crate::chance::Chance;
 use crate::model::{Model, REFUSE};
-use crate::plan::{Call, HostPlan, Plan, Weather};
+use crate::plan::{Call, HostPlan, Plan, Sealing, Weather};
+use crate::replay;
 use crate::sans_io::{Core, Output};
+use crate::seals::Seals;
 
 const PORT: u16 = 7_000;
 /// How long after the last fault everything must have come to its end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After so long nobody remembers a handshake, and no cookie is good.
+const HANDSHAKES_FORGOTTEN: Duration = Duration::from_secs(12);
 /// How long closes may take at the end of the world.
 const LAST_CLOSES: Duration = Duration::from_secs(60);
 /// More outputs than this for one input mean that a core never comes to rest.
@@ -32,6 +36,11 @@ pub(crate) struct Tally {
     pub delivered: u64,
     /// Messages that counted as flushed, and reports, that were checked against what the other side holds.
     pub claims: u64,
+    /// Packets that were sealed, and how often keys were updated.
+    pub sealed: u64,
+    pub key_updates: u64,
+    /// Datagrams that were sent once more at the end.
+    pub replayed: u64,
 }
 
 struct World<C> {
@@ -44,12 +53,17 @@ struct World<C> {
     sequence: u64,
     /// How much of what cores told was checked against the other side.
     claims: u64,
+    seals: Seals,
+    replayed: u64,
     /// Print what goes over the network.
     trace: bool,
 }
 
 struct Node<C> {
     plan: HostPlan,
+    sealing: Sealing,
+    /// How often it has begun anew.
+    life: u32,
     addr: SocketAddr,
     core: C,
     timer: Option<Timestamp>,
@@ -82,6 +96,11 @@ pub(crate) fn run<C: Core>(seed: u64, trace: bool) -> Tally {
     let deadline = world.now.max(plan.faults_end) + PATIENCE;
     let healed = world.run_until(deadline, World::at_rest);
     assert!(healed, "not at rest {PATIENCE:?} after the last fault: {}", world.describe());
+    if C::is_replay_proof() {
+        world.nodes.iter_mut().for_each(|node| node.calls.clear());
+        world.run_until(world.now + HANDSHAKES_FORGOTTEN, |_| false);
+        world.replay();
+    }
     world.close_all();
     let deadline = world.now + LAST_CLOSES;
     let closed =
@@ -103,10 +122,13 @@ impl<C: Core> World<C> {
         let address = |network: &Network, host| {
             if plan.ipv6 { network.address_v6(host, PORT) } else { network.address(host, PORT) }
         };
+        let sealing = plan.sealing;
         let nodes = hosts.iter().zip(&plan.hosts).map(|(host, plan)| Node {
             plan: plan.clone(),
+            sealing,
+            life: 0,
             addr: address(&network, *host),
-            core: C::new(plan.limits, plan.backlog, plan.inbox_bytes, chance.any()),
+            core: C::new(plan, sealing, chance.any()),
             timer: None,
             inbox: VecDeque::new(),
             inbox_bytes: 0,
@@ -116,9 +138,19 @@ impl<C: Core> World<C> {
         });
         let nodes = nodes.collect();
         let model = Model::new(plan.weather);
-        let (events, sequence) = (BTreeMap::new(), 0);
-        let mut world =
-            Self { chance, now: Timestamp::ZERO, network, model, nodes, events, sequence, claims: 0, trace };
+        let mut world = Self {
+            chance,
+            now: Timestamp::ZERO,
+            network,
+            model,
+            nodes,
+            events: BTreeMap::new(),
+            sequence: 0,
+            claims: 0,
+            seals: Seals::new(sealing.generations()),
+            replayed: 0,
+            trace,
+        };
         for call in &plan.calls {
             world.schedule(call.at, Event::Call(*call));
         }
@@ -203,7 +235,11 @@ impl<C: Core> World<C> {
         let node = &mut self.nodes[at];
         node.inbox_bytes = 0;
         for delivery in core::mem::take(&mut node.inbox) {
+            let dropped = node.core.dropped();
             node.core.datagram(self.now, delivery.from, delivery.ecn, &delivery.bytes);
+            if C::is_replay_proof() && node.core.dropped() == dropped {
+                self.seals.on_taken(delivery);
+            }
         }
         let drained = if self.chance.percent(80) { Drained::ByWaiter } else { Drained::ByKeeper };
         node.core.batch_end(drained);
@@ -217,7 +253,8 @@ impl<C: Core> World<C> {
         for app in node.apps.values().filter(|app| !app.over) {
             self.model.on_crash(app.key);
         }
-        node.core = C::new(node.plan.limits, node.plan.backlog, node.plan.inbox_bytes, seed);
+        node.core = C::new(&node.plan, node.sealing, seed);
+        node.life += 1;
         node.timer = None;
         node.apps.clear();
         node.changed.clear();
@@ -248,6 +285,7 @@ impl<C: Core> World<C> {
                         if self.trace {
                             println!("    {}", C::explain(datagram));
                         }
+                        self.seals.on_sent((at, node.life), datagram);
                         self.network.send(self.now, node.addr, to, ecn, datagram);
                     }
                 }
@@ -290,6 +328,9 @@ impl<C: Core> World<C> {
         // Before a connection is answered it is nobody's.
         let Some(app) = node.apps.get_mut(&id) else { return };
         let (was_over, was_reported, key) = (app.over, app.reported, app.key);
+        if let Some(exporter) = node.core.exporter(id) {
+            self.seals.on_session(key, self.model.half(key).caller, exporter);
+        }
         let wakes = app.act(self.now, &mut node.core, &mut self.model);
         let over = app.over && !was_over;
         let reported = app.reported && !was_reported;
@@ -352,6 +393,19 @@ impl<C: Core> World<C> {
         !acting && !events.values().any(|event| matches!(event, Event::Call(_)))
     }
 
+    /// Hands each host once more all that it took before.
+    fn replay(&mut self) {
+        let recorded = core::mem::take(&mut self.seals.recorded);
+        for at in 0..self.nodes.len() {
+            self.pump(at);
+            let node = &mut self.nodes[at];
+            let taken: Vec<_> = recorded.iter().filter(|taken| taken.to == node.addr).collect();
+            let connections: Vec<_> = node.apps.values().map(|app| app.id).collect();
+            replay::replay(&mut node.core, self.now, &taken, &connections);
+            self.replayed += taken.len() as u64;
+        }
+    }
+
     fn close_all(&mut self) {
         for at in 0..self.nodes.len() {
             let node = &mut self.nodes[at];
@@ -388,14 +442,18 @@ impl<C: Core> World<C> {
     fn tally(&self) -> Tally {
         let ended_by_network = self.model.keys().filter(|key| {
             use udpair::message::End;
-            matches!(self.model.end_of(*key), Some(End::TimedOut | End::ConnectTimedOut))
+            matches!(self.model.end_of(*key), Some(End::TimedOut | End::ConnectTimedOut | End::Unconfirmed))
         });
+        let (sealed, key_updates) = self.seals.counts();
         Tally {
             connections: self.model.keys().count() as u64,
             ended_by_network: ended_by_network.count() as u64,
             datagrams: self.network.counters().sent,
             delivered: self.model.delivered(),
             claims: self.claims,
+            sealed,
+            key_updates,
+            replayed: self.replayed,
         }
     }
 }
@@ -441,5 +499,8 @@ impl Tally {
         self.datagrams += other.datagrams;
         self.delivered += other.delivered;
         self.claims += other.claims;
+        self.sealed += other.sealed;
+        self.key_updates += other.key_updates;
+        self.replayed += other.replayed;
     }
 }

@@ -2,11 +2,13 @@
 
 use core::net::SocketAddr;
 
-use udpair::message::{Limits, Messages};
+use udpair::message::Messages;
 use udpair::proto::Drained;
 use udpair::sim::Ecn;
 use udpair::slots::ConnectionId;
 use udpair::time::Timestamp;
+
+use crate::plan::{HostPlan, Sealing};
 
 /// What a core wants of whoever drives it.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(crate) enum Output {
 }
 
 pub(crate) trait Core {
-    fn new(limits: Limits, backlog: usize, receive_buffer: usize, seed: u64) -> Self;
+    fn new(plan: &HostPlan, sealing: Sealing, seed: u64) -> Self;
     fn connect(&mut self, now: Timestamp, remote: SocketAddr) -> ConnectionId;
     fn incoming(&mut self) -> Option<ConnectionId>;
     fn remote(&self, id: ConnectionId) -> Option<SocketAddr>;
@@ -40,6 +42,12 @@ pub(crate) trait Core {
     fn release(&mut self, now: Timestamp, id: ConnectionId);
     /// What a datagram says, for whoever replays a world.
     fn explain(datagram: &[u8]) -> String;
+    /// What a connection exports, where it is sealed.
+    fn exporter(&self, id: ConnectionId) -> Option<[u8; 32]>;
+    /// How many datagrams were dropped.
+    fn dropped(&self) -> u64;
+    /// True where whatever is recorded and played again must do nothing.
+    fn is_replay_proof() -> bool;
     /// What was dropped, for whoever finds a world stuck.
     fn drops(&self) -> Vec<(&'static str, u64)>;
     /// Panics where more is held than the limits allow.

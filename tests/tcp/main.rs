@@ -7,3 +7,7 @@ mod flood;
 mod hostile;
 mod raw;
 mod records;
+#[expect(dead_code, reason = "it can relay datagrams, too")]
+#[path = "../relay/mod.rs"]
+mod relay;
+mod sealed;

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use udpair::Config;
 
-use crate::cli::args::PlainArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::peer::SealArgs;
 
 /// Compare UDP with TCP between two processes on this machine, or between two machines
 ///
-/// Without a subcommand: round trips and bulk over udpair's UDP, udpair's TCP, raw TCP and raw UDP, in turn, between
-/// this process and others that it starts on the loopback interface.
+/// Without a subcommand: round trips and bulk over udpair's UDP and udpair's TCP, plain and sealed, raw TCP and raw
+/// UDP, in turn, between this process and others that it starts on the loopback interface.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
@@ -48,13 +50,17 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "T", default_value = "udp")]
     pub(crate) transport: Transport,
 
-    /// The plain-text switch.
+    /// How udp and tcp are sealed; bare sockets cannot be.
     #[command(flatten)]
-    pub(crate) plain: PlainArgs,
+    pub(crate) seal: SealArgs,
 
     /// Started by another bench: say nothing of runs, and end when standard input does, so as not to be left behind
     #[arg(long, hide = true)]
     pub(crate) child: bool,
+
+    /// Started by another bench: seal with the key that is the first line of standard input
+    #[arg(long, hide = true, requires = "child")]
+    pub(crate) sealed: bool,
 }
 
 /// `udpair bench run`
@@ -96,9 +102,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// The plain-text switch.
+    /// How udp and tcp are sealed; bare sockets cannot be.
     #[command(flatten)]
-    pub(crate) plain: PlainArgs,
+    pub(crate) seal: SealArgs,
 }
 
 /// What carries the messages.
@@ -116,8 +122,13 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// In the order of the tables.
-    pub(crate) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::RawTcp, Self::RawUdp];
+    /// How it is sealed, as `seal` says. Bare sockets are plain or refused.
+    pub(crate) fn sealed(self, seal: &SealArgs) -> Result<Config, Failure> {
+        if self.is_raw() && seal.key()?.is_some() {
+            return Err(Failure::new(Exit::Usage, format!("{self} cannot be sealed: keys go with udp and tcp")));
+        }
+        seal.at_address()
+    }
 
     /// A bare socket, without udpair's protocol.
     pub(crate) fn is_raw(self) -> bool {
@@ -193,7 +204,7 @@ mod tests {
     fn serve_defaults_to_udp() {
         let Some(Part::Serve(serve)) = parse("serve --listen 127.0.0.1:0").unwrap().part else { panic!("not serve") };
         assert_eq!(serve.transport, Transport::Udp);
-        assert!(!serve.plain.insecure_plain && !serve.child);
+        assert!(!serve.seal.insecure_plain && !serve.child);
         parse("serve").unwrap_err();
     }
 

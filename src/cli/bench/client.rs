@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use udpair::Config;
+
 use super::args::{RunArgs, Transport};
 use super::control::{Order, Ready, VERSION};
 use super::error::Error;
@@ -16,9 +18,9 @@ use crate::cli::exit::{Exit, Failure};
 
 /// Runs what the arguments ask for, and shows the result.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    args.plain.check()?;
+    let sealed = args.transport.sealed(&args.seal)?;
     let plan = Plan::from_args(args)?;
-    let ran = measure(&plan, &resolve(&args.to)?)?;
+    let ran = measure(&plan, &resolve(&args.to)?, sealed)?;
     let table = report::one_run(&ran);
     if json::takes_stdout(args.json.as_deref()) {
         report::print(&table, &mut io::stderr())?;
@@ -41,8 +43,9 @@ pub(crate) struct Ran {
     pub(crate) sockets: Sockets,
 }
 
-/// Does what `plan` says against the server at the first of `to` that answers.
-pub(crate) fn measure(plan: &Plan, to: &[SocketAddr]) -> Result<Ran, Error> {
+/// Does what `plan` says against the server at the first of `to` that answers. `config` is for udpair's own transports,
+/// and secured as the plan says.
+pub(crate) fn measure(plan: &Plan, to: &[SocketAddr], config: Config) -> Result<Ran, Error> {
     let order = Order {
         version: VERSION,
         transport: plan.transport,
@@ -55,7 +58,7 @@ pub(crate) fn measure(plan: &Plan, to: &[SocketAddr]) -> Result<Ran, Error> {
         Transport::RawTcp => raw_tcp::Client::connect(to, order).and_then(|connected| run_over(plan, connected)),
         Transport::RawUdp => raw_udp::Client::connect(to, order).and_then(|connected| run_over(plan, connected)),
         Transport::Udp | Transport::Tcp => {
-            library::Client::connect(to, order).and_then(|connected| run_over(plan, connected))
+            library::Client::connect(to, order, config).and_then(|connected| run_over(plan, connected))
         }
     }
 }

@@ -11,9 +11,10 @@ use super::json::Record;
 use super::local::ECHO_SIZES;
 use super::report::{number, table};
 use super::stats::{Interval, Order};
+use super::subject::Subject;
 
 /// What all others are held against.
-const BASELINE: Transport = Transport::RawTcp;
+const BASELINE: Subject = Subject { transport: Transport::RawTcp, security: None };
 
 /// A figure of one run.
 type Figure = fn(&Record) -> Option<f64>;
@@ -25,8 +26,8 @@ pub(crate) fn tables(environment: &Environment, apart: bool, rounds: usize, runs
     if apart {
         out.push_str("processors   one half for each of the two processes\n");
     }
-    for (transport, circumstances) in runs.circumstances() {
-        let _infallible = writeln!(out, "{:12} {circumstances}", transport.to_string());
+    for (subject, circumstances) in runs.circumstances() {
+        let _infallible = writeln!(out, "{subject:12} {circumstances}");
     }
     let _infallible = write!(
         out,
@@ -34,9 +35,11 @@ pub(crate) fn tables(environment: &Environment, apart: bool, rounds: usize, runs
          all; ratios within a round\n{}\n\
          \nBulk, one way, every byte checked; median of {rounds} rounds (lowest..highest); messages and raw-tcp's \
          writes of 65536 bytes; raw-udp\nin datagrams of 1472 bytes, unordered, nothing repaired; CPU: user and \
-         system, both processes together\n{}\n{}",
+         system, both processes together\n{}\n\nSealed against plain, median of the ratios within a round \
+         (lowest..highest)\n{}\n{}",
         runs.echo_table(),
         runs.bulk_table(),
+        runs.sealed_table(),
         runs.verdicts(),
     );
     out
@@ -46,28 +49,39 @@ pub(crate) fn tables(environment: &Environment, apart: bool, rounds: usize, runs
 struct Runs<'a>(&'a [Ran]);
 
 impl Runs<'_> {
-    fn of(&self, transport: Transport, workload: Workload, size: Option<usize>) -> impl Iterator<Item = &Record> {
+    fn of(&self, subject: Subject, workload: Workload, size: Option<usize>) -> impl Iterator<Item = &Record> {
         let wanted = move |record: &&Record| {
-            record.transport == transport
+            record.subject() == subject
                 && record.workload == workload
                 && size.is_none_or(|size| usize::try_from(record.size) == Ok(size))
         };
         self.0.iter().map(|ran| &ran.record).filter(wanted)
     }
 
-    fn echo(&self, transport: Transport, size: usize, figure: Figure) -> Option<Interval> {
-        Interval::of(self.of(transport, Workload::Echo, Some(size)).filter_map(figure))
+    fn echo(&self, subject: Subject, size: usize, figure: Figure) -> Option<Interval> {
+        Interval::of(self.of(subject, Workload::Echo, Some(size)).filter_map(figure))
     }
 
-    fn bulk(&self, transport: Transport, figure: Figure) -> Option<Interval> {
-        Interval::of(self.of(transport, Workload::Bulk, None).filter_map(figure))
+    fn bulk(&self, subject: Subject, figure: Figure) -> Option<Interval> {
+        Interval::of(self.of(subject, Workload::Bulk, None).filter_map(figure))
     }
 
-    /// The median over the rounds of this transport's figure divided by the baseline's in the same round.
-    fn ratio(&self, transport: Transport, workload: Workload, size: Option<usize>, figure: Figure) -> String {
-        let own = self.of(transport, workload, size).filter_map(figure);
-        let baseline = self.of(BASELINE, workload, size).filter_map(figure);
-        let ratio = Interval::of(own.zip(baseline).map(|(own, baseline)| own / baseline));
+    /// This subject's figure divided by another's in the same round, over the rounds.
+    fn ratios(
+        &self,
+        [subject, other]: [Subject; 2],
+        workload: Workload,
+        size: Option<usize>,
+        figure: Figure,
+    ) -> Option<Interval> {
+        let own = self.of(subject, workload, size).filter_map(figure);
+        let others = self.of(other, workload, size).filter_map(figure);
+        Interval::of(own.zip(others).map(|(own, other)| own / other))
+    }
+
+    /// The median over the rounds of this subject's figure divided by the baseline's.
+    fn ratio(&self, subject: Subject, workload: Workload, size: Option<usize>, figure: Figure) -> String {
+        let ratio = self.ratios([subject, BASELINE], workload, size, figure);
         ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median))
     }
 
@@ -75,13 +89,13 @@ impl Runs<'_> {
         let mut table = table();
         table.set_header(["bytes", "transport", "p50", "p99", "p99.9", "max", "p50 / raw-tcp", "p99 / raw-tcp"]);
         for size in ECHO_SIZES {
-            for transport in Transport::ALL {
-                let Some(p50) = self.echo(transport, size, |record| record.p50_us) else { continue };
-                let cell = |figure| self.echo(transport, size, figure);
-                let ratio = |figure| self.ratio(transport, Workload::Echo, Some(size), figure);
+            for subject in Subject::ALL {
+                let Some(p50) = self.echo(subject, size, |record| record.p50_us) else { continue };
+                let cell = |figure| self.echo(subject, size, figure);
+                let ratio = |figure| self.ratio(subject, Workload::Echo, Some(size), figure);
                 table.add_row([
                     size.to_string(),
-                    transport.to_string(),
+                    subject.to_string(),
                     spread(p50),
                     cell(|record| record.p99_us).map_or_else(String::new, spread),
                     cell(|record| record.p999_us).map_or_else(String::new, |it| number(it.median)),
@@ -98,25 +112,46 @@ impl Runs<'_> {
     fn bulk_table(&self) -> String {
         let mut table = table();
         table.set_header(["transport", "Gbit/s", "CPU s/GB", "Gbit/s / raw-tcp", "CPU / raw-tcp", "missing %"]);
-        for transport in Transport::ALL {
-            let Some(gbps) = self.bulk(transport, gbps) else { continue };
-            let ratio = |figure| self.ratio(transport, Workload::Bulk, None, figure);
+        for subject in Subject::ALL {
+            let Some(gbps) = self.bulk(subject, gbps) else { continue };
+            let ratio = |figure| self.ratio(subject, Workload::Bulk, None, figure);
             table.add_row([
-                transport.to_string(),
+                subject.to_string(),
                 spread(gbps),
-                self.bulk(transport, cpu_s_per_gb).map_or_else(String::new, spread),
+                self.bulk(subject, cpu_s_per_gb).map_or_else(String::new, spread),
                 ratio(self::gbps),
                 ratio(cpu_s_per_gb),
-                self.bulk(transport, missing_percent).map_or_else(String::new, |it| number(it.median)),
+                self.bulk(subject, missing_percent).map_or_else(String::new, |it| number(it.median)),
             ]);
         }
         right_align(&mut table, &[1, 2, 3, 4, 5]);
         table.to_string()
     }
 
-    /// Who is ahead, udpair's UDP or its TCP.
+    /// What the seal costs.
+    fn sealed_table(&self) -> String {
+        let mut table = table();
+        let mut header = vec!["transport".to_owned()];
+        header.extend(ECHO_SIZES.map(|size| format!("{size} bytes, p50")));
+        header.extend(["bulk, Gbit/s".to_owned(), "bulk, CPU s/GB".to_owned()]);
+        table.set_header(header);
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let of = [Subject::sealed(transport), Subject::plain(transport)];
+            let mut row: Vec<Option<Interval>> = Vec::new();
+            row.extend(ECHO_SIZES.map(|size| self.ratios(of, Workload::Echo, Some(size), |record| record.p50_us)));
+            row.extend([gbps as Figure, cpu_s_per_gb].map(|figure| self.ratios(of, Workload::Bulk, None, figure)));
+            if row.iter().any(Option::is_some) {
+                let cells = row.into_iter().map(|ratio| ratio.map_or_else(String::new, spread));
+                table.add_row([transport.to_string()].into_iter().chain(cells));
+            }
+        }
+        right_align(&mut table, &[1, 2, 3, 4, 5]);
+        table.to_string()
+    }
+
+    /// Who is ahead, udpair's UDP or its TCP, both plain.
     fn verdicts(&self) -> String {
-        let (udp, tcp) = (Transport::Udp, Transport::Tcp);
+        let (udp, tcp) = (Subject::plain(Transport::Udp), Subject::plain(Transport::Tcp));
         let mut out = String::new();
         let mut say = |what: String, udp: Option<Interval>, tcp: Option<Interval>, less_is_better| {
             if let (Some(udp), Some(tcp)) = (udp, tcp) {
@@ -134,14 +169,14 @@ impl Runs<'_> {
         out
     }
 
-    /// What the figures of each transport depend on. Of the last run of its kind, bulk: there the search for the path
+    /// What the figures of each subject depend on. Of the last run of its kind, bulk: there the search for the path
     /// MTU is over, and there GSO is used.
-    fn circumstances(&self) -> Vec<(Transport, String)> {
-        let of = |transport| {
-            let last = self.0.iter().rev().find(|ran| ran.record.transport == transport)?;
-            Some((transport, circumstances(last)))
+    fn circumstances(&self) -> Vec<(Subject, String)> {
+        let of = |subject| {
+            let last = self.0.iter().rev().find(|ran| ran.record.subject() == subject)?;
+            Some((subject, circumstances(last)))
         };
-        Transport::ALL.into_iter().filter_map(of).collect()
+        Subject::ALL.into_iter().filter_map(of).collect()
     }
 }
 
@@ -203,19 +238,24 @@ mod tests {
     use super::super::control::Ready;
     use super::super::json::tests::example;
     use super::super::sockets::Sockets;
+    use super::super::subject::Security;
     use super::*;
 
+    const UDP: Subject = Subject { transport: Transport::Udp, security: Some(Security::Plain) };
+    const SEALED_UDP: Subject = Subject::sealed(Transport::Udp);
+    const TCP: Subject = Subject { transport: Transport::Tcp, security: Some(Security::Plain) };
+
     /// One echo run of 64 bytes a round, with these p50.
-    fn echoes(transport: Transport, p50: &[f64]) -> Vec<Ran> {
+    fn echoes(subject: Subject, p50: &[f64]) -> Vec<Ran> {
         let ran = |&p50_us: &f64| Ran {
-            record: Record { p50_us: Some(p50_us), ..example(transport, Workload::Echo) },
+            record: Record { p50_us: Some(p50_us), ..example(subject, Workload::Echo) },
             server: Ready::default(),
             sockets: Sockets::default(),
         };
         p50.iter().map(ran).collect()
     }
 
-    fn bulk(transport: Transport, gbps: f64, cpu_s: f64) -> Ran {
+    fn bulk(subject: Subject, gbps: f64, cpu_s: f64) -> Ran {
         let record = Record {
             goodput_bps: Some(gbps * 1e9),
             bytes: 2_000_000_000,
@@ -223,7 +263,7 @@ mod tests {
             cpu_s_server: cpu_s,
             controller: Some("here".to_owned()),
             path_mtu: Some(1_472),
-            ..example(transport, Workload::Bulk)
+            ..example(subject, Workload::Bulk)
         };
         let server = Ready { controller: Some("there".to_owned()), ..Ready::default() };
         Ran { record, server, sockets: Sockets { segmentation: Some(true), ..Sockets::default() } }
@@ -231,11 +271,11 @@ mod tests {
 
     #[test]
     fn ratios_are_within_a_round() {
-        let mut runs = echoes(Transport::Udp, &[10.0, 200.0, 30.0]);
+        let mut runs = echoes(UDP, &[10.0, 200.0, 30.0]);
         runs.extend(echoes(BASELINE, &[20.0, 100.0, 60.0]));
         let runs = Runs(&runs);
-        assert_eq!(runs.ratio(Transport::Udp, Workload::Echo, Some(64), |record| record.p50_us), "0.50");
-        assert_eq!(runs.ratio(Transport::Tcp, Workload::Echo, Some(64), |record| record.p50_us), "");
+        assert_eq!(runs.ratio(UDP, Workload::Echo, Some(64), |record| record.p50_us), "0.50");
+        assert_eq!(runs.ratio(TCP, Workload::Echo, Some(64), |record| record.p50_us), "");
     }
 
     #[test]
@@ -249,10 +289,12 @@ mod tests {
 
     #[test]
     fn the_tables_show_what_was_measured_and_name_the_controllers() {
-        let mut runs = echoes(Transport::Udp, &[61.0, 62.0, 66.0]);
-        runs.extend(echoes(Transport::Tcp, &[70.0, 71.0, 72.0]));
+        let mut runs = echoes(UDP, &[61.0, 62.0, 66.0]);
+        runs.extend(echoes(SEALED_UDP, &[64.1, 65.1, 69.3]));
+        runs.extend(echoes(TCP, &[70.0, 71.0, 72.0]));
         runs.extend(echoes(BASELINE, &[70.0, 71.0, 72.0]));
-        runs.push(bulk(Transport::Udp, 20.0, 0.5));
+        runs.push(bulk(UDP, 20.0, 0.5));
+        runs.push(bulk(SEALED_UDP, 16.0, 0.6));
         runs.push(bulk(BASELINE, 10.0, 1.0));
         let text = tables(&Environment::of_this_machine(), true, 3, &runs);
         let line = |start: &str| {
@@ -266,6 +308,9 @@ mod tests {
         line("64 bytes, p50: udp is ahead (udp 61.0..66.0, tcp 70.0..72.0)");
         line("udp          here at the client, there at the server, path MTU 1472 bytes of UDP payload, GSO, buffers");
         line("tcp          unknown congestion control, buffers");
+        line("udp-sealed   here at the client");
+        let sealed = line("1.05 (1.05..1.05)");
+        assert!(sealed.contains("0.80 (0.80..0.80)") && sealed.contains("1.20 (1.20..1.20)"), "{sealed}");
         assert!(!text.contains("raw-udp ┆"), "what was not measured has no line:\n{text}");
     }
 }

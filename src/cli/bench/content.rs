@@ -4,6 +4,7 @@
 //! `spec/bench.md`, section "Contents".
 
 use bytes::Bytes;
+use udpair::wire::VARINT_MAX;
 
 use super::error::Error;
 
@@ -71,7 +72,8 @@ impl Content {
     pub(crate) fn number(&self, body: &[u8]) -> Result<u64, Error> {
         debug_assert!(self.numbered);
         let head = body.first_chunk::<NUMBER_LEN>().ok_or(Error::Length { len: body.len(), size: self.size })?;
-        Ok(u64::from_be_bytes(*head))
+        let message = u64::from_be_bytes(*head);
+        if message <= VARINT_MAX { Ok(message) } else { Err(Error::Corrupt { message, at: 0 }) }
     }
 
     /// Whether `body` is, byte for byte, message `n`.
@@ -145,6 +147,15 @@ mod tests {
         let content = Content::new(64, true);
         content.check(PERIOD, &content.body(0)).unwrap_err();
         assert_eq!(content.number(&content.body(77)).unwrap(), 77);
+    }
+
+    #[test]
+    fn a_number_that_nobody_can_have_come_to_is_refused() {
+        let content = Content::new(64, true);
+        assert_eq!(content.number(&content.body(VARINT_MAX)).unwrap(), VARINT_MAX);
+        for n in [VARINT_MAX + 1, u64::MAX] {
+            assert!(matches!(content.check(n, &content.body(n)), Err(Error::Corrupt { .. })), "{n}");
+        }
     }
 
     #[test]

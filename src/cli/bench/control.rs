@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::args::{Delivery, Transport, Workload};
+use super::clock;
 use super::error::Error;
 use super::wait;
 use crate::cli::call::Unreached;
@@ -25,6 +26,9 @@ pub(crate) const READY_WAIT: Duration = Duration::from_secs(30);
 
 /// How long the server waits for what a client says first.
 pub(crate) const OPENING_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a run may make no progress before the server ends it: others want to be served.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a bare connection may take to be made, all addresses of a name together.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -111,6 +115,17 @@ pub(crate) struct Outcome {
     pub(crate) quiet_us: u64,
 }
 
+impl Outcome {
+    /// What the server says of a run of `sent` messages, where that can be.
+    pub(crate) fn checked(self, sent: u64) -> Result<Self, Error> {
+        let Self { received, cpu_s, .. } = self;
+        if received <= sent && cpu_s.is_finite() && cpu_s >= 0.0 {
+            return Ok(self);
+        }
+        Err(Error::Protocol(format!("it took {received} of {sent} messages, in {cpu_s} s of CPU time")))
+    }
+}
+
 impl Order {
     /// Why this side cannot do it, if so.
     pub(crate) fn refusal(&self, serves: Transport) -> Option<String> {
@@ -167,8 +182,9 @@ impl Control {
         self.stream.write_all(&line).map_err(|_| Error::Ended)
     }
 
-    /// What the other side says next; `None` where it says nothing for as long as `wait`.
+    /// What the other side says next; `None` where it has not said it all within `wait`.
     pub(crate) fn hear<T: DeserializeOwned>(&mut self, wait: Option<Duration>) -> Result<Option<T>, Error> {
+        let until = wait.map(|wait| clock::now() + wait);
         loop {
             if let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
@@ -177,7 +193,8 @@ impl Control {
             if self.heard.len() >= LINE_MAX {
                 return Err(Error::Protocol(format!("a line of more than {LINE_MAX} bytes")));
             }
-            if !wait::readable(&self.stream, wait).map_err(|e| Error::io("wait")(e.into()))? {
+            let left = until.map(|until| until.saturating_duration_since(clock::now()));
+            if !wait::readable(&self.stream, left).map_err(|e| Error::io("wait")(e.into()))? {
                 return Ok(None);
             }
             let mut chunk = [0; 512];
@@ -222,11 +239,12 @@ impl Control {
         }
     }
 
-    /// How many messages the client says that it has sent.
-    pub(crate) fn hear_end(&mut self) -> Result<u64, Error> {
-        match self.hear(None)? {
+    /// How many messages the client says that it has sent; it has to say so within `patience`.
+    pub(crate) fn hear_end(&mut self, patience: Duration) -> Result<u64, Error> {
+        match self.hear(Some(patience))? {
             Some(Request::End { sent }) => Ok(sent),
-            Some(Request::Run(_)) | None => Err(Error::Protocol("a run within a run".to_owned())),
+            None => Err(Error::Stalled { patience }),
+            Some(Request::Run(_)) => Err(Error::Protocol("a run within a run".to_owned())),
         }
     }
 
@@ -301,15 +319,24 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_took_more_than_was_sent_is_not_believed() {
+        let outcome = Outcome { received: 7, bytes: 0, cpu_s: 0.5, quiet_us: 0 };
+        assert!(outcome.checked(7).is_ok());
+        for bad in [Outcome { received: 8, ..outcome }, Outcome { cpu_s: -0.1, ..outcome }] {
+            assert!(matches!(bad.checked(7), Err(Error::Protocol(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn lines_arrive_in_pieces_and_several_at_once() {
         let (mut control, mut peer) = pair();
         peer.write_all(br#"{"end":{"se"#).unwrap();
         assert_eq!(control.hear::<Request>(Some(Duration::ZERO)).unwrap(), None);
         peer.write_all(b"nt\":1}}\n{\"end\":{\"sent\":2}}\n").unwrap();
-        assert_eq!(control.hear_end().unwrap(), 1);
-        assert_eq!(control.hear_end().unwrap(), 2);
+        assert_eq!(control.hear_end(PATIENCE).unwrap(), 1);
+        assert_eq!(control.hear_end(PATIENCE).unwrap(), 2);
         drop(peer);
-        assert!(matches!(control.hear_end(), Err(Error::Ended)));
+        assert!(matches!(control.hear_end(PATIENCE), Err(Error::Ended)));
     }
 
     #[test]

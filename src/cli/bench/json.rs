@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::args::{Delivery, Transport, Workload};
 use super::error::Error;
+use super::subject::{Security, Subject};
 
 /// One run. A key that does not apply, or that cannot be known, is null.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Record {
     pub(crate) transport: Transport,
+    pub(crate) security: Option<Security>,
     pub(crate) workload: Workload,
     pub(crate) delivery: Option<Delivery>,
     /// Bytes of a message.
@@ -34,6 +36,13 @@ pub(crate) struct Record {
     pub(crate) controller: Option<String>,
     pub(crate) retransmits: Option<u64>,
     pub(crate) path_mtu: Option<u64>,
+}
+
+impl Record {
+    /// What was measured.
+    pub(crate) const fn subject(&self) -> Subject {
+        Subject { transport: self.transport, security: self.security }
+    }
 }
 
 /// Whether `--json` was given as `-`: standard output belongs to the value.
@@ -60,9 +69,10 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in crate::cli::bench) fn example(transport: Transport, workload: Workload) -> Record {
+    pub(in crate::cli::bench) fn example(Subject { transport, security }: Subject, workload: Workload) -> Record {
         Record {
             transport,
+            security,
             workload,
             delivery: None,
             size: 64,
@@ -85,9 +95,10 @@ pub(super) mod tests {
 
     #[test]
     fn the_keys_are_exactly_those_of_the_contract_in_their_order() {
-        let text = serde_json::to_string(&example(Transport::RawUdp, Workload::Echo)).unwrap();
+        let text = serde_json::to_string(&example(Subject::plain(Transport::RawUdp), Workload::Echo)).unwrap();
         let keys = [
             "transport",
+            "security",
             "workload",
             "delivery",
             "size",
@@ -114,10 +125,12 @@ pub(super) mod tests {
 
     #[test]
     fn words_are_those_of_the_command_line_and_what_does_not_apply_is_null() {
-        let value = serde_json::to_value(example(Transport::RawUdp, Workload::Bulk)).unwrap();
+        let value = serde_json::to_value(example(Subject::plain(Transport::RawUdp), Workload::Bulk)).unwrap();
         assert_eq!(value["transport"], "raw-udp");
         assert_eq!(value["workload"], "bulk");
         assert_eq!(value["delivery"], Value::Null);
+        assert_eq!(value["security"], Value::Null);
+        assert_eq!(serde_json::to_value(Security::Sealed).unwrap(), "sealed");
         assert_eq!(value["retransmits"], Value::Null);
         assert_eq!(value["p50_us"], 63.25);
     }

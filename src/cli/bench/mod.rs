@@ -30,13 +30,14 @@ mod seen;
 mod serve;
 mod sockets;
 mod stats;
+mod subject;
 mod wait;
 mod workload;
 
 pub(crate) use args::BenchArgs;
 use args::{Part, ServeArgs};
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 
 /// Runs the part that the arguments ask for.
 pub(crate) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
 /// Nothing is left behind: servers of our own end with us, and the other side of a run sees its connection end.
 fn end_when_interrupted() -> Result<(), Failure> {
     ctrlc::set_handler(|| {
-        eprintln!("udpair: interrupted");
+        complain("interrupted");
         std::process::exit(Exit::Interrupted as i32);
     })
     .map_err(|error| Failure::new(Exit::Other, format!("cannot listen for interruptions: {error}")))

@@ -6,6 +6,7 @@ use super::args::{Delivery, RunArgs, Transport, Workload};
 use super::content::{Content, NUMBER_LEN, SIZE_MAX};
 use super::error::Error;
 use super::raw_udp;
+use super::subject::{Security, Subject};
 
 /// The most messages of a `rate` run: one bit is kept for each.
 pub(crate) const RATE_MESSAGES_MAX: u64 = 100_000_000;
@@ -16,6 +17,9 @@ const RATE_HZ_MAX: f64 = 1e6;
 /// The longest run.
 const SECONDS_MAX: f64 = 86_400.0;
 
+/// The longest value of a `Latest` channel where the limits are the library's own: 7/16 of a channel's credit less 256.
+const LATEST_SIZE_MAX: usize = (20 << 20) / 16 * 7 - 256;
+
 const SECONDS_DEFAULT: f64 = 5.0;
 const RATE_HZ_DEFAULT: f64 = 1_000.0;
 
@@ -24,6 +28,8 @@ const RATE_HZ_DEFAULT: f64 = 1_000.0;
 pub(crate) struct Plan {
     /// What carries the messages.
     pub(crate) transport: Transport,
+    /// What secures it; `None` for a bare socket.
+    pub(crate) security: Option<Security>,
     /// What is sent when.
     pub(crate) workload: Workload,
     /// What is promised; `None` for a bare socket.
@@ -47,9 +53,10 @@ pub(crate) enum Amount {
 
 impl Plan {
     /// A run of messages of `size` bytes on an ordered channel, for `time`.
-    pub(crate) fn lasting(transport: Transport, workload: Workload, size: usize, time: Duration) -> Self {
+    pub(crate) fn lasting(subject: Subject, workload: Workload, size: usize, time: Duration) -> Self {
+        let Subject { transport, security } = subject;
         let delivery = (!transport.is_raw()).then_some(Delivery::Ordered);
-        Self { transport, workload, delivery, size, amount: Amount::For(time), rate_hz: RATE_HZ_DEFAULT }
+        Self { transport, security, workload, delivery, size, amount: Amount::For(time), rate_hz: RATE_HZ_DEFAULT }
     }
 
     /// What the command line asks for, if it can be done.
@@ -61,8 +68,10 @@ impl Plan {
         if workload != Workload::Rate && args.rate.is_some() {
             return usage(format!("--rate is for --workload rate; {workload} goes as fast as it can"));
         }
+        let subject = if args.seal.has_key() { Subject::sealed(transport) } else { Subject::plain(transport) };
         let plan = Self {
             transport,
+            security: subject.security,
             workload,
             delivery: (!transport.is_raw()).then(|| args.delivery.unwrap_or(Delivery::Ordered)),
             size: args.size.unwrap_or_else(|| size_default(transport, workload)),
@@ -72,6 +81,11 @@ impl Plan {
         plan.check_size()?;
         plan.check_rate()?;
         Ok(plan)
+    }
+
+    /// What is measured.
+    pub(crate) const fn subject(&self) -> Subject {
+        Subject { transport: self.transport, security: self.security }
     }
 
     /// Whether messages carry their number: they may be lost or overtake each other.
@@ -105,7 +119,7 @@ impl Plan {
             return Ok(());
         }
         let delivery = self.delivery.map_or(String::new(), |delivery| format!(" {delivery}"));
-        usage(format!("a{delivery} message over {transport} has {least} to {most} bytes here, not {size}"))
+        usage(format!("each{delivery} message over {transport} has {least} to {most} bytes here, not {size}"))
     }
 
     fn check_rate(&self) -> Result<(), Error> {
@@ -118,6 +132,12 @@ impl Plan {
         let messages = self.rate_messages();
         if messages > RATE_MESSAGES_MAX {
             return usage(format!("{messages} messages are too many for one run: at most {RATE_MESSAGES_MAX}"));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "at most 10^8 messages")]
+        let seconds = (messages - 1) as f64 / self.rate_hz;
+        if seconds > SECONDS_MAX {
+            let hz = self.rate_hz;
+            return usage(format!("{messages} messages at {hz} a second take longer than {SECONDS_MAX} s"));
         }
         Ok(())
     }
@@ -148,6 +168,7 @@ pub(crate) fn size_max(transport: Transport, delivery: Option<Delivery>) -> usiz
     match transport {
         Transport::RawUdp => raw_udp::DATAGRAM_MAX,
         _ if delivery == Some(Delivery::Unreliable) => udpair::wire::UNRELIABLE_LEN_MAX,
+        _ if delivery == Some(Delivery::Latest) => LATEST_SIZE_MAX,
         _ => SIZE_MAX,
     }
 }
@@ -187,7 +208,7 @@ fn whole(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::PlainArgs;
+    use crate::cli::peer::SealArgs;
 
     fn args(transport: Transport, workload: Workload) -> RunArgs {
         RunArgs {
@@ -200,7 +221,7 @@ mod tests {
             rate: None,
             delivery: None,
             json: None,
-            plain: PlainArgs { insecure_plain: true },
+            seal: SealArgs { insecure_plain: true, ..SealArgs::default() },
         }
     }
 
@@ -236,6 +257,7 @@ mod tests {
             (Transport::Udp, None, 0, 16 << 20),
             (Transport::Tcp, Some(Delivery::Unordered), 8, 16 << 20),
             (Transport::Udp, Some(Delivery::Unreliable), 8, 1_100),
+            (Transport::Tcp, Some(Delivery::Latest), 8, 9_174_784),
         ] {
             Plan::from_args(&sized(transport, least, delivery)).unwrap();
             Plan::from_args(&sized(transport, most, delivery)).unwrap();
@@ -254,6 +276,16 @@ mod tests {
         assert_eq!(Plan::from_args(&rate(1.0)).unwrap().rate_messages(), 1, "at least one");
         for hz in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             refused(&rate(hz));
+        }
+    }
+
+    #[test]
+    fn a_rate_so_low_that_the_last_message_is_never_due_is_refused() {
+        let slow = |hz, count| RunArgs { rate: Some(hz), count: Some(count), ..args(Transport::Udp, Workload::Rate) };
+        Plan::from_args(&slow(1.0, 86_401)).unwrap();
+        Plan::from_args(&slow(1e-300, 1)).unwrap();
+        for (hz, count) in [(1.0, 86_402), (1e-19, 5), (1e-300, 2)] {
+            refused(&slow(hz, count));
         }
     }
 

@@ -7,20 +7,21 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 
 use super::client::Ran;
 use super::error::Error;
+use crate::cli::exit::OneLine;
 
 /// Writes `text` to `out`.
 pub(crate) fn print(text: &str, out: &mut impl Write) -> Result<(), Error> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::io("print the result"))
 }
 
-/// One run, a line for each figure.
+/// One run, `sealed` in so many words, a line for each figure.
 pub(crate) fn one_run(ran: &Ran) -> String {
     let record = &ran.record;
     let mut table = table();
     let mut line = |name: &str, value: String| {
         table.add_row([name.to_owned(), value]);
     };
-    line("transport", record.transport.to_string());
+    line("transport", record.subject().to_string());
     let delivery = record.delivery.map_or(String::new(), |delivery| format!(", {delivery}"));
     line("workload", format!("{} of {} bytes{delivery}", record.workload, record.size));
     line("sent", record.sent.to_string());
@@ -39,7 +40,7 @@ pub(crate) fn one_run(ran: &Ran) -> String {
     line("CPU seconds", format!("{:.3} here, {:.3} at the server", record.cpu_s_client, record.cpu_s_server));
     if let Some(here) = &record.controller {
         let there = ran.server.controller.as_deref().unwrap_or("unknown");
-        line("congestion controller", format!("{here} here, {there} at the server"));
+        line("congestion controller", format!("{here} here, {} at the server", OneLine(there)));
     }
     if let Some(retransmits) = record.retransmits {
         line("retransmits", retransmits.to_string());
@@ -87,6 +88,7 @@ mod tests {
     use super::super::control::Ready;
     use super::super::json::tests::example;
     use super::super::sockets::Sockets;
+    use super::super::subject::Subject;
     use super::*;
 
     #[test]
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn a_run_shows_what_it_has_and_nothing_else() {
         let server = Ready { controller: Some("there".to_owned()), receive_buffer: Some(8 << 20), token: None };
-        let record = example(Transport::Udp, Workload::Echo);
+        let record = example(Subject::plain(Transport::Udp), Workload::Echo);
         let mut ran = Ran { record, server, sockets: Sockets::default() };
         let text = one_run(&ran);
         for word in ["udp", "echo of 64 bytes", "9 (10.0 % missing)", "63.2 µs", "95.5 µs", "8192 KiB"] {

@@ -57,7 +57,7 @@ fn echo(plan: &Plan, link: &mut impl ClientLink) -> Result<Record, Error> {
     let (sent, received) = pings.run(Until::from(plan.amount), &mut latencies)?;
     let seconds = start.elapsed().as_secs_f64();
     let all = pings.next;
-    let outcome = link.end(all)?;
+    let outcome = link.end(all)?.checked(all)?;
     Ok(record(plan, link, Done { sent, received, latencies: Some(latencies), seconds, cpu, outcome }))
 }
 
@@ -169,7 +169,7 @@ fn rate(plan: &Plan, link: &mut impl ClientLink) -> Result<Record, Error> {
     }
     let seconds = schedule.start.elapsed().as_secs_f64();
     let (received, latencies) = answers.finish();
-    let outcome = link.end(handed)?;
+    let outcome = link.end(handed)?.checked(handed)?;
     let sent = schedule.messages;
     Ok(record(plan, link, Done { sent, received, latencies: Some(latencies), seconds, cpu, outcome }))
 }
@@ -250,8 +250,10 @@ fn bulk(plan: &Plan, link: &mut impl ClientLink) -> Result<Record, Error> {
         link.send_burst(&content, sent, count)?;
         sent += count;
     }
-    let outcome = link.end(sent)?;
-    let seconds = start.elapsed().saturating_sub(Duration::from_micros(outcome.quiet_us)).as_secs_f64();
+    let outcome = link.end(sent)?.checked(sent)?;
+    let quiet = Duration::from_micros(outcome.quiet_us);
+    let lasted = start.elapsed().checked_sub(quiet).filter(|lasted| !lasted.is_zero());
+    let seconds = lasted.ok_or_else(|| Error::Protocol("silent for longer than the run".to_owned()))?.as_secs_f64();
     Ok(record(plan, link, Done { sent, received: outcome.received, latencies: None, seconds, cpu, outcome }))
 }
 
@@ -262,6 +264,7 @@ fn record(plan: &Plan, link: &impl ClientLink, done: Done) -> Record {
     let quantile = |q| done.latencies.as_ref().and_then(|latencies| latencies.quantile_us(q));
     Record {
         transport: plan.transport,
+        security: plan.security,
         workload: plan.workload,
         delivery: plan.delivery,
         size,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use udpair::message::{ConfigureError, End, SendError};
-use udpair::transport::{AcceptError, BindError, Body, RecvError};
+use udpair::transport::{Body, RecvError};
 use udpair::{Connection, Message as Arrived};
 
 use super::message::Message;
@@ -13,7 +13,8 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::step::{Outgoing, Step};
 use super::transfers::Transfer;
-use crate::cli::exit::{Exit, Failure, in_full};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::peer::give_up;
 
 /// Sends until both sides know that all is settled.
 pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress) -> Result<(), Stop> {
@@ -27,7 +28,10 @@ pub(crate) fn send(transfer: &Transfer, sender: &mut Sender, progress: &Progress
             }
             Step::Finished => return Ok(()),
         }
-        while let Some(arrived) = transfer.connection().try_recv()? {
+        // Whoever has heard the last word does not ask for another: the peer may have closed by now.
+        while !sender.is_settled()
+            && let Some(arrived) = transfer.connection().try_recv()?
+        {
             take(arrived, |channel, message| sender.handle(channel, message))?;
         }
         progress.at(sender.bytes());
@@ -52,6 +56,9 @@ pub(crate) fn receive(
                 } else {
                     transfer.wait(|connection| connection.recv_timeout(greeting))?
                 };
+                if let Body::Whole(body) = &arrived.body {
+                    transfer.moved(body.len());
+                }
                 take(arrived, |channel, message| receiver.handle(channel, message))?;
                 progress.of(receiver.expected().1);
                 progress.at(receiver.bytes());
@@ -123,17 +130,12 @@ impl Stop {
     }
 }
 
-/// Aborts with `code` and waits shortly until the peer knows.
-pub(crate) fn give_up(connection: &Connection, code: u32) {
-    connection.abort(code);
-    connection.close_within(code, Duration::ZERO);
-}
-
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         let exit = match stop {
             Stop::End(end) => exit_of(end),
             Stop::Mute => Exit::Timeout,
+            Stop::Broken(Broken::Version(_)) => Exit::Differs,
             Stop::Broken(_) | Stop::Send(_) | Stop::Configure(_) => Exit::Other,
         };
         let message = match stop {
@@ -141,7 +143,7 @@ impl From<Stop> for Failure {
             Stop::End(End::Aborted { code: code::SILENT }) => {
                 "timeout: the peer fell silent, and another one needed its place".to_owned()
             }
-            Stop::Mute => "timeout: the peer connected and said nothing".to_owned(),
+            Stop::Mute => "timeout: the peer connected and said nothing (does it send?)".to_owned(),
             Stop::End(End::AbortedByPeer { code } | End::ClosedByPeer { code }) => {
                 format!("the peer ended the transfer: {}", said(code))
             }
@@ -154,26 +156,14 @@ impl From<Stop> for Failure {
     }
 }
 
-/// What a failed bind means.
-pub(crate) fn bind_failure(error: &BindError) -> Failure {
-    let exit = match error {
-        BindError::AddressInUse { .. } | BindError::AddressNotAvailable { .. } => Exit::BadAddress,
-        BindError::PermissionDenied { .. } => Exit::Permission,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, in_full(error))
-}
-
-/// What a failed accept means.
-pub(crate) fn accept_failure(error: &AcceptError) -> Failure {
-    Failure::new(Exit::Other, in_full(error))
-}
-
 fn exit_of(end: End) -> Exit {
     match end {
         End::Aborted { code: code::INTERRUPTED } => Exit::Interrupted,
         // At either end: somebody was silent for too long.
         End::Aborted { code: code::SILENT } | End::AbortedByPeer { code: code::SILENT } => Exit::Timeout,
+        End::AbortedByPeer { code: code::VERSION } => Exit::Differs,
+        // Its user or its system has stopped it: it is gone.
+        End::AbortedByPeer { code: code::INTERRUPTED } => Exit::Timeout,
         End::TimedOut | End::ConnectTimedOut | End::Unreachable | End::Broken => Exit::Timeout,
         End::RefusedByPeer { .. } | End::Refused(_) => Exit::Refused,
         _ => Exit::Other,

@@ -1,12 +1,12 @@
 //! `udpair send` and `udpair recv`: files and whole trees, as `spec/files.md` says.
 //!
 //! `sender` and `receiver` are the protocol, without a connection; `drive` runs them over one, `serve` for every sender
-//! that calls; `transfers` knows which are under way. `tree` and `reader` get files off the sender's disk, `place` and
-//! `writer` put them onto the receiver's.
+//! that calls; `transfers` knows which are under way, `course` how each peer does. `tree` and `reader` get files off the
+//! sender's disk, `place` and `writer` put them onto the receiver's.
 
-mod buffers;
+mod course;
 mod drive;
-mod interrupt;
+pub(crate) mod interrupt;
 mod message;
 mod name;
 mod outcome;
@@ -25,42 +25,40 @@ mod writer;
 mod tests;
 
 use std::io::Write;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use udpair::message::{ChannelConfig, Limits};
 use udpair::time::Timestamp;
-use udpair::{Config, Connection, Transport};
+use udpair::{Connection, Transport};
 
 use self::message::{CONTROL, DATA, Totals};
 use self::outcome::code;
 use self::progress::Bars;
 use self::sender::Sender;
 pub(crate) use self::serve::recv;
-use self::transfers::Transfers;
-use super::args::{LinkArgs, SendArgs, TransportKind, resolve};
-use super::call::{any_for, call};
+pub(crate) use self::transfers::Transfers;
+use super::args::{SendArgs, scope_as_number};
 use super::exit::{Exit, Failure};
+use super::peer::{Told, Way};
 
 /// What a sender may hold in memory.
 const SENDER_LIMITS: Limits =
     Limits { message_len_max: 2 << 20, credit_connection: 16 << 20, credit_channel: 8 << 20, send_queue: 8 << 20 };
 
-/// How long a call may take, however patient the user is otherwise.
-const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
-
 /// Sends `args.paths` to a receiver and says what became of them.
 pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
-    args.link.plain.check()?;
-    let addrs = resolve(&args.to)?;
-    let transfers = Transfers::new(1, args.link.timeout);
+    let code = args.code.as_deref().map(scope_as_number).transpose()?;
+    let way = Way::of("--to", args.to.as_deref(), code.map(Into::into), &args.link)?;
+    let transfers = Transfers::new(1, args.link.timeout());
     interrupt::install(&transfers)?;
-    let transport = bind(&args.link, any_for(&addrs), SENDER_LIMITS, 0)?;
     let expected = tree::measure(args.paths.clone());
-    let begun = transport.now();
-    let connection = call(&transport, &addrs, connect_timeout(&args.link))?;
-    let to = connection.peer_addr().unwrap_or(addrs[0]);
+    let connection = match way {
+        Way::At(addrs, sealed) => args.link.call(&addrs, *sealed, SENDER_LIMITS)?,
+        Way::Join(code) => args.link.join(&code, SENDER_LIMITS)?,
+        Way::Invite => args.link.invite(SENDER_LIMITS, Told::OnStdout, |code| format!("udpair recv {code}"))?,
+        Way::Known(psk) => args.link.join_known(&psk, SENDER_LIMITS)?,
+    };
+    let begun = connection.transport().now();
+    let to = connection.peer_addr().map_or_else(|| "a receiver that has gone".to_owned(), |addr| addr.to_string());
     let transfer = transfers.begin(connection);
     let connection = transfer.connection();
     configure(connection)?;
@@ -73,25 +71,8 @@ pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
         return Err(stop.into());
     }
     connection.close(code::DONE);
-    print(&report(sender.totals(), "sent", &to, &*transport, begun));
+    print(&report(sender.totals(), "sent", &to, &**connection.transport(), begun));
     Ok(sender.totals().exit())
-}
-
-fn connect_timeout(link: &LinkArgs) -> Duration {
-    link.timeout.min(CONNECT_TIMEOUT_MAX)
-}
-
-fn bind(link: &LinkArgs, addr: SocketAddr, limits: Limits, backlog: usize) -> Result<Arc<dyn Transport>, Failure> {
-    let mut config = Config::insecure_plain();
-    config.limits = limits;
-    config.idle_timeout = link.timeout;
-    config.connect_timeout = connect_timeout(link);
-    config.backlog = backlog;
-    match link.transport {
-        TransportKind::Udp => udpair::udp::bind(addr, config),
-        TransportKind::Tcp => udpair::tcp::bind(addr, config),
-    }
-    .map_err(|error| drive::bind_failure(&error))
 }
 
 /// Answers go before content.

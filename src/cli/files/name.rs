@@ -8,6 +8,8 @@ pub(crate) const COMPONENT_LEN_MAX: usize = 255;
 pub(crate) const NAME_LEN_MAX: usize = 4_096;
 /// Components in a name, at most.
 pub(crate) const DEPTH_MAX: usize = 128;
+/// What a receiver calls a file that is not whole yet: between these two stands what tells it from others.
+const PARTIAL: (&str, &str) = (".udpair-", ".part");
 
 /// A relative path that stays below where it starts: one or more components, none of which can lead up, out or
 /// nowhere. Bytes, in no particular encoding; shown with everything escaped that a terminal might obey.
@@ -41,6 +43,9 @@ pub(crate) enum NameError {
     /// There are more than [`DEPTH_MAX`] components.
     #[error("the path has more than 128 parts")]
     TooDeep,
+    /// A component is named as what is not whole yet: whoever offers it would take another sender's file away.
+    #[error("a part of the path is named as a receiver's partial files are (.udpair-*.part)")]
+    Partial,
 }
 
 impl Name {
@@ -58,6 +63,7 @@ impl Name {
                     return Err(NameError::ComponentTooLong { len: component.len() });
                 }
                 _ if depth == DEPTH_MAX => return Err(NameError::TooDeep),
+                _ if is_partial(component) => return Err(NameError::Partial),
                 _ => (),
             }
         }
@@ -96,6 +102,24 @@ impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_string())
     }
+}
+
+/// The name of a file that is not whole yet; no [`Name`] has it.
+pub(crate) fn partial_name(what: &dyn fmt::Display) -> Vec<u8> {
+    format!("{}{what}{}", PARTIAL.0, PARTIAL.1).into_bytes()
+}
+
+/// True for such a name, and for one that some file system takes for the same.
+fn is_partial(component: &[u8]) -> bool {
+    let (first, last) = (PARTIAL.0.as_bytes(), PARTIAL.1.as_bytes());
+    let Some((head, rest)) = component.split_at_checked(first.len()) else { return false };
+    // FAT drops these at the end of a name.
+    let trailing = rest.iter().rev().take_while(|byte| matches!(byte, b'.' | b' ')).count();
+    let rest = &rest[..rest.len() - trailing];
+    let Some((_, tail)) = rest.len().checked_sub(last.len()).and_then(|at| rest.split_at_checked(at)) else {
+        return false;
+    };
+    head.eq_ignore_ascii_case(first) && tail.eq_ignore_ascii_case(last)
 }
 
 /// Bytes of the peer's or the disk's choosing, shown so that a terminal obeys nothing in them and that different
@@ -151,6 +175,21 @@ mod tests {
             (b"a/b\0c", Nul),
         ] {
             assert_eq!(Name::parse(bad), Err(why), "{}", Escaped(bad));
+        }
+    }
+
+    #[test]
+    fn names_of_partial_files_are_refused_wherever_they_stand() {
+        let own = String::from_utf8(partial_name(&"7-0")).unwrap();
+        assert_eq!(own, ".udpair-7-0.part");
+        for bad in [own.as_str(), ".udpair-.part", ".UDpair-7-0.PART", ".udpair-7-0.part. ."] {
+            for path in [bad.to_owned(), format!("{bad}/a"), format!("a/{bad}"), format!("a/{bad}/b")] {
+                assert_eq!(Name::parse(path.as_bytes()), Err(NameError::Partial), "{path}");
+            }
+            assert_eq!(Name::parse(b"a").unwrap().join(bad.as_bytes()), Err(NameError::Partial));
+        }
+        for good in [".udpair-7-0", ".udpair-7-0.parts", "x.udpair-7-0.part", "7-0.part", ".udpair-", ".udpair.part"] {
+            assert!(Name::parse(good.as_bytes()).is_ok(), "{good}");
         }
     }
 

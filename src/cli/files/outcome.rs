@@ -46,6 +46,9 @@ pub(crate) enum Broken {
     /// The peer's bytes are no message.
     #[error("the peer sent what is no message: {0}")]
     Garbled(#[from] DecodeError),
+    /// The peer sends, as we do.
+    #[error("the other side sends, too: one of the two has to receive")]
+    BothSend,
     /// The peer speaks another version.
     #[error("the peer speaks version {0} of the file protocol, this is version 1")]
     Version(u16),
@@ -55,7 +58,7 @@ impl Broken {
     /// The code to abort the connection with.
     pub(crate) const fn code(self) -> u32 {
         match self {
-            Self::Violation(_) | Self::Garbled(_) => code::VIOLATION,
+            Self::Violation(_) | Self::BothSend | Self::Garbled(_) => code::VIOLATION,
             Self::Version(_) => code::VERSION,
         }
     }

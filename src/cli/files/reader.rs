@@ -6,9 +6,9 @@ use std::io;
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
-use super::buffers::Buffers;
 use super::message::{CONTENT_LEN, DATA_HEADER_LEN_MAX, HASH_LEN, Meta, Reason, start_data};
 use super::tree::{Opened, meta};
+use crate::cli::buffers::Buffers;
 
 /// A file on its way to the receiver.
 pub(crate) struct Reader {
@@ -48,6 +48,9 @@ pub(crate) enum ReadFailure {
     /// It is not what was offered any more.
     #[error("changed while it was sent")]
     Changed,
+    /// The system says a size that is not its: so are the files of `/proc`, which have none.
+    #[error("holds more than its size says")]
+    Longer,
     /// The system says no.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -57,7 +60,7 @@ impl ReadFailure {
     /// What a program needs to know.
     pub(crate) fn reason(&self) -> Reason {
         match self {
-            Self::Changed => Reason::Changed,
+            Self::Changed | Self::Longer => Reason::Changed,
             Self::Io(error) => Reason::of(error),
         }
     }
@@ -86,8 +89,13 @@ impl Reader {
         if self.position == self.size {
             // One look more: a copy of a file that is being written to is a copy of nothing that ever was.
             let now = self.file.metadata()?;
-            let same = now.len() == self.size && meta(&now) == self.meta;
-            return if same { Ok(Chunk::End(*self.hasher.finalize().as_bytes())) } else { Err(ReadFailure::Changed) };
+            if now.len() != self.size || meta(&now) != self.meta {
+                return Err(ReadFailure::Changed);
+            }
+            if rustix::io::pread(&self.file, &mut [0; 1], self.size).map_err(io::Error::from)? > 0 {
+                return Err(ReadFailure::Longer);
+            }
+            return Ok(Chunk::End(*self.hasher.finalize().as_bytes()));
         }
         let end = if self.position < self.skip { self.skip } else { self.size };
         let len = usize::try_from(end - self.position).map_or(CONTENT_LEN, |left| left.min(CONTENT_LEN));
@@ -195,5 +203,12 @@ mod tests {
             change(&path);
             assert!(matches!(read(&mut reader), Err(ReadFailure::Changed)));
         }
+    }
+
+    #[test]
+    fn a_file_of_the_kernels_that_says_to_be_empty_is_not_sent_as_an_empty_one() {
+        let path = Path::new("/proc/self/status");
+        assert_eq!(fs::metadata(path).unwrap().len(), 0);
+        assert!(matches!(read(&mut reader(path)), Err(ReadFailure::Longer)));
     }
 }

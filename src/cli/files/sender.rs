@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
-use super::buffers::Buffers;
 use super::message::{CONTENT_LEN, CONTROL, DATA, DATA_HEADER_LEN_MAX, HASH_LEN, UNSETTLED_MAX, VERSION};
 use super::message::{Kind, Message, Meta, Offer, Reason, Totals};
 use super::name::Name;
@@ -14,6 +13,7 @@ use super::outcome::{Broken, Notice, What, peer_says};
 use super::reader::{Chunk, ReadFailure, Reader};
 use super::step::{Outgoing, Step};
 use super::tree::{Entry, Source, Tree};
+use crate::cli::buffers::Buffers;
 
 /// Files that are offered, or wanted, and held open: enough for the receiver to have work while an answer travels.
 const AHEAD_MAX: usize = 128;
@@ -100,6 +100,11 @@ impl Sender {
         self.sent
     }
 
+    /// Everything is settled, and both sides know it: the receiver has nothing more to say.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.end == End::Answered
+    }
+
     /// Takes a message of the receiver.
     pub(crate) fn handle(&mut self, channel: u16, message: &Message<'_>) -> Result<(), Broken> {
         match *message {
@@ -107,6 +112,7 @@ impl Sender {
                 self.heard_greeting = true;
                 if version == VERSION { Ok(()) } else { Err(Broken::Version(version)) }
             }
+            Message::Offer(_) => Err(Broken::BothSend),
             _ if !self.heard_greeting => Err(Broken::Violation("no greeting")),
             _ if channel != CONTROL => Err(Broken::Violation("a message of the receiver on the data channel")),
             Message::Want { number, from } => self.on_want(number, from),

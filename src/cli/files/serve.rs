@@ -6,7 +6,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use udpair::message::Limits;
-use udpair::{Listener, Transport};
+use udpair::transport::pairing::DeviceInvite;
+use udpair::{Connection, Listener, Transport};
 
 use super::message::Reason;
 use super::outcome::code;
@@ -15,9 +16,10 @@ use super::progress::Bars;
 use super::receiver::{Policy, Receiver, Unfinished};
 use super::transfers::{Transfer, Transfers};
 use super::writer::Existing;
-use super::{bind, configure, drive, interrupt, print, report};
-use crate::cli::args::{RecvArgs, resolve};
+use super::{configure, drive, interrupt, print, report};
+use crate::cli::args::{RecvArgs, scope_as_number};
 use crate::cli::exit::{Exit, Failure, complain};
+use crate::cli::peer::{Told, Way, failure, give_up};
 
 /// Transfers that may be under way at a time.
 const PLACES: usize = 8;
@@ -29,21 +31,43 @@ const GREETING_MAX: Duration = Duration::from_secs(2);
 const LIMITS: Limits =
     Limits { message_len_max: 2 << 20, credit_connection: 8 << 20, credit_channel: 4 << 20, send_queue: 1 << 20 };
 
-/// Receives from every sender that calls, or, with `--once`, until the first has sent everything.
+/// Receives: by a code from one sender; at an address, or by a key, from every sender that calls, or, with `--once`,
+/// until the first has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
-    args.link.plain.check()?;
-    let listen = resolve(&args.listen)?[0];
-    let transfers = Transfers::new(PLACES, args.link.timeout);
+    let code = (!args.code.is_empty()).then(|| args.code.join(" "));
+    let code = code.as_deref().map(scope_as_number).transpose()?;
+    let way = Way::of("--listen", args.listen.as_deref(), code.map(Into::into), &args.link)?;
+    let transfers = Transfers::new(PLACES, args.link.timeout());
     interrupt::install(&transfers)?;
     let job = Job::new(args);
     job.open_place()?;
-    let listener = Listener::new(bind(&args.link, listen, LIMITS, BACKLOG)?);
-    print(&format!("listening on {}", listener.local_addr()));
+    let connection = match way {
+        Way::At(addrs, sealed) => {
+            let listener = Listener::new(args.link.bind(addrs[0], *sealed, LIMITS, BACKLOG)?);
+            print(&format!("listening on {}", listener.local_addr()));
+            return serve(Door::Address(listener), job, args.once, &transfers);
+        }
+        Way::Known(psk) => {
+            let invite = args.link.invite_known(&psk, LIMITS, "udpair send PATH...")?;
+            return serve(Door::Device(Box::new(invite)), job, args.once, &transfers);
+        }
+        Way::Join(code) => args.link.join(&code, LIMITS)?,
+        Way::Invite => args.link.invite(LIMITS, Told::OnStdout, |code| format!("udpair send PATH... --code {code}"))?,
+    };
+    let transfer = transfers.begin(connection);
+    let over = job.receive(&transfer);
+    transfers.end(&transfer);
+    over.result
+}
+
+/// Receives from whoever comes in at `door`.
+fn serve(door: Door, job: Job, once: bool, transfers: &Arc<Transfers>) -> Result<Exit, Failure> {
     let (tell, told) = mpsc::channel();
-    let transport = Arc::clone(listener.transport());
-    let accepting = Accepting { listener, job, transfers: Arc::clone(&transfers), tell };
-    transport.spawn("udpair-accept", move || accepting.run()).map_err(|error| no_thread(&error))?;
-    let ended = await_end(args.once, &transfers, &told);
+    let transport = door.transport();
+    let mut accepting = Accepting { door, job, transfers: Arc::clone(transfers), tell };
+    let clock = Arc::clone(&transport);
+    transport.spawn("udpair-accept", move || accepting.run(&clock)).map_err(|error| no_thread(&error))?;
+    let ended = await_end(once, transfers, &told);
     // Those still under way are told, and remove what is partial.
     transfers.end_all(code::FAILED);
     transfers.await_none();
@@ -51,7 +75,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
 }
 
 /// Something that whoever waits for the end hears of.
-enum Told {
+enum Heard {
     /// A transfer is over.
     Over(Over),
     /// Nobody can be accepted any more.
@@ -66,11 +90,11 @@ struct Over {
 }
 
 /// Hears how transfers end until one of them ends the run.
-fn await_end(once: bool, transfers: &Transfers, told: &mpsc::Receiver<Told>) -> Result<Exit, Failure> {
+fn await_end(once: bool, transfers: &Transfers, told: &mpsc::Receiver<Heard>) -> Result<Exit, Failure> {
     loop {
         let over = match told.recv() {
-            Ok(Told::Over(over)) => over,
-            Ok(Told::Deaf(failure)) => return Err(failure),
+            Ok(Heard::Over(over)) => over,
+            Ok(Heard::Deaf(failure)) => return Err(failure),
             Err(_) => return Err(Failure::new(Exit::Other, "nobody accepts senders any more")),
         };
         match over.result {
@@ -84,47 +108,81 @@ fn await_end(once: bool, transfers: &Transfers, told: &mpsc::Receiver<Told>) -> 
     }
 }
 
+/// Where senders come in.
+enum Door {
+    /// At an address.
+    Address(Listener),
+    /// Found by whoever has the key.
+    Device(Box<DeviceInvite>),
+}
+
+impl Door {
+    fn transport(&self) -> Arc<dyn Transport> {
+        match self {
+            Self::Address(listener) => Arc::clone(listener.transport()),
+            Self::Device(invite) => invite.transport(),
+        }
+    }
+
+    /// Waits for a sender and for a place. `None` where nobody is taken in any more.
+    fn next(&mut self, transfers: &Transfers) -> Result<Option<Connection>, Failure> {
+        match self {
+            // Whoever waits for a place counts against the backlog.
+            Self::Address(listener) => {
+                let incoming = listener.incoming().map_err(|error| failure::accept(&error))?;
+                if transfers.await_place() {
+                    return Ok(Some(incoming.accept()));
+                }
+                incoming.refuse(code::FAILED);
+            }
+            Self::Device(invite) => {
+                let connection = invite.accept().map_err(|error| failure::invite(&error))?;
+                if transfers.await_place() {
+                    return Ok(Some(connection));
+                }
+                connection.abort(code::FAILED);
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// The thread that accepts.
 struct Accepting {
-    listener: Listener,
+    door: Door,
     job: Job,
     transfers: Arc<Transfers>,
-    tell: mpsc::Sender<Told>,
+    tell: mpsc::Sender<Heard>,
 }
 
 impl Accepting {
-    fn run(self) {
-        let transport = Arc::clone(self.listener.transport());
+    fn run(&mut self, transport: &Arc<dyn Transport>) {
         loop {
-            let failed = match self.next(&transport) {
+            let failed = match self.next(transport) {
                 Ok(true) => continue,
                 Ok(false) => return,
                 Err(failure) => failure,
             };
             // Where nobody listens any more the run is over anyway.
-            let _ = self.tell.send(Told::Deaf(failed));
+            let _ = self.tell.send(Heard::Deaf(failed));
             return;
         }
     }
 
     /// Waits for a sender and for a place, and begins. False where nobody is taken in any more.
-    fn next(&self, transport: &Arc<dyn Transport>) -> Result<bool, Failure> {
-        let incoming = self.listener.incoming().map_err(|error| drive::accept_failure(&error))?;
-        if !self.transfers.await_place() {
-            incoming.refuse(code::FAILED);
-            return Ok(false);
-        }
-        let transfer = self.transfers.begin(incoming.accept());
+    fn next(&mut self, transport: &Arc<dyn Transport>) -> Result<bool, Failure> {
+        let Some(connection) = self.door.next(&self.transfers)? else { return Ok(false) };
+        let transfer = self.transfers.begin(connection);
         let (job, transfers, tell) = (self.job.clone(), Arc::clone(&self.transfers), self.tell.clone());
         let own = Arc::clone(&transfer);
         let begun = transport.spawn("udpair-receive", move || {
             let guard = EndOnDrop { transfers, transfer: own };
             let over = job.receive(&guard.transfer);
             drop(guard);
-            let _ = tell.send(Told::Over(over));
+            let _ = tell.send(Heard::Over(over));
         });
         if let Err(error) = begun {
-            drive::give_up(transfer.connection(), code::FAILED);
+            give_up(transfer.connection(), code::FAILED);
             self.transfers.end(&transfer);
             complain(&no_thread(&error).message);
         }
@@ -163,7 +221,7 @@ impl Job {
             existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
             unfinished: if args.resume { Unfinished::Keep } else { Unfinished::Remove },
         };
-        Self { dir: args.dir.clone(), policy, greeting: args.link.timeout.min(GREETING_MAX), bars: Bars::default() }
+        Self { dir: args.dir.clone(), policy, greeting: args.link.timeout().min(GREETING_MAX), bars: Bars::default() }
     }
 
     fn open_place(&self) -> Result<Place, Failure> {
@@ -190,7 +248,7 @@ impl Job {
         let connection = transfer.connection();
         let begun = connection.transport().now();
         configure(connection)?;
-        let place = self.open_place().inspect_err(|_| drive::give_up(connection, code::FAILED))?;
+        let place = self.open_place().inspect_err(|_| give_up(connection, code::FAILED))?;
         let mut receiver = Receiver::new(place, self.policy);
         let progress = self.bars.add(0);
         let received = drive::receive(transfer, &mut receiver, self.greeting, &progress);

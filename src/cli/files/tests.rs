@@ -296,6 +296,28 @@ fn a_hostile_sender_cannot_leave_the_directory() {
 }
 
 #[test]
+fn a_hostile_sender_cannot_replace_what_another_one_has_sent_half_of() {
+    let policy = Policy { existing: Existing::Replace, ..POLICY };
+    let temp = tempfile::tempdir().unwrap();
+    let begin = || {
+        let mut receiver = Receiver::new(Place::open(temp.path()).unwrap(), policy);
+        receiver.handle(CONTROL, &Message::Hello { version: VERSION, files: 0, bytes: 0 }).unwrap();
+        receiver
+    };
+    let (mut honest, mut hostile) = (begin(), begin());
+    honest.handle(CONTROL, &offer(0, Kind::File, 4, b"file")).unwrap();
+    honest.handle(DATA, &Message::Data { number: 0, content: b"1234" }).unwrap();
+    let partial = listing(temp.path()).remove(0).0.into_os_string().into_encoded_bytes();
+    for (number, kind) in [Kind::File, Kind::Begin].into_iter().enumerate() {
+        hostile.handle(CONTROL, &offer(number as u64, kind, 4, &partial)).unwrap();
+        assert_eq!(refused(&mut hostile), Some(Reason::Name));
+    }
+    honest.handle(DATA, &Message::Hash { number: 0, hash: *blake3::hash(b"1234").as_bytes() }).unwrap();
+    assert_eq!(refused(&mut honest), None);
+    assert_eq!(fs::read(temp.path().join("file")).unwrap(), b"1234");
+}
+
+#[test]
 fn a_link_that_appears_after_the_offer_is_not_followed() {
     let (temp, mut receiver) = greeted();
     receiver.handle(CONTROL, &offer(0, Kind::Begin, 0, b"a")).unwrap();
@@ -319,6 +341,32 @@ fn content_that_differs_from_its_hash_is_not_kept() {
     receiver.handle(DATA, &Message::Hash { number: 0, hash: *blake3::hash(b"1235").as_bytes() }).unwrap();
     assert_eq!(refused(&mut receiver), Some(Reason::Integrity));
     assert_eq!(fs::read_dir(temp.path().join("in")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_name_taken_during_the_transfer_is_told_as_one_taken_before() {
+    type Take = fn(&Path);
+    let taken: [(Take, &str); 2] = [
+        (|path| fs::write(path, "mine").unwrap(), "failed file: is there already (--overwrite replaces)"),
+        (|path| fs::create_dir(path).unwrap(), "failed file: a directory of that name is there"),
+    ];
+    for (take, told) in taken {
+        let (temp, mut receiver) = greeted();
+        receiver.handle(CONTROL, &offer(0, Kind::File, 4, b"file")).unwrap();
+        receiver.handle(DATA, &Message::Data { number: 0, content: b"1234" }).unwrap();
+        take(&temp.path().join("in/file"));
+        receiver.handle(DATA, &Message::Hash { number: 0, hash: *blake3::hash(b"1234").as_bytes() }).unwrap();
+        receiver.handle(CONTROL, &offer(1, Kind::File, 4, b"file")).unwrap();
+        let mut says = Vec::new();
+        loop {
+            match receiver.poll() {
+                Step::Say(notice) => says.push(notice.to_string()),
+                Step::Send(_) => (),
+                _ => break,
+            }
+        }
+        assert_eq!(says, [told; 2], "during its transfer, and at its offer");
+    }
 }
 
 #[test]

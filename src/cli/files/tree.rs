@@ -215,7 +215,7 @@ fn base_name(path: &Path) -> io::Result<Name> {
             canonical.file_name().ok_or_else(|| io::Error::other("has no name to arrive under"))?
         }
     };
-    Name::parse(last.as_bytes()).map_err(io::Error::other)
+    Name::parse(last.as_bytes()).map_err(|error| io::Error::new(io::ErrorKind::InvalidFilename, error))
 }
 
 /// What stands at `path`, and its size.

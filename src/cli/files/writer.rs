@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::message::{HASH_LEN, Meta};
+use super::name::partial_name;
 use super::place::set_meta;
 
 /// What is done where something stands under the final name.
@@ -152,7 +153,7 @@ impl Key {
     }
 
     fn name(&self) -> Vec<u8> {
-        format!(".udpair-{}.part", &self.0.to_hex()[..32]).into_bytes()
+        partial_name(&&self.0.to_hex()[..32])
     }
 }
 
@@ -178,7 +179,7 @@ fn link_new(dir: &OwnedFd, from: &[u8], to: &[u8]) -> rustix::io::Result<()> {
 /// Another one each time, in this process; hidden, and telling what it is.
 fn temporary_name() -> Vec<u8> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!(".udpair-{}-{}.part", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)).into_bytes()
+    partial_name(&format_args!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The network as its user sees it.
 
+mod domains;
 mod faults;
 mod trace;
 mod world;
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::*;

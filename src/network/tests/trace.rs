@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::pairing::InterfaceId;
 
 /// A trace that the network writes and the test reads.
 #[derive(Clone, Default)]
@@ -25,7 +26,9 @@ fn the_trace_of_a_seed_is_the_same_for_ever() {
     pair.network.add_rule(|info| if info.bytes.is_empty() { Verdict::Deliver(us(9)) } else { Verdict::Pass });
     exercise(&mut pair);
     let (to, from) = (pair.network.address(pair.a, 1), pair.network.address(pair.b, 2));
-    let refused = Delivery { to: from, from: to, ecn: None, kind: DeliveryKind::Datagram, bytes: vec![] };
+    let (host, interface, kind) = (pair.b, InterfaceId(2), DeliveryKind::Datagram);
+    let (to_everyone, bytes) = (false, vec![]);
+    let refused = Delivery { host, interface, to: from, to_everyone, from: to, ecn: None, kind, bytes };
     pair.network.refuse(at_us(1_000_000), &refused);
 
     let trace = lines.0.lock().unwrap();

@@ -1,6 +1,7 @@
 //! Everything comes from the seed; hosts, partitions, rules and changes.
 
 use super::*;
+use crate::pairing::InterfaceId;
 
 #[test]
 fn a_faultless_link_delivers_what_was_sent_after_its_delay() {
@@ -10,7 +11,9 @@ fn a_faultless_link_delivers_what_was_sent_after_its_delay() {
     assert_eq!(pair.network.next_at(), Some(at_us(60)));
     assert_eq!(pair.network.poll(at_us(59)), None);
     let bytes = b"datagram".to_vec();
-    let delivery = Delivery { to, from, ecn: Some(Ecn::Ect1), kind: DeliveryKind::Datagram, bytes };
+    let (host, interface, ecn) = (pair.b, InterfaceId(2), Some(Ecn::Ect1));
+    let (to_everyone, kind) = (false, DeliveryKind::Datagram);
+    let delivery = Delivery { host, interface, to, to_everyone, from, ecn, kind, bytes };
     assert_eq!(pair.network.poll(at_us(60)), Some(delivery));
     assert_eq!(pair.network.poll(at_us(60)), None);
     assert_eq!(pair.network.next_at(), None);

@@ -130,6 +130,18 @@ impl Medium {
         self.add(Side::Inviting(Box::new(Inviting::new(self.now, nameplate(first), offer, seed))))
     }
 
+    /// An inviter for the device with a key of the id `id`.
+    pub(super) fn invite_device(&mut self, id: InviteId) -> usize {
+        let offer = Offer { invite: id, carrier: Carrier::Udp, port: 6_000 };
+        let seed = self.seed();
+        self.add(Side::Inviting(Box::new(Inviting::device(self.now, offer, seed))))
+    }
+
+    pub(super) fn seek_device(&mut self, id: InviteId) -> usize {
+        let seed = self.seed();
+        self.add(Side::Seeking(Box::new(Seeking::device(self.now, id, seed))))
+    }
+
     pub(super) fn seek(&mut self, number: u8) -> usize {
         let seed = self.seed();
         self.add(Side::Seeking(Box::new(Seeking::new(self.now, nameplate(number), seed))))

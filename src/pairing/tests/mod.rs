@@ -1,5 +1,6 @@
 //! Both machines over an in-memory medium, in virtual time.
 
+mod devices;
 mod finding;
 mod hostile;
 mod medium;

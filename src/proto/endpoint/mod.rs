@@ -4,7 +4,7 @@ mod routing;
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
@@ -25,6 +25,7 @@ use super::handshake::{Candidate, Handshake};
 use super::link::{Batch, Drained, Scratch};
 use super::listener::Listener;
 use super::mtu::{self, PathLimits};
+use super::path::Path;
 use super::routes::Routes;
 use super::security::{InviteState, Security};
 use super::stats::ConnectionStats;
@@ -57,6 +58,8 @@ pub enum Output {
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
+    /// From which of our addresses; `None` leaves it to the network.
+    pub from: Option<IpAddr>,
     /// How many bytes of the buffer: all of it.
     pub len: usize,
     /// The length of each datagram but the last, where there are several.
@@ -132,7 +135,7 @@ pub struct Endpoint {
     /// How many of `incoming` [`Output::Incoming`] has not announced.
     unannounced: usize,
     unanswered: usize,
-    answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    answers: VecDeque<(Path, Vec<u8>)>,
     probe_budget: Budget,
     refusal_budget: Budget,
     scratch: Scratch,
@@ -152,6 +155,7 @@ impl Endpoint {
             idle_timeout_ms: micros(config.idle_timeout).div_ceil(1_000),
             receive_buffer: config.receive_buffer,
             datagram_len_max: u64::from(config.datagram_len_max.max(mtu::MTU_BASE)),
+            prefers_chacha: config.prefers_chacha,
             ..Params::default()
         });
         let mut params_encoded = Vec::new();
@@ -299,11 +303,12 @@ impl Endpoint {
 
     // ---- in ----
 
-    /// A datagram came in. What is sealed is opened in place: of no use to the caller afterwards.
-    pub fn handle_datagram(&mut self, now: Timestamp, from: SocketAddr, ecn: Option<Ecn>, datagram: &mut [u8]) {
+    /// A datagram came in, over a path or from an address. What is sealed is opened in place: of no use to the caller
+    /// afterwards.
+    pub fn handle_datagram(&mut self, now: Timestamp, path: impl Into<Path>, ecn: Option<Ecn>, datagram: &mut [u8]) {
         self.counters.datagrams_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
-        if let Err(reason) = self.route(now, from, ecn, datagram) {
+        if let Err(reason) = self.route(now, path.into(), ecn, datagram) {
             self.counters.drop(reason);
         }
     }
@@ -554,11 +559,11 @@ impl Endpoint {
         None
     }
 
-    fn transmit(&mut self, to: SocketAddr, len: usize, batch: Batch) -> Output {
+    fn transmit(&mut self, Path { remote: to, local: from }: Path, len: usize, batch: Batch) -> Output {
         self.counters.datagrams_sent += batch.count;
         self.counters.bytes_sent += len as u64;
         self.counters.batches_sent += 1;
-        Output::Transmit(Transmit { to, len, segment: batch.segment, ecn: batch.ecn })
+        Output::Transmit(Transmit { to, from, len, segment: batch.segment, ecn: batch.ecn })
     }
 }
 

@@ -8,7 +8,9 @@ use rand::Rng;
 use zeroize::Zeroizing;
 
 use crate::seal::Session;
-use crate::wire::{Confirm, ConnectionCid, DataHeader, DecodeError, Hello2, Packet, RANDOM_LEN, Share};
+use crate::wire::{
+    COOKIE_LEN, Confirm, ConnectionCid, DataHeader, DecodeError, Hello, Hello2, Packet, RANDOM_LEN, Share,
+};
 
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
@@ -16,6 +18,7 @@ use crate::proto::counters::Dropped;
 use crate::proto::ecn::Ecn;
 use crate::proto::listener::{Asked, Confirmed, HalfOpen};
 use crate::proto::mtu::PathLimits;
+use crate::proto::path::Path;
 use crate::proto::security::Refusal;
 use crate::proto::version::UnknownVersion;
 
@@ -23,19 +26,22 @@ use super::{Endpoint, mark_changed, mark_ready};
 
 /// Answers to handshake packets that wait to be sent.
 const ANSWERS_MAX: usize = 256;
+/// The answer that a flood of HELLOs gets.
+const RETRY_LEN: usize = 2 + RANDOM_LEN + COOKIE_LEN + 4;
 
 impl Endpoint {
     pub(super) fn route(
         &mut self,
         now: Timestamp,
-        from: SocketAddr,
+        path: Path,
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) -> Result<(), Dropped> {
+        let from = path.remote;
         let (mode, packet) = match Packet::decode(datagram) {
             Ok(decoded) => decoded,
             Err(DecodeError::Checksum) => return Err(Dropped::Checksum),
-            Err(DecodeError::Version(_)) => return self.handle_unknown_version(now, from, datagram),
+            Err(DecodeError::Version(_)) => return self.handle_unknown_version(now, path, datagram),
             Err(DecodeError::Mode) => return Err(Dropped::Mode),
             Err(_) => return Err(Dropped::Malformed),
         };
@@ -43,17 +49,21 @@ impl Endpoint {
             return Err(Dropped::Mode);
         }
         match packet {
-            Packet::Data(header, _) | Packet::Sealed(header, _) => self.handle_data(now, from, ecn, &header, datagram),
-            Packet::Hello(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
+            Packet::Data(header, _) | Packet::Sealed(header, _) => self.handle_data(now, path, ecn, &header, datagram),
+            Packet::Hello(_) | Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
+            Packet::Hello(Hello { client_random, .. }) | Packet::Hello2(Hello2 { client_random, .. })
+                if mode.is_sealed() && self.routes.of_random(&client_random).is_some() =>
+            {
+                Err(Dropped::Reflected)
+            }
             Packet::Hello(hello) => {
-                let mut answer = Vec::new();
+                let mut answer = Vec::with_capacity(RETRY_LEN);
                 match self.listener.answer_hello(now, from, &hello, &mut answer) {
-                    Ok(()) => self.answer_with(from, answer, datagram.len()),
-                    Err(refusal) => self.refuse(now, from, hello.client_random, refusal, datagram.len()),
+                    Ok(()) => self.answer_with(path, answer, datagram.len()),
+                    Err(refusal) => self.refuse(now, path, hello.client_random, refusal, datagram.len()),
                 }
             }
-            Packet::Hello2(_) if self.config.backlog == 0 => Err(Dropped::NotListening),
-            Packet::Hello2(hello) => self.handle_hello2(now, from, datagram, &hello),
+            Packet::Hello2(hello) => self.handle_hello2(now, path, datagram, &hello),
             Packet::Retry(retry) => self.with_connecting(from, &retry.client_random, |connection, _| {
                 connection.handle_retry(now, from, &retry)
             }),
@@ -61,7 +71,7 @@ impl Endpoint {
                 self.with_connecting(from, &refuse.client_random, |it, _| it.handle_refuse(now, &refuse))
             }
             Packet::Share(share) => self.handle_share(now, from, datagram, &share),
-            Packet::ConfirmJ(confirm) => self.handle_confirm_j(now, from, &confirm, datagram.len()),
+            Packet::ConfirmJ(confirm) => self.handle_confirm_j(now, path, &confirm, datagram.len()),
             Packet::ConfirmI(confirm) => self.handle_confirm_i(now, from, &confirm),
         }
     }
@@ -69,17 +79,17 @@ impl Endpoint {
     fn handle_data(
         &mut self,
         now: Timestamp,
-        from: SocketAddr,
+        path: Path,
         ecn: Option<Ecn>,
         header: &DataHeader,
         datagram: &mut [u8],
     ) -> Result<(), Dropped> {
         let id = match self.routes.of_cid(header.cid) {
             Some(id) => id,
-            None => self.establish(now, from, header.cid)?,
+            None => self.establish(now, path, header.cid)?,
         };
         let entry = self.entries.get_mut(id).ok_or(Dropped::UnknownCid)?;
-        if entry.connection.remote() != from {
+        if entry.connection.remote() != path.remote {
             return Err(Dropped::WrongSource);
         }
         let result = entry.connection.handle_packet(now, header, ecn, datagram, &mut self.scratch);
@@ -88,29 +98,32 @@ impl Endpoint {
             self.batch.push(id);
         }
         if result.is_ok() || result == Err(Dropped::BadFrame) {
+            entry.connection.set_local(path.local);
             mark_changed(&mut self.changed, id, entry);
         }
         result
     }
 
     /// The first packet of a connection that was granted came in.
-    fn establish(&mut self, now: Timestamp, from: SocketAddr, cid: ConnectionCid) -> Result<ConnectionId, Dropped> {
-        let half_open = self.listener.confirm(now, cid, from)?;
-        Ok(self.accept(now, cid, &half_open, None))
+    fn establish(&mut self, now: Timestamp, path: Path, cid: ConnectionCid) -> Result<ConnectionId, Dropped> {
+        let half_open = self.listener.confirm(now, cid, path.remote)?;
+        Ok(self.accept(now, path, cid, &half_open, None))
     }
 
     /// A connection came in.
     fn accept(
         &mut self,
         now: Timestamp,
+        path: Path,
         cid: ConnectionCid,
         half_open: &HalfOpen,
         session: Option<Session>,
     ) -> ConnectionId {
         let from = half_open.from;
         let most = PathLimits::unlimited(from).datagram_len_max.min(self.config.accept_path.datagram_len_max);
-        let path = PathLimits { datagram_len_max: most };
-        let connection = Connection::accepted(now, &self.config, path, cid, half_open, session);
+        let limits = PathLimits { datagram_len_max: most };
+        let mut connection = Connection::accepted(now, &self.config, limits, cid, half_open, session);
+        connection.set_local(path.local);
         let id = self.insert(connection, true);
         self.unanswered += 1;
         self.incoming.push_back(id);
@@ -155,24 +168,24 @@ impl Endpoint {
     fn handle_confirm_j(
         &mut self,
         now: Timestamp,
-        from: SocketAddr,
+        path: Path,
         confirm: &Confirm,
         datagram_len: usize,
     ) -> Result<(), Dropped> {
         let before = self.listener.invite();
         let mut answer = Vec::new();
-        let confirmed = self.listener.confirm_sealed(now, from, confirm, &mut answer);
+        let confirmed = self.listener.confirm_sealed(now, path.remote, confirm, &mut answer);
         if self.listener.invite() != before {
             // Whoever waits for a guest is to look, whatever came.
             self.unannounced += 1;
         }
         match confirmed {
-            Ok(Confirmed::Again) => self.answer_with(from, answer, datagram_len),
+            Ok(Confirmed::Again) => self.answer_with(path, answer, datagram_len),
             Ok(Confirmed::New(cid, half_open, session)) => {
-                self.accept(now, cid, &half_open, Some(*session));
-                self.answer_with(from, answer, datagram_len)
+                self.accept(now, path, cid, &half_open, Some(*session));
+                self.answer_with(path, answer, datagram_len)
             }
-            Err(refusal) => self.refuse(now, from, confirm.client_random, refusal, datagram_len),
+            Err(refusal) => self.refuse(now, path, confirm.client_random, refusal, datagram_len),
         }
     }
 
@@ -192,13 +205,8 @@ impl Endpoint {
         Ok(())
     }
 
-    fn handle_hello2(
-        &mut self,
-        now: Timestamp,
-        from: SocketAddr,
-        packet: &[u8],
-        hello: &Hello2<'_>,
-    ) -> Result<(), Dropped> {
+    fn handle_hello2(&mut self, now: Timestamp, path: Path, packet: &[u8], hello: &Hello2<'_>) -> Result<(), Dropped> {
+        let from = path.remote;
         if !self.listener.is_proven(now, from, hello) {
             return Err(Dropped::BadCookie);
         }
@@ -209,8 +217,8 @@ impl Endpoint {
         let asked = Asked { from, packet, hello, cid, ours: &self.params_encoded, room, entropy: &entropy };
         let mut answer = Vec::new();
         match self.listener.answer_hello2(now, &asked, &mut answer) {
-            Ok(_) => self.answer_with(from, answer, packet.len()),
-            Err(refusal) => self.refuse(now, from, hello.client_random, refusal, packet.len()),
+            Ok(_) => self.answer_with(path, answer, packet.len()),
+            Err(refusal) => self.refuse(now, path, hello.client_random, refusal, packet.len()),
         }
     }
 
@@ -218,7 +226,7 @@ impl Endpoint {
     fn refuse(
         &mut self,
         now: Timestamp,
-        to: SocketAddr,
+        to: Path,
         client_random: [u8; RANDOM_LEN],
         refusal: Refusal,
         asked_len: usize,
@@ -232,12 +240,12 @@ impl Endpoint {
         Err(refusal.dropped)
     }
 
-    fn handle_unknown_version(&mut self, now: Timestamp, from: SocketAddr, datagram: &[u8]) -> Result<(), Dropped> {
+    fn handle_unknown_version(&mut self, now: Timestamp, path: Path, datagram: &[u8]) -> Result<(), Dropped> {
         let hello = UnknownVersion::decode(datagram).filter(|_| self.config.backlog > 0).ok_or(Dropped::Version)?;
         self.may_refuse(now)?;
         let mut answer = Vec::new();
         hello.put_refuse(&mut answer);
-        self.answer_with(from, answer, datagram.len())?;
+        self.answer_with(path, answer, datagram.len())?;
         Err(Dropped::Version)
     }
 
@@ -245,7 +253,7 @@ impl Endpoint {
         if self.refusal_budget.take(now) { Ok(()) } else { Err(Dropped::RefusalsLimited) }
     }
 
-    fn answer_with(&mut self, to: SocketAddr, answer: Vec<u8>, asked_len: usize) -> Result<(), Dropped> {
+    fn answer_with(&mut self, to: Path, answer: Vec<u8>, asked_len: usize) -> Result<(), Dropped> {
         assert!(answer.len() <= asked_len, "an address that has proven nothing gets no more than it sent");
         if self.answers.len() >= ANSWERS_MAX {
             return Err(Dropped::AnswersFull);

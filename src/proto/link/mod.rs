@@ -345,6 +345,8 @@ impl Link {
             in_flight: self.recovery.in_flight().bytes,
             mtu: self.mtu.current(),
             controller: self.controller.name(),
+            ecn: self.ecn.carries(),
+            cipher: self.protection.cipher(),
             packets_sent: self.recovery.next_number(),
             packets_received: self.packets_received,
             packets_lost,

@@ -1,13 +1,16 @@
 //! Much data, and many messages, over good and bad networks.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
 use super::net::{Faults, Net};
 use crate::message::{ArrivalBody, Select, SendError};
-use crate::proto::{Config, ConnectionStats};
+use crate::proto::{Config, ConnectionStats, Dropped, Security};
+use crate::seal::Generations;
 use crate::slots::ConnectionId;
+use crate::wire::Packet;
 
 /// Byte `at` of message `id`, so that every misplaced byte shows.
 fn byte(id: u64, at: usize) -> u8 {
@@ -54,5 +57,34 @@ fn ten_megabytes_arrive_in_order_at_any_loss() {
         eprintln!("{loss_percent} %: {took:?} {link:?}");
         assert_eq!(link.packets_lost == 0, loss_percent == 0);
         assert!(took < Duration::from_millis(200 * u64::from(1 + loss_percent)), "{took:?} at {loss_percent} %");
+    }
+}
+
+#[test]
+fn keys_are_updated_again_and_again_under_loss_and_reordering() {
+    for (loss_percent, seed) in [(0, 1), (1, 2), (5, 3), (20, 4)] {
+        let generations = Generations::short(8);
+        let security = Security::psk([3; 8], &[4; 32]);
+        let config = Config { security, generations, ..Config::default() };
+        let jitter = Duration::from_micros(200);
+        let faults = Faults { loss_percent, duplicate_percent: 5, jitter, ..Faults::default() };
+        let (mut net, ids) = Net::connected(seed, [config.clone(), config], faults);
+        transfer(&mut net, ids, 3, 1 << 20);
+        let mut numbers = BTreeSet::new();
+        for datagram in &net.log {
+            if let Ok((_, Packet::Sealed(header, _))) = Packet::decode(&datagram.bytes) {
+                let number = header.number(0);
+                assert_eq!(header.key_phase, generations.key_phase(number), "{header:?}");
+                assert!(numbers.insert((datagram.from, number)), "seed {seed}: {number} was sealed twice");
+            }
+        }
+        for from in 0..2 {
+            let updates = numbers.iter().filter(|(by, _)| *by == from).map(|(_, number)| generations.of(*number)).max();
+            eprintln!("{loss_percent} %: host {from} updated its keys {updates:?} times");
+            assert!(updates >= Some(if from == 0 { 8 } else { 4 }), "seed {seed}: host {from}, {updates:?}");
+        }
+        // What was lost is gone; nothing else was refused.
+        let forged = [0, 1].map(|host| net.hosts[host].counters().dropped(Dropped::Forged));
+        assert_eq!(forged, [0, 0], "seed {seed}");
     }
 }

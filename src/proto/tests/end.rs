@@ -62,7 +62,7 @@ fn a_quiet_connection_stays_alive_by_a_datagram_each_third_of_the_timeout() {
 }
 
 #[test]
-fn a_peer_that_vanishes_is_given_up_ten_seconds_after_it_was_last_asked_in_vain() {
+fn a_peer_that_vanishes_is_given_up_ten_seconds_after_it_was_last_heard() {
     for dead in [[true, false], [false, true], [true, true]] {
         for busy in [false, true] {
             let (mut net, ids) = pair(1, Faults::default());
@@ -74,13 +74,9 @@ fn a_peer_that_vanishes_is_given_up_ten_seconds_after_it_was_last_asked_in_vain(
             assert!(net.run(Duration::from_secs(60), |net| net.messages(0, ids[0]).ended().is_some()));
             assert_eq!(net.messages(0, ids[0]).ended(), Some(End::TimedOut));
             let took = net.now.saturating_since(start);
-            let most_ms = match (dead, busy) {
-                // The peer's own signs of life still arrive, until it gives up in its turn.
-                ([true, false], _) => 23_400,
-                (_, true) => 10_001,
-                (_, false) => 13_400,
-            };
-            let limits = Duration::from_secs(10)..=Duration::from_millis(most_ms);
+            // The peer's own signs of life may still arrive, until it gives up in its turn.
+            let most_ms = if dead == [true, false] { 20_000 } else { 10_000 };
+            let limits = Duration::from_millis(9_900)..=Duration::from_millis(most_ms);
             assert!(limits.contains(&took), "{dead:?} {busy}: {took:?}");
             // Probing a dead peer costs a few dozen datagrams, not thousands.
             let sent = net.log.iter().filter(|datagram| datagram.from == 0).count();

@@ -11,7 +11,7 @@ use rand::{Rng, RngExt, SeedableRng};
 
 use super::net::{Faults, Net, address};
 use crate::message::{End, Limits, Select, Violation};
-use crate::proto::{Config, Dropped, Endpoint, Output};
+use crate::proto::{Config, Dropped, Endpoint, Output, Path};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::wire::{ConnectionCid, Cookie, DataHeader, Frame, Hello, Hello2, Mode, Packet, Params, put_crc, start_data};
@@ -63,6 +63,38 @@ fn a_packet_from_another_address_is_dropped_and_changes_nothing() {
     net.pump(1);
     assert!(net.log.is_empty(), "and nothing is answered");
     assert_eq!(net.messages(1, ids[1]).ended(), None);
+}
+
+#[test]
+fn only_the_peers_own_packets_say_from_which_address_it_is_answered() {
+    let (mut net, ids) = pair();
+    let (cid, number) = next_to_host_1(&net);
+    let [called, other] = [11, 12].map(|last| Path { remote: address(0), local: Some([10, 0, 0, last].into()) });
+    let mut ping = Vec::new();
+    Frame::Ping.put(&mut ping);
+    net.hosts[1].handle_datagram(net.now, called, None, &mut packet(cid, number, &ping));
+    let mut noise = packet(cid, number + 1, &ping);
+    *noise.last_mut().unwrap() ^= 1;
+    net.hosts[1].handle_datagram(net.now, other, None, &mut noise);
+    net.hosts[1].handle_datagram(net.now, other, None, &mut packet(ConnectionCid(cid.0 ^ 1), number + 1, &ping));
+    net.hosts[1].handle_datagram(net.now, other, None, &mut packet(cid, number, &ping));
+    let hello = Hello { client_random: [9; 16], invite: [0; 8], params_hash: [0; 32] };
+    let mut asked = Vec::new();
+    Packet::Hello(hello).put_handshake(Mode::Plain, &mut asked);
+    net.hosts[1].handle_datagram(net.now, other, None, &mut asked);
+
+    net.messages(1, ids[1]).send(0, 0, Bytes::from_static(b"welcome")).unwrap();
+    let (mut buf, mut from) = (Vec::new(), Vec::new());
+    loop {
+        match net.hosts[1].poll_output(net.now, &mut buf) {
+            Output::Transmit(transmit) => {
+                from.push((transmit.from, matches!(Packet::decode(&buf), Ok((_, Packet::Retry(_))))));
+            }
+            Output::Changed(_) | Output::Incoming => {}
+            Output::Wait(_) => break,
+        }
+    }
+    assert_eq!(from, [(other.local, true), (called.local, false)]);
 }
 
 #[test]

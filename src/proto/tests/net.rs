@@ -71,6 +71,10 @@ impl Datagram {
 
 /// True for a datagram that is to be lost.
 pub(super) type Rule = Box<dyn FnMut(&Datagram) -> bool>;
+/// Does something to a datagram on its way.
+pub(super) type Change = Box<dyn FnMut(&mut Datagram)>;
+/// Does something to the hosts just before a datagram arrives.
+pub(super) type Before = Box<dyn FnMut(&mut [Endpoint; 2], Timestamp, &Datagram)>;
 
 pub(super) struct Net {
     pub(super) hosts: [Endpoint; 2],
@@ -82,8 +86,14 @@ pub(super) struct Net {
     pub(super) waits: [bool; 2],
     /// Datagrams to other addresses may be sent, and are lost.
     pub(super) strangers: bool,
+    /// These, since the test last looked.
+    pub(super) strays: Vec<(SocketAddr, Vec<u8>)>,
     /// Loses every datagram for which it says so.
     pub(super) rule: Option<Rule>,
+    /// Whoever sits on the way and changes what passes; the log has what was sent.
+    pub(super) change: Option<Change>,
+    /// Whoever sits beside it and sends, too.
+    pub(super) before: Option<Before>,
     /// What is in the air by time of arrival and order of sending.
     air: BTreeMap<(Timestamp, u64), Datagram>,
     /// What it takes up in each host's receive buffer once it is there, now and at most.
@@ -107,7 +117,10 @@ impl Net {
             log: Vec::new(),
             waits: [true; 2],
             strangers: false,
+            strays: Vec::new(),
             rule: None,
+            change: None,
+            before: None,
             air: BTreeMap::new(),
             air_cost: [0; 2],
             air_cost_most: [0; 2],
@@ -211,10 +224,13 @@ impl Net {
     fn send(&mut self, from: usize, to: SocketAddr, ecn: Option<Ecn>, bytes: Vec<u8>) {
         if to != address(1 - from) {
             assert!(self.strangers, "{to}: there are only two hosts");
-            return;
+            return self.strays.push((to, bytes));
         }
-        let datagram = Datagram { from, ecn: ecn.filter(|_| self.faults.marks), bytes };
+        let mut datagram = Datagram { from, ecn: ecn.filter(|_| self.faults.marks), bytes };
         self.log.push(datagram.clone());
+        if let Some(change) = &mut self.change {
+            change(&mut datagram);
+        }
         let copies = 1 + u32::from(self.chance(self.faults.duplicate_percent));
         for _ in 0..copies {
             let lost = self.chance(self.faults.loss_percent);
@@ -246,6 +262,9 @@ impl Net {
         while let Some(entry) = self.air.first_entry().filter(|entry| entry.key().0 <= to) {
             let mut datagram = entry.remove();
             self.air_cost[1 - datagram.from] -= buffer_cost(datagram.bytes.len() as u64);
+            if let Some(before) = &mut self.before {
+                before(&mut self.hosts, to, &datagram);
+            }
             let bytes = &mut datagram.bytes;
             self.hosts[1 - datagram.from].handle_datagram(to, address(datagram.from), datagram.ecn, bytes);
         }

@@ -27,7 +27,7 @@ fn the_number_says_generation_and_key_phase() {
     for (number, expected, phase) in
         [(0, 0, false), (SIZE - 1, 0, false), (SIZE, 1, true), (2 * SIZE - 1, 1, true), (2 * SIZE, 2, false)]
     {
-        assert_eq!((generation(number), key_phase(number)), (expected, phase), "{number}");
+        assert_eq!((generation(number), Generations::STANDARD.key_phase(number)), (expected, phase), "{number}");
     }
 }
 

@@ -1,35 +1,32 @@
-//! Discovery on real sockets: drives the two machines of [`crate::pairing`] over all interfaces of this machine.
+//! Discovery: drives the two machines of [`crate::pairing`] over all interfaces of this machine or a simulated host.
 //!
 //! It has no thread of its own. Whoever waits for candidates calls [`Discovery::poll`], which does the work while it
 //! waits. So that the same thread can wait for a transport meanwhile, [`Discovery::waker`] gives a waker for
 //! [`Transport::poll_wait`](super::Transport::poll_wait) that ends the wait; another thread cancels by it.
 
 mod interfaces;
+mod medium;
 mod report;
 mod sockets;
 #[cfg(test)]
 mod tests;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
-use rustix::event::{PollFd, PollFlags, poll};
 use thiserror::Error;
 
 pub use self::interfaces::interfaces;
+pub(super) use self::medium::{BUFFER_LEN, Heard, Medium};
 pub use self::report::{DiscoveryReport, Failure, FailureReason};
-use self::sockets::{BUFFER_LEN, Sockets};
-use super::clock;
-use super::driven::Signal;
+pub(super) use self::sockets::Sockets;
+use super::site::{Site, System};
 use crate::pairing::{
-    DISCOVERY_GROUP, DISCOVERY_PORT, Destination, Interface, InterfaceId, Inviting, Machine, Nameplate, Offer, Seeking,
-    Target, Transmit,
+    Destination, Interface, InterfaceId, InviteId, Inviting, Machine, Nameplate, Offer, Seeking, Target, Transmit,
 };
 use crate::time::{Timestamp, earliest};
 
@@ -83,12 +80,13 @@ pub enum PollError {
 #[derive(Debug)]
 pub struct Discovery<M> {
     machine: M,
-    sockets: Sockets,
-    signal: Arc<Signal>,
+    site: Arc<dyn Site>,
+    medium: Box<dyn Medium>,
     only: Option<String>,
     interfaces: Vec<Interface>,
     list_at: Timestamp,
-    joined: BTreeSet<InterfaceId>,
+    /// Groups in which it takes part, and on which interfaces.
+    joined: BTreeSet<(InterfaceId, IpAddr)>,
     report: DiscoveryReport,
 }
 
@@ -102,7 +100,33 @@ impl Discovery<Inviting> {
     /// # Panics
     /// As [`Inviting::new`].
     pub fn inviting(options: DiscoveryOptions, first: Nameplate, offer: Offer) -> Result<Self, DiscoveryError> {
-        Self::begin(options, |now, seed| Inviting::new(now, first, offer, seed))
+        Self::inviting_on(Arc::new(System), options, first, offer)
+    }
+
+    /// As [`inviting`](Self::inviting), on this machine or a simulated host.
+    pub(super) fn inviting_on(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        first: Nameplate,
+        offer: Offer,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Inviting::new(now, first, offer, seed))
+    }
+
+    /// Begins to offer to the device that shares a key of the id `offer.invite`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`inviting`](Self::inviting).
+    ///
+    /// # Panics
+    /// As [`Inviting::new`].
+    pub(super) fn inviting_device(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        offer: Offer,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Inviting::device(now, offer, seed))
     }
 }
 
@@ -112,28 +136,51 @@ impl Discovery<Seeking> {
     /// # Errors
     /// See [`DiscoveryError`]. An interface that cannot be used is no error: [`report`](Self::report) names it.
     pub fn seeking(options: DiscoveryOptions, nameplate: Nameplate) -> Result<Self, DiscoveryError> {
-        Self::begin(options, |now, seed| Seeking::new(now, nameplate, seed))
+        Self::seeking_on(Arc::new(System), options, nameplate)
+    }
+
+    /// As [`seeking`](Self::seeking), on this machine or a simulated host.
+    pub(super) fn seeking_on(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        nameplate: Nameplate,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Seeking::new(now, nameplate, seed))
+    }
+
+    /// Begins to look for the device that shares a key of the id `id`. Does not block; nothing is sent before
+    /// [`poll`](Self::poll). `spec/pairing.md`, section "Known devices".
+    ///
+    /// # Errors
+    /// As [`seeking`](Self::seeking).
+    pub(super) fn seeking_device(
+        site: Arc<dyn Site>,
+        options: DiscoveryOptions,
+        id: InviteId,
+    ) -> Result<Self, DiscoveryError> {
+        Self::begin(site, options, |now, seed| Seeking::device(now, id, seed))
     }
 }
 
 impl<M: Machine> Discovery<M> {
     fn begin(
+        site: Arc<dyn Site>,
         options: DiscoveryOptions,
         machine: impl FnOnce(Timestamp, [u8; 32]) -> M,
     ) -> Result<Self, DiscoveryError> {
-        let found = interfaces()?;
+        let found = site.interfaces()?;
         if let Some(name) = &options.interface
             && !found.iter().any(|interface| interface.name == *name)
         {
             return Err(DiscoveryError::NoSuchInterface { name: name.clone() });
         }
         let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
-        let now = clock::now();
+        site.fill_random(&mut seed)?;
+        let now = site.now();
         let mut discovery = Self {
             machine: machine(now, seed),
-            sockets: Sockets::closed(),
-            signal: Arc::new(Signal::new().map_err(io::Error::from)?),
+            medium: site.medium()?,
+            site,
             only: options.interface,
             interfaces: Vec::new(),
             list_at: now + LIST_EACH,
@@ -141,7 +188,7 @@ impl<M: Machine> Discovery<M> {
             report: DiscoveryReport::default(),
         };
         let failed = discovery.open();
-        if discovery.sockets.is_empty() {
+        if discovery.medium.is_empty() {
             return Err(DiscoveryError::Io { source: failed.unwrap_or_else(|| ErrorKind::Unsupported.into()) });
         }
         discovery.set_interfaces(found);
@@ -156,7 +203,7 @@ impl<M: Machine> Discovery<M> {
     /// be called again after each of them.
     pub fn poll(&mut self, until: Timestamp) -> Result<M::Event, PollError> {
         loop {
-            let now = clock::now();
+            let now = self.site.now();
             if now >= self.list_at {
                 self.list_again(now);
             }
@@ -168,8 +215,7 @@ impl<M: Machine> Discovery<M> {
             if let Some(event) = self.machine.poll_event() {
                 return Ok(event);
             }
-            if self.signal.is_raised() {
-                self.signal.clear();
+            if self.medium.take_wake() {
                 return Err(PollError::Woken);
             }
             if now >= until {
@@ -177,7 +223,7 @@ impl<M: Machine> Discovery<M> {
             }
             if !more {
                 let wake_at = earliest(Some(until.min(self.list_at)), self.machine.deadline());
-                self.sleep(wake_at.map_or(Duration::ZERO, |at| at.saturating_since(now)))?;
+                self.medium.sleep(wake_at.unwrap_or(now)).map_err(PollError::Broken)?;
             }
         }
     }
@@ -185,13 +231,13 @@ impl<M: Machine> Discovery<M> {
     /// Ends a [`poll`](Self::poll) with [`PollError::Woken`], from any thread; the next one where there is none.
     #[must_use]
     pub fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.signal))
+        self.medium.waker()
     }
 
-    /// The clock that [`poll`](Self::poll) goes by; that of the transports on real sockets, too.
+    /// The clock that [`poll`](Self::poll) goes by; that of the transports on the same machine, too.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        clock::now()
+        self.site.now()
     }
 
     /// The side that it drives: what it found, what it holds, its counters.
@@ -209,7 +255,7 @@ impl<M: Machine> Discovery<M> {
     /// Opens the sockets that are missing; the first error that one of them met.
     fn open(&mut self) -> Option<io::Error> {
         let mut first = None;
-        for (address, result) in self.sockets.open() {
+        for (address, result) in self.medium.open() {
             self.report.on_result(None, Some(address), result.as_ref().map(|&()| ()).map_err(FailureReason::of));
             first = first.or(result.err());
         }
@@ -221,7 +267,7 @@ impl<M: Machine> Discovery<M> {
         // The port may be free by now.
         self.open();
         // Where the list cannot be had, the last one is as good as any.
-        let Ok(found) = interfaces() else { return };
+        let Ok(found) = self.site.interfaces() else { return };
         if self.set_interfaces(found) {
             self.machine.handle_new_interface(now);
         }
@@ -233,21 +279,23 @@ impl<M: Machine> Discovery<M> {
             found.retain(|interface| interface.name == *name);
         }
         let targets = |interfaces: &[Interface]| -> Vec<Target> {
-            interfaces.iter().flat_map(Interface::targets).filter(|target| self.sockets.can_send(target.to)).collect()
+            interfaces.iter().flat_map(Interface::targets).filter(|target| self.medium.can_send(target.to)).collect()
         };
         let (before, after) = (targets(&self.interfaces), targets(&found));
-        self.joined.retain(|joined| found.iter().any(|interface| interface.id == *joined && interface.up));
-        for interface in found.iter().filter(|interface| interface.up) {
-            let has_v6 = interface.addresses.iter().any(|address| address.ip.is_ipv6());
-            if !has_v6 || !self.sockets.can_join() || self.joined.contains(&interface.id) {
-                continue;
+        self.joined.retain(|(joined, _)| found.iter().any(|interface| interface.id == *joined && interface.up));
+        for interface in &found {
+            for group in interface.groups() {
+                if !self.medium.can_join(group) || self.joined.contains(&(interface.id, group)) {
+                    continue;
+                }
+                let joined = self.medium.join(interface.id, group).map_err(|error| FailureReason::of(&error));
+                if joined.is_ok() {
+                    self.joined.insert((interface.id, group));
+                }
+                // Another thing than sending there, which may work all the same.
+                let group = SocketAddr::from((group, 0));
+                self.report.on_result(Some(&interface.name), Some(group), joined);
             }
-            let joined = self.sockets.join(interface.id).map_err(|error| FailureReason::of(&error));
-            if joined.is_ok() {
-                self.joined.insert(interface.id);
-            }
-            let group = SocketAddr::from((DISCOVERY_GROUP, DISCOVERY_PORT));
-            self.report.on_result(Some(&interface.name), Some(group), joined);
         }
         // What is gone fails no more.
         let is_there = |name: &String| found.iter().any(|interface| interface.name == *name);
@@ -264,10 +312,10 @@ impl<M: Machine> Discovery<M> {
     fn receive(&mut self, now: Timestamp) -> bool {
         let mut buffer = [0; BUFFER_LEN];
         let mut more = false;
-        for number in 0..Sockets::COUNT {
+        for number in 0..self.medium.sockets() {
             let mut count = 0;
             while count < RECEIVES_MAX
-                && let Some(heard) = self.sockets.receive(number, &mut buffer)
+                && let Some(heard) = self.medium.receive(number, &mut buffer)
             {
                 count += 1;
                 if self.is_meant(heard.interface, heard.from) {
@@ -293,9 +341,9 @@ impl<M: Machine> Discovery<M> {
             match to {
                 Destination::Everyone => self.send_to_everyone(&beacon),
                 Destination::Back { to, interface } => {
-                    let by_interface = self.sockets.send(&Target { interface, from: None, to }, &beacon);
+                    let by_interface = self.medium.send(&Target { interface, from: None, to }, &beacon);
                     // An interface that has gone, or a way back that is another than the way here.
-                    let result = by_interface.or_else(|_| self.sockets.send_routed(to, &beacon));
+                    let result = by_interface.or_else(|_| self.medium.send_routed(to, &beacon));
                     let name = self.interfaces.iter().find(|known| known.id == interface).map(|known| &*known.name);
                     // A question may come from any address: there is one place for all of an interface's answers. None
                     // without an interface, which is the place of what concerns all.
@@ -310,25 +358,16 @@ impl<M: Machine> Discovery<M> {
     fn send_to_everyone(&mut self, beacon: &[u8]) {
         for interface in &self.interfaces {
             for target in interface.targets() {
-                if !self.sockets.can_send(target.to) {
+                if !self.medium.can_send(target.to) {
                     continue;
                 }
-                let result = self.sockets.send(&target, beacon);
+                let result = self.medium.send(&target, beacon);
                 if result.is_ok() {
                     self.report.on_sent(&interface.name);
                 }
                 let result = result.map_err(|error| FailureReason::of(&error));
                 self.report.on_result(Some(&interface.name), Some(target.to), result);
             }
-        }
-    }
-
-    fn sleep(&self, timeout: Duration) -> Result<(), PollError> {
-        let mut fds = vec![PollFd::new(&*self.signal, PollFlags::IN)];
-        fds.extend(self.sockets.descriptors().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(&mut fds, Some(&clock::timespec(timeout))) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(errno) => Err(PollError::Broken(io::Error::from(errno).kind())),
         }
     }
 }

@@ -60,8 +60,8 @@ impl fmt::Display for FailureReason {
 pub struct Failure {
     /// The interface, where it is one's.
     pub interface: Option<String>,
-    /// Where to: the address that was sent to, that a socket was to be bound to, or whose group was to be joined.
-    /// `None`: answers to one host each, or no address in particular.
+    /// Where to: the address that was sent to, that a socket was to be bound to, or with port 0 whose group was to be
+    /// joined. `None`: answers to one host each, or no address in particular.
     pub address: Option<SocketAddr>,
     /// Why.
     pub reason: FailureReason,

@@ -1,49 +1,55 @@
-//! The sockets of a discovery: for IPv4 and IPv6 one that shares the discovery port and hears everyone, and one with a
-//! port of its own that sends, and hears answers.
+//! The system's sockets for a discovery.
 //!
 //! One socket serves all interfaces: each datagram says by which one it leaves (IP_PKTINFO), which needs no privilege,
 //! as binding to a device did for long, and nothing has to be opened when an interface appears.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::task::Waker;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::sync::Arc;
 
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
     setsockopt, sockopt,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use rustix::event::{PollFd, PollFlags, poll};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-use crate::pairing::{BEACON_LEN, DISCOVERY_GROUP, DISCOVERY_PORT, InterfaceId, Target};
+use super::{BUFFER_LEN, Heard, Medium};
+use crate::pairing::{DISCOVERY_PORT, InterfaceId, Target};
+use crate::time::Timestamp;
+use crate::transport::clock;
+use crate::transport::driven::Signal;
 
-/// One byte more than a beacon has: what is longer shows.
-pub(super) const BUFFER_LEN: usize = BEACON_LEN + 1;
 /// Room for one of the two packet informations.
 const CONTROL_LEN: usize = 128;
 
-/// A datagram that came in.
+/// See the module.
 #[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) from: SocketAddr,
-    pub(super) interface: InterfaceId,
-    pub(super) len: usize,
-}
-
-#[derive(Debug)]
-pub(super) struct Sockets {
+pub(in crate::transport) struct Sockets {
     own: [Option<Socket>; 2],
     shared: [Option<Socket>; 2],
+    signal: Arc<Signal>,
 }
 
 impl Sockets {
     /// None open yet.
-    pub(super) const fn closed() -> Self {
-        Self { own: [None, None], shared: [None, None] }
+    ///
+    /// # Errors
+    /// Where the system gives no descriptor.
+    pub(in crate::transport) fn closed() -> io::Result<Self> {
+        Ok(Self { own: [None, None], shared: [None, None], signal: Arc::new(Signal::new()?) })
     }
 
-    /// Opens those that are not open, as many as can be, and gives for each how that went.
-    pub(super) fn open(&mut self) -> Vec<(SocketAddr, io::Result<()>)> {
+    fn all(&self) -> impl Iterator<Item = Option<&Socket>> {
+        self.own.iter().chain(&self.shared).map(Option::as_ref)
+    }
+}
+
+impl Medium for Sockets {
+    fn open(&mut self) -> Vec<(SocketAddr, io::Result<()>)> {
         let every = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let mut tried = Vec::new();
         for (sockets, port) in [(&mut self.own, 0), (&mut self.shared, DISCOVERY_PORT)] {
@@ -55,45 +61,33 @@ impl Sockets {
         tried
     }
 
-    /// True where nothing can be sent.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.own.iter().all(Option::is_none)
     }
 
-    /// True where something of this family can be sent.
-    pub(super) fn can_send(&self, to: SocketAddr) -> bool {
+    fn can_send(&self, to: SocketAddr) -> bool {
         self.own[usize::from(to.is_ipv6())].is_some()
     }
 
-    /// How many there are at most.
-    pub(super) const COUNT: usize = 4;
-
-    fn all(&self) -> impl Iterator<Item = Option<&Socket>> {
-        self.own.iter().chain(&self.shared).map(Option::as_ref)
+    fn can_join(&self, group: IpAddr) -> bool {
+        self.shared[usize::from(group.is_ipv6())].is_some()
     }
 
-    /// Their descriptors, for waiting.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.all().flatten().map(AsFd::as_fd)
-    }
-
-    /// True where what is sent to the group can be heard.
-    pub(super) const fn can_join(&self) -> bool {
-        self.shared[1].is_some()
-    }
-
-    /// Takes part in the group on an interface.
-    pub(super) fn join(&self, interface: InterfaceId) -> io::Result<()> {
-        let Some(socket) = &self.shared[1] else { return Err(ErrorKind::Unsupported.into()) };
-        match socket.join_multicast_v6(&DISCOVERY_GROUP, interface.0) {
+    fn join(&mut self, interface: InterfaceId, group: IpAddr) -> io::Result<()> {
+        let shared = self.shared[usize::from(group.is_ipv6())].as_ref();
+        let socket = shared.ok_or(ErrorKind::Unsupported)?;
+        let joined = match group {
+            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.0)),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.0),
+        };
+        match joined {
             // It is a member already.
             Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(()),
             result => result,
         }
     }
 
-    /// Sends by an interface.
-    pub(super) fn send(&self, target: &Target, beacon: &[u8]) -> io::Result<()> {
+    fn send(&mut self, target: &Target, beacon: &[u8]) -> io::Result<()> {
         let Some(socket) = &self.own[usize::from(target.to.is_ipv6())] else {
             return Err(ErrorKind::Unsupported.into());
         };
@@ -103,16 +97,18 @@ impl Sockets {
         }
     }
 
-    /// Sends as the system's routes say.
-    pub(super) fn send_routed(&self, to: SocketAddr, beacon: &[u8]) -> io::Result<()> {
+    fn send_routed(&mut self, to: SocketAddr, beacon: &[u8]) -> io::Result<()> {
         match &self.own[usize::from(to.is_ipv6())] {
             Some(socket) => socket.send_to(beacon, &to.into()).map(|_| ()),
             None => Err(ErrorKind::Unsupported.into()),
         }
     }
 
-    /// Takes a datagram from the socket of this number; `None` where nothing more waits there.
-    pub(super) fn receive(&self, number: usize, buffer: &mut [u8; BUFFER_LEN]) -> Option<Heard> {
+    fn sockets(&self) -> usize {
+        self.own.len() + self.shared.len()
+    }
+
+    fn receive(&mut self, number: usize, buffer: &mut [u8; BUFFER_LEN]) -> Option<Heard> {
         let socket = self.all().nth(number).flatten()?;
         let mut control = [0; CONTROL_LEN];
         loop {
@@ -129,6 +125,28 @@ impl Sockets {
                 // Nothing there, or an error that an earlier datagram met: it was told where it was sent.
                 Err(_) => return None,
             }
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.signal))
+    }
+
+    fn take_wake(&mut self) -> bool {
+        let raised = self.signal.is_raised();
+        if raised {
+            self.signal.clear();
+        }
+        raised
+    }
+
+    fn sleep(&mut self, until: Timestamp) -> Result<(), ErrorKind> {
+        let timeout = clock::timespec(until.saturating_since(clock::now()));
+        let mut fds = vec![PollFd::new(&*self.signal, PollFlags::IN)];
+        fds.extend(self.all().flatten().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(io::Error::from(errno).kind()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::pairing::{Candidate, Carrier, InviteId, InvitingEvent, NAMEPLATES, SeekingEvent};
+use crate::transport::clock;
 
 /// Other runs of these tests may be on the machine at the same time, and share the port: nameplates are theirs as well.
 static COUNT: AtomicU32 = AtomicU32::new(0);

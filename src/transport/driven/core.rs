@@ -165,6 +165,10 @@ pub(crate) trait Io: Send + Sync + 'static {
         None
     }
 
+    /// The keeper is about to sleep on the source, and no thread does: a signal that was raised after its thread had
+    /// gone must not keep the source readable. Called under the duty's mutex.
+    fn forget_signal(&self) {}
+
     /// What the transport is bound to.
     fn local_addr(&self) -> SocketAddr;
 

@@ -45,6 +45,10 @@ pub(super) trait Ground {
     /// returns.
     fn decide<R>(&self, decide: impl FnOnce(&mut Duty<Self::Parker>) -> (R, Timer, Wake<Self::Parker>)) -> R;
 
+    /// The keeper is to look at the socket, and nobody else does. Called from within `decide`: while nobody can begin
+    /// to.
+    fn on_keeper_alone(&self) {}
+
     /// The keeper sleeps until its timer has fired, it was kicked, or what it watches has come.
     fn sleep_keeper(&self, watch: Watch) -> Result<Woken, ErrorKind>;
 

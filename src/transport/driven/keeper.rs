@@ -9,6 +9,9 @@ pub(super) fn keep<G: Ground>(ground: &G) -> Result<(), ErrorKind> {
     loop {
         let plan = ground.decide(|duty| {
             let (plan, timer) = duty.plan(ground.now());
+            if matches!(plan, Plan::SleepOnSocket { .. }) {
+                ground.on_keeper_alone();
+            }
             (plan, timer, Wake::Nobody)
         });
         let watch = match plan {

@@ -1,4 +1,5 @@
-//! A thread that waits: as the leader it does the transport's I/O, parked it sleeps until somebody wakes it.
+//! A thread that waits: as the leader it does the transport's I/O, parked it sleeps until somebody wakes it,
+//! and so it does where it waits for nothing of the network.
 
 use super::duty::{Role, Timer, WaiterKey, Wake};
 use super::ground::{Drainer, Ground, Watch};
@@ -49,6 +50,24 @@ pub(super) fn wait<G: Ground>(
             drained = true;
             ground.drain(Drainer::Caller, Some(key));
         }
+    }
+}
+
+/// Waits likewise for what does not come from the network, and leaves the socket to others.
+pub(super) fn rest<G: Ground>(
+    ground: &G,
+    key: WaiterKey,
+    parker: &G::Parker,
+    until: Option<Timestamp>,
+) -> Result<Ready, WaitError> {
+    loop {
+        if let Some(result) = ground.look(key, false) {
+            return result;
+        }
+        if until.is_some_and(|until| until <= ground.now()) {
+            return Err(WaitError::TimedOut);
+        }
+        ground.sleep_waiter(parker, Watch::Nothing, until).map_err(WaitError::Broken)?;
     }
 }
 

@@ -13,9 +13,11 @@
 //! ```
 //!
 //! Locks are taken in this order, and never the other way: receive token, transmit token, endpoint lock. The duty's
-//! mutex is taken alone. No system call is made under the endpoint lock.
+//! mutex is taken alone, but for what the sockets lock under it (`Io::forget_signal`). No system call is made under the
+//! endpoint lock.
 
 mod alarm;
+mod bells;
 mod core;
 mod duty;
 mod ground;
@@ -36,6 +38,9 @@ use ::core::time::Duration;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 
 pub(super) use self::core::{Core, Event, FillStats, Io, Polled, Received, Transmitted};
 pub(super) use self::duty::WaiterKey;
@@ -103,7 +108,7 @@ impl<I: Io> Drop for Driven<I> {
     /// sockets are closed on return, so that the address can be bound again.
     fn drop(&mut self) {
         self.act(|state, now, _| state.orphan(now));
-        let idle = self.shared.state().core.is_idle();
+        let idle = self.shared.orphan();
         // A task's waker may have held the last handle, and dropped it on the keeper's thread.
         if idle && std::thread::current().id() != self.keeper_id {
             let keeper = shared::lock(&self.keeper).take();
@@ -133,6 +138,18 @@ impl<I: Io> Machine for Driven<I> {
         look(&mut self.shared.state())
     }
 
+    fn tell(&self, tell: impl FnOnce(&mut State<I::Core>, &mut Vec<Waker>)) {
+        let mut wakers = Vec::new();
+        tell(&mut self.shared.state(), &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn chance(&self) -> std::io::Result<[u8; 32]> {
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(std::io::Error::other)?;
+        Ok(seed)
+    }
+
     fn call(&self, remote: SocketAddr) -> Result<<I::Core as Core>::Call, ConnectError> {
         self.shared.io.call(remote)
     }
@@ -158,6 +175,9 @@ impl<I: Io> Machine for Driven<I> {
         let key = state.waiters.add(interests, Waker::from(Arc::clone(&signal)));
         drop(state);
         let _place = Place::new(&*self.shared, key);
+        if interests.iter().all(|interest| matches!(interest, Interest::Rung(..))) {
+            return lead::rest(&*self.shared, key, &signal, until);
+        }
         lead::wait(&*self.shared, key, &signal, until)
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Shared<I: Io> {
     busy_poll: Option<Duration>,
     /// When the socket was last drained, nanoseconds of the clock.
     drained_at: AtomicU64,
+    /// Nobody holds the transport any more.
+    orphaned: AtomicBool,
     counts: Counts,
 }
 
@@ -77,6 +79,7 @@ impl<I: Io> Shared<I> {
             kick: Signal::new()?,
             busy_poll,
             drained_at: AtomicU64::new(0),
+            orphaned: AtomicBool::new(false),
             counts: Counts::default(),
         })
     }
@@ -112,6 +115,23 @@ impl<I: Io> Shared<I> {
             // The timer is set no later than for the lease that this prolongs.
             self.decide(|duty| (duty.on_drained(now), Timer::Keep, Wake::Nobody));
         }
+    }
+
+    /// No handle is left. True where nothing is left to do either, so that the keeper ends now; otherwise it ends once
+    /// that is so.
+    pub(super) fn orphan(&self) -> bool {
+        self.orphaned.store(true, Ordering::SeqCst);
+        self.retire()
+    }
+
+    /// Ends the keeper where nothing is left to do. To be asked after what was left has gone out, too: while it was in
+    /// the outbox, it was.
+    fn retire(&self) -> bool {
+        let over = self.orphaned.load(Ordering::SeqCst) && self.state().core.is_idle();
+        if over {
+            self.decide(|duty| ((), Timer::Keep, duty.stop()));
+        }
+        over
     }
 
     /// The transport's own descriptors failed, or its keeper.
@@ -159,6 +179,18 @@ impl<I: Io> Shared<I> {
             self.finish(work, me);
         }
         true
+    }
+
+    /// What is left over goes out, in this call or by whoever is at it.
+    fn transmit_in_turn(&self, me: Option<WaiterKey>) {
+        // SeqCst throughout: a flag set before `try_lock` failed is seen by the holder after it has unlocked.
+        self.tx_wanted.store(true, Ordering::SeqCst);
+        while self.tx_wanted.load(Ordering::SeqCst) {
+            let Ok(mut tx) = self.tx.try_lock() else { return };
+            if self.tx_wanted.swap(false, Ordering::SeqCst) {
+                self.transmit_all(&mut tx, me);
+            }
+        }
     }
 
     /// With the token `tx`: what is left over, then what the core has, until neither has any more.
@@ -209,6 +241,10 @@ impl<I: Io> Ground for Shared<I> {
         result
     }
 
+    fn on_keeper_alone(&self) {
+        self.io.forget_signal();
+    }
+
     fn sleep_keeper(&self, watch: Watch) -> Result<Woken, ErrorKind> {
         let slept = parker::sleep(&self.kick, self.io.source(), watch, Some(self.alarm.as_fd()), None)?;
         count(&self.counts.wakes);
@@ -246,14 +282,8 @@ impl<I: Io> Ground for Shared<I> {
     }
 
     fn transmit(&self, me: Option<WaiterKey>) {
-        // SeqCst throughout: a flag set before `try_lock` failed is seen by the holder after it has unlocked.
-        self.tx_wanted.store(true, Ordering::SeqCst);
-        while self.tx_wanted.load(Ordering::SeqCst) {
-            let Ok(mut tx) = self.tx.try_lock() else { return };
-            if self.tx_wanted.swap(false, Ordering::SeqCst) {
-                self.transmit_all(&mut tx, me);
-            }
-        }
+        self.transmit_in_turn(me);
+        self.retire();
     }
 
     fn look(&self, key: WaiterKey, leads: bool) -> Option<Result<Ready, WaitError>> {

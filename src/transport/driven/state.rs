@@ -4,6 +4,7 @@ use core::task::Waker;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 
+use super::bells::Bells;
 use super::core::{Core, Event};
 use super::duty::WaiterKey;
 use super::waiters::{Shared, Waiters};
@@ -11,7 +12,7 @@ use crate::message::{Messages, Select, State as Life};
 use crate::proto::InviteState;
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
-use crate::transport::{Answer, Interest, LINGER, Ready, WaitError};
+use crate::transport::{Answer, BellId, Interest, LINGER, Ready, WaitError};
 
 /// How many refused verbs of a connection are remembered one by one, for [`Interest::AnyConnection`]; with more, any
 /// change counts as news.
@@ -55,6 +56,7 @@ pub(in crate::transport) struct State<C> {
     next_place: u64,
     /// Connections not yet answered.
     incoming: VecDeque<ConnectionId>,
+    pub(in crate::transport) bells: Bells,
     events: Vec<Event>,
     version: u64,
     /// The core had more for the outbox than that takes.
@@ -72,6 +74,7 @@ impl<C: Core> State<C> {
             news: BTreeMap::new(),
             next_place: 0,
             incoming: VecDeque::new(),
+            bells: Bells::new(),
             events: Vec::new(),
             version: 0,
             more: false,
@@ -160,6 +163,9 @@ impl<C: Core> State<C> {
             let ready = match interest {
                 Interest::Incoming => self.may_look_at_incoming().then_some(Ready { index, connection }),
                 Interest::AnyConnection => self.take_news().map(|id| Ready { index, connection: Some(id) }),
+                Interest::Rung(bell, seen) => {
+                    (self.bells.rings(*bell) != Some(*seen)).then_some(Ready { index, connection })
+                }
                 _ => holds(&self.core, interest).then_some(Ready { index, connection }),
             };
             if let Some(ready) = ready {
@@ -190,6 +196,18 @@ impl<C: Core> State<C> {
         if !self.news.is_empty() {
             self.waiters.wake_one(Shared::AnyConnection, None, wakers);
         }
+    }
+
+    /// A bell is rung.
+    pub(in crate::transport) fn ring(&mut self, bell: BellId, wakers: &mut Vec<Waker>) {
+        self.bells.ring(bell);
+        self.waiters.wake_rung(bell, wakers);
+    }
+
+    /// A bell is gone.
+    pub(in crate::transport) fn take_down(&mut self, bell: BellId, wakers: &mut Vec<Waker>) {
+        self.bells.take_down(bell);
+        self.waiters.wake_rung(bell, wakers);
     }
 
     /// A verb changed what can be waited for on a connection, beyond what the core will tell.
@@ -370,6 +388,6 @@ fn holds<C: Core>(core: &C, interest: &Interest) -> bool {
         Interest::StreamWritable(_, channel, id) => messages.stream_writable(channel, id),
         Interest::Flushed(_) => messages.flushed(),
         Interest::Closed(_) => messages.closed(),
-        Interest::Incoming | Interest::AnyConnection => false,
+        Interest::Incoming | Interest::AnyConnection | Interest::Rung(..) => false,
     }
 }

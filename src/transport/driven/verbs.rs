@@ -16,8 +16,8 @@ use crate::proto::{InviteId, InviteState, Security};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::{
-    AcceptError, Answer, ConnectError, Interest, Joiner, Psk, Ready, Stats, Transport, TransportStats, WaitError,
-    WaitSlot,
+    AcceptError, Answer, BellId, ConnectError, Interest, Joiner, Psk, Ready, Stats, Transport, TransportStats,
+    WaitError, WaitSlot,
 };
 
 /// What a connection that is not known behaves like.
@@ -28,11 +28,20 @@ pub(in crate::transport) trait Machine: Send + Sync {
     /// What it drives.
     type Core: Core;
 
+    /// Its secrets come from a seed, and are none outside of its world.
+    const SIMULATED: bool = false;
+
     /// Does something to the state, then what it leads to: what is to be sent is sent in this call.
     fn act<R>(&self, act: impl FnOnce(&mut State<Self::Core>, Timestamp, &mut Vec<Waker>) -> R) -> R;
 
     /// Looks at the state, or takes from its queues; nothing follows from it.
     fn look<R>(&self, look: impl FnOnce(&mut State<Self::Core>) -> R) -> R;
+
+    /// Does something to the bells and those who wait, which leaves nothing to be sent.
+    fn tell(&self, tell: impl FnOnce(&mut State<Self::Core>, &mut Vec<Waker>));
+
+    /// See [`Transport::chance`].
+    fn chance(&self) -> std::io::Result<[u8; 32]>;
 
     /// What a call to `remote` needs.
     fn call(&self, remote: SocketAddr) -> Result<<Self::Core as Core>::Call, ConnectError>;
@@ -197,7 +206,8 @@ impl<M: Machine> Transport for Verbs<M> {
     }
 
     fn device_key(&self, conn: ConnectionId) -> Option<Psk> {
-        self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)))
+        let key = self.0.look(|state| state.core.exports(conn).map(|exports| Psk::of_device(&exports.device)));
+        if M::SIMULATED { key.map(Psk::into_simulated) } else { key }
     }
 
     fn state(&self, conn: ConnectionId) -> Life {
@@ -303,6 +313,26 @@ impl<M: Machine> Transport for Verbs<M> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Ready, WaitError>> {
         self.0.poll_wait(slot, interests, cx)
+    }
+
+    fn hang_bell(&self) -> BellId {
+        self.0.look(|state| state.bells.hang())
+    }
+
+    fn ring(&self, bell: BellId) {
+        self.0.tell(|state, wakers| state.ring(bell, wakers));
+    }
+
+    fn rings(&self, bell: BellId) -> Option<u64> {
+        self.0.look(|state| state.bells.rings(bell))
+    }
+
+    fn take_down(&self, bell: BellId) {
+        self.0.tell(|state, wakers| state.take_down(bell, wakers));
+    }
+
+    fn chance(&self) -> std::io::Result<[u8; 32]> {
+        self.0.chance()
     }
 
     fn now(&self) -> Timestamp {

@@ -4,7 +4,7 @@ use core::task::Waker;
 
 use super::duty::WaiterKey;
 use crate::slots::ConnectionId;
-use crate::transport::Interest;
+use crate::transport::{BellId, Interest};
 
 /// A thread or a task that waits.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(in crate::transport) struct Waiters {
     for_incoming: Vec<WaiterKey>,
     /// In order.
     for_any: Vec<WaiterKey>,
+    /// In order.
+    by_bell: Vec<(BellId, WaiterKey)>,
     /// Lists of interests that nobody uses, at most [`SPARE_MAX`].
     spare: Vec<Vec<Interest>>,
 }
@@ -53,6 +55,7 @@ impl Waiters {
             by_connection: Vec::new(),
             for_incoming: Vec::new(),
             for_any: Vec::new(),
+            by_bell: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -65,6 +68,7 @@ impl Waiters {
             match interest {
                 Interest::Incoming => insert(&mut self.for_incoming, key),
                 Interest::AnyConnection => insert(&mut self.for_any, key),
+                Interest::Rung(bell, _) => insert(&mut self.by_bell, (*bell, key)),
                 _ => interest.connection().into_iter().for_each(|id| insert(&mut self.by_connection, (id, key))),
             }
         }
@@ -83,6 +87,7 @@ impl Waiters {
             match interest {
                 Interest::Incoming => remove(&mut self.for_incoming, key),
                 Interest::AnyConnection => remove(&mut self.for_any, key),
+                Interest::Rung(bell, _) => remove(&mut self.by_bell, (bell, key)),
                 _ => interest.connection().into_iter().for_each(|id| remove(&mut self.by_connection, (id, key))),
             }
         }
@@ -132,6 +137,20 @@ impl Waiters {
             let Some(waiter) = self.get_mut(key) else { continue };
             if !waiter.woken && waiter.interests.iter().any(|one| one.connection() == Some(id) && holds(one)) {
                 waiter.tell(Some(key) == me, wakers);
+            }
+        }
+    }
+
+    /// A bell was rung: collects the wakers of those who wait for it.
+    pub(super) fn wake_rung(&mut self, bell: BellId, wakers: &mut Vec<Waker>) {
+        let first = self.by_bell.partition_point(|(other, _)| *other < bell);
+        for place in first..self.by_bell.len() {
+            let (other, key) = self.by_bell[place];
+            if other != bell {
+                return;
+            }
+            if let Some(waiter) = self.get_mut(key).filter(|waiter| !waiter.woken) {
+                waiter.tell(false, wakers);
             }
         }
     }
@@ -275,5 +294,28 @@ mod tests {
         wake(wakers);
         assert!(waiters.is_woken(me));
         assert_eq!((woken(&of_other), woken(&of_me)), (0, 0));
+    }
+
+    #[test]
+    fn a_ring_wakes_all_who_wait_for_that_bell_and_only_once_before_they_look() {
+        let (rung, silent) = (BellId::new(1), BellId::new(2));
+        let mut waiters = Waiters::new();
+        let (first, of_first) = add(&mut waiters, &[Interest::Incoming, Interest::Rung(rung, 0)]);
+        let (_, of_second) = add(&mut waiters, &[Interest::Rung(rung, 0)]);
+        let (_, of_other) = add(&mut waiters, &[Interest::Rung(silent, 0)]);
+        let ring = |waiters: &mut Waiters| {
+            let mut wakers = Vec::new();
+            waiters.wake_rung(rung, &mut wakers);
+            wake(wakers);
+        };
+        ring(&mut waiters);
+        ring(&mut waiters);
+        assert_eq!((woken(&of_first), woken(&of_second), woken(&of_other)), (1, 1, 0));
+        waiters.on_looked(first);
+        ring(&mut waiters);
+        assert_eq!((woken(&of_first), woken(&of_second)), (2, 1));
+        waiters.remove(first);
+        ring(&mut waiters);
+        assert_eq!(woken(&of_first), 2);
     }
 }

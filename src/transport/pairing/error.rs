@@ -73,12 +73,13 @@ pub enum JoinError {
     /// Somebody tried wrong words before.
     #[error("somebody tried wrong words before, so the invite is burnt: ask for a new code")]
     Burnt,
-    /// Somebody answered without knowing the words. The invite may be alive: the same code may be typed again. Where
-    /// that happens again, ask for a new one.
-    #[error("somebody answered first who does not know the words: try the same code again")]
+    /// Somebody answered without knowing the words or the key, or several offered this number and one of them refused,
+    /// who need not be the inviter. The invite may be alive: the same code may be typed again. Where that happens
+    /// again, ask for a new one.
+    #[error("somebody answered first who does not know the secret: try the same code or key again")]
     SomebodyElse,
     /// The conversation could not be begun.
-    #[error("the invite was found, and could not be called")]
+    #[error("the invite could not be called")]
     Connect(#[source] ConnectError),
 }
 

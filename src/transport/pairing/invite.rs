@@ -7,42 +7,33 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::error::InviteError;
-use super::{INVITE_LIFETIME, Pairing};
+use super::{INVITE_LIFETIME, Pairing, Secret};
 use crate::pairing::{Carrier, Code, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
-use crate::proto::Security;
-use crate::seal::Prs;
 use crate::time::Timestamp;
 use crate::transport::discovery::{Discovery, PollError};
 use crate::transport::driven::Joining;
 use crate::transport::{AcceptError, Connection, Interest, Listener, Transport, WaitSlot};
 
 /// How many joiners may be half-way in; one of them gets in.
-const BACKLOG: usize = 64;
+pub(super) const BACKLOG: usize = 64;
+/// How long an invite stays after wrong words were tried: whoever tried them and was not told, since that was lost,
+/// asks again 20, 60, 140 ms later.
+const BURNT_KEPT: Duration = Duration::from_millis(200);
 
 /// An invite: whoever is told its code may come, once. It is found by others while somebody waits in
 /// [`accept`](Self::accept). Dropping it ends it.
 pub struct Invite {
     code: Code,
+    carrier: Carrier,
     transport: Arc<dyn Joining>,
     /// `None` where whoever comes was told the address.
     discovery: Option<Discovery<Inviting>>,
     until: Timestamp,
-}
-
-fn random<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
-    let mut bytes = Zeroizing::new([0; N]);
-    SysRng.try_fill_bytes(&mut *bytes).map_err(io::Error::other)?;
-    Ok(bytes)
-}
-
-pub(super) fn security(words: &Words, invite: InviteId) -> Security {
-    let secret = words.secret();
-    Security::code(invite.0, Prs::bytes(&secret))
+    /// Whoever waited was told that it is burnt.
+    burnt: bool,
 }
 
 impl Pairing {
@@ -51,14 +42,14 @@ impl Pairing {
     /// # Errors
     /// See [`InviteError`].
     pub fn invite(&self) -> Result<Invite, InviteError> {
-        let words = Words::from_entropy(*random()?);
-        let id = InviteId(*random()?);
+        let words = Words::from_entropy(*self.random()?);
+        let id = InviteId(*self.random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
-        let transport = self.bind(carrier, 0, security(&words, id), BACKLOG)?;
+        let transport = self.bind(carrier, 0, Secret::Words(&words).security(id), BACKLOG)?;
         let port = transport.local_addr().port();
-        let first = Nameplate::from_entropy(*random()?);
+        let first = Nameplate::from_entropy(*self.random()?);
         let offer = Offer { invite: id, carrier, port };
-        let mut discovery = Discovery::inviting(self.options(), first, offer)?;
+        let mut discovery = Discovery::inviting_on(Arc::clone(&self.site), self.options(), first, offer)?;
         let until = discovery.now() + INVITE_LIFETIME;
         let nameplate = loop {
             match discovery.poll(until) {
@@ -68,7 +59,14 @@ impl Pairing {
                 Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
             }
         };
-        Ok(Invite { code: Code { nameplate, words }, transport, discovery: Some(discovery), until })
+        Ok(Invite {
+            code: Code { nameplate, words },
+            carrier,
+            transport,
+            discovery: Some(discovery),
+            until,
+            burnt: false,
+        })
     }
 
     /// An invite on a port that is told to the other side, with the number of this host
@@ -79,12 +77,19 @@ impl Pairing {
     /// # Errors
     /// See [`InviteError`].
     pub fn invite_on(&self, port: u16) -> Result<Invite, InviteError> {
-        let words = Words::from_entropy(*random()?);
-        let id = InviteId(*random()?);
-        let transport = self.bind(self.carrier.unwrap_or(Carrier::Udp), port, security(&words, id), BACKLOG)?;
+        let words = Words::from_entropy(*self.random()?);
+        let id = InviteId(*self.random()?);
+        let carrier = self.carrier.unwrap_or(Carrier::Udp);
+        let transport = self.bind(carrier, port, Secret::Words(&words).security(id), BACKLOG)?;
         let until = transport.now() + INVITE_LIFETIME;
-        let nameplate = Nameplate::from_entropy(*random()?);
-        Ok(Invite { code: Code { nameplate, words }, transport, discovery: None, until })
+        let nameplate = Nameplate::from_entropy(*self.random()?);
+        Ok(Invite { code: Code { nameplate, words }, carrier, transport, discovery: None, until, burnt: false })
+    }
+
+    fn random<const N: usize>(&self) -> io::Result<Zeroizing<[u8; N]>> {
+        let mut bytes = Zeroizing::new([0; N]);
+        self.site.fill_random(&mut *bytes)?;
+        Ok(bytes)
     }
 }
 
@@ -101,7 +106,14 @@ impl Invite {
         self.transport.local_addr()
     }
 
-    /// Waits for whoever was told the code, for as long as it is good. Blocks.
+    /// What the conversation will be carried by.
+    #[must_use]
+    pub const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// Waits for whoever was told the code, for as long as it is good. Blocks; where wrong words were tried, 0.2 s
+    /// longer, so that whoever tried them is told, too.
     ///
     /// # Errors
     /// See [`InviteError`].
@@ -120,35 +132,57 @@ impl Invite {
     }
 
     fn accept_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
-        let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
-        let accepted = |error| match error {
-            AcceptError::InviteBurnt => InviteError::Burnt,
-            AcceptError::TimedOut => InviteError::Expired,
-            AcceptError::Broken(kind) => InviteError::Io(kind.into()),
-            AcceptError::NotListening => InviteError::Io(io::ErrorKind::InvalidInput.into()),
-        };
-        let Some(discovery) = &mut self.discovery else {
-            let left = until.saturating_since(listener.transport().now());
-            return listener.accept_timeout(left).map_err(accepted);
-        };
-        let waker = discovery.waker();
-        let mut slot = WaitSlot::default();
-        loop {
-            if let Some(connection) = listener.try_accept().map_err(accepted)? {
-                return Ok(connection);
-            }
-            let mut cx = Context::from_waker(&waker);
-            match listener.transport().poll_wait(&mut slot, &[Interest::Incoming], &mut cx) {
-                Poll::Ready(Ok(_)) => continue,
-                Poll::Ready(Err(error)) => return Err(InviteError::Io(error.into())),
-                Poll::Pending => {}
-            }
-            match discovery.poll(until) {
-                Ok(_) | Err(PollError::Woken) => {}
-                Err(PollError::TimedOut) => return Err(InviteError::Expired),
-                Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
-            }
+        let accepted = self.wait_until(until);
+        if matches!(accepted, Err(InviteError::Burnt)) && !self.burnt {
+            self.burnt = true;
+            self.transport.sleep_until(self.transport.now() + BURNT_KEPT);
         }
+        accepted
+    }
+
+    fn wait_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
+        if let Some(discovery) = &mut self.discovery {
+            return accept_found(&self.transport, discovery, until);
+        }
+        let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
+        let left = until.saturating_since(listener.transport().now());
+        listener.accept_timeout(left).map_err(accepted)
+    }
+}
+
+/// Waits for whoever comes to `transport`, and is found by others meanwhile. Blocks.
+pub(super) fn accept_found(
+    transport: &Arc<dyn Joining>,
+    discovery: &mut Discovery<Inviting>,
+    until: Timestamp,
+) -> Result<Connection, InviteError> {
+    let listener = Listener::new(Arc::clone(transport) as Arc<dyn Transport>);
+    let waker = discovery.waker();
+    let mut slot = WaitSlot::default();
+    loop {
+        if let Some(connection) = listener.try_accept().map_err(accepted)? {
+            return Ok(connection);
+        }
+        let mut cx = Context::from_waker(&waker);
+        match listener.transport().poll_wait(&mut slot, &[Interest::Incoming], &mut cx) {
+            Poll::Ready(Ok(_)) => continue,
+            Poll::Ready(Err(error)) => return Err(InviteError::Io(error.into())),
+            Poll::Pending => {}
+        }
+        match discovery.poll(until) {
+            Ok(_) | Err(PollError::Woken) => {}
+            Err(PollError::TimedOut) => return Err(InviteError::Expired),
+            Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
+        }
+    }
+}
+
+fn accepted(error: AcceptError) -> InviteError {
+    match error {
+        AcceptError::InviteBurnt => InviteError::Burnt,
+        AcceptError::TimedOut => InviteError::Expired,
+        AcceptError::Broken(kind) => InviteError::Io(kind.into()),
+        AcceptError::NotListening => InviteError::Io(io::ErrorKind::InvalidInput.into()),
     }
 }
 

@@ -1,27 +1,19 @@
 //! The side that was told a code.
 
-use core::task::{Context, Poll};
-use core::time::Duration;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
+use core::task::{Context, Poll, Waker};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::Pairing;
 use super::error::{JoinError, NobodyAnswered};
-use super::invite::security;
+use super::race::Race;
+use super::{Pairing, Secret};
 use crate::message::{End, State};
-use crate::pairing::{Candidate, Carrier, Code, CodeAt, CodeError, Host, HostNumber, InviteId, SeekingEvent, Words};
+use crate::pairing::{Candidate, Carrier, Code, CodeAt, Host, HostNumber, InviteId, Seeking, SeekingEvent, Words};
 use crate::proto::NO_INVITE;
-use crate::time::Timestamp;
-use crate::transport::discovery::{Discovery, PollError, interfaces};
+use crate::transport::discovery::{Discovery, DiscoveryReport, Failure, FailureReason, PollError};
 use crate::transport::driven::Joining;
-use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot, clock};
+use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
-
-/// Once somebody was found, how long others are waited for before a TCP connection is tried: addresses of one inviter
-/// come together.
-const MORE_WITHIN: Duration = Duration::from_millis(10);
-/// How long a TCP connection to a candidate may take.
-const TCP_CONNECT_MAX: Duration = Duration::from_secs(2);
 
 impl Pairing {
     /// As [`join`](super::join()), with these settings. A code with an address is called there. Blocks.
@@ -33,12 +25,14 @@ impl Pairing {
             let CodeAt { code, host, carrier } = code.parse()?;
             let addresses: Vec<SocketAddr> = match host {
                 Host::Address(address) => vec![address],
-                Host::Name(name, port) => (name.as_str(), port).to_socket_addrs()?.collect(),
+                Host::Name(name, port) => self.site.resolve(&name, port)?,
             };
             self.check_carrier(carrier)?;
-            return self.call(carrier, &addresses, &code.words);
+            return self.call(carrier, &addresses, Secret::Words(&code.words));
         }
-        self.seek(&code.parse()?)
+        let code: Code = code.parse()?;
+        let site = Arc::clone(&self.site);
+        self.seek(Discovery::seeking_on(site, self.options(), code.nameplate)?, Secret::Words(&code.words))
     }
 
     /// Connects to the invite of `code` at an address that was told with it: nothing is broadcast. Blocks.
@@ -47,7 +41,7 @@ impl Pairing {
     /// See [`JoinError`].
     pub fn join_at(&self, address: SocketAddr, code: &str) -> Result<Connection, JoinError> {
         let code: Code = code.parse()?;
-        self.call(self.carrier.unwrap_or(Carrier::Udp), &[address], &code.words)
+        self.call(self.carrier.unwrap_or(Carrier::Udp), &[address], Secret::Words(&code.words))
     }
 
     /// Connects to an invite that was made [on a port](Self::invite_on): `host` is the last number of the inviter's
@@ -57,8 +51,8 @@ impl Pairing {
     /// See [`JoinError`].
     pub fn join_host(&self, host: u8, port: u16, words: &str) -> Result<Connection, JoinError> {
         let words: Words = words.parse()?;
-        let addresses = HostNumber(host).addresses(&interfaces()?, port);
-        self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, &words)
+        let addresses = HostNumber(host).addresses(&self.site.interfaces()?, port);
+        self.call(self.carrier.unwrap_or(Carrier::Udp), &addresses, Secret::Words(&words))
     }
 
     fn check_carrier(&self, offered: Carrier) -> Result<(), JoinError> {
@@ -69,31 +63,31 @@ impl Pairing {
     }
 
     /// Looks for the invite, and calls it wherever it was found.
-    fn seek(&self, code: &Code) -> Result<Connection, JoinError> {
-        let mut discovery = Discovery::seeking(self.options(), code.nameplate)?;
+    pub(super) fn seek(&self, mut discovery: Discovery<Seeking>, secret: Secret<'_>) -> Result<Connection, JoinError> {
         let until = discovery.now() + self.timeout;
         let mut attempt: Option<Attempt> = None;
-        let mut found: Vec<Candidate> = Vec::new();
+        // TCP connections, of which the first that is taken shows where to begin.
+        let mut race = Race::new(Arc::clone(&self.site), discovery.waker());
+        let mut silent: Vec<SocketAddr> = Vec::new();
         let mut reason = None;
         loop {
-            // TCP connections are raced once their addresses are known.
-            let tcp = |candidate: &Candidate| candidate.carrier == Carrier::Tcp;
-            let race = attempt.is_none() && found.first().is_some_and(tcp);
-            let wait_until = if race { discovery.now() + MORE_WITHIN } else { until };
-            match discovery.poll(wait_until) {
+            let give_up = race.gives_up_at().filter(|_| attempt.is_none());
+            match discovery.poll(give_up.map_or(until, |at| at.min(until))) {
                 Ok(SeekingEvent::Found(candidate)) => {
                     if let Err(error) = self.check_carrier(candidate.carrier) {
                         reason.get_or_insert(error);
                         continue;
                     }
-                    match &mut attempt {
-                        Some(attempt) => attempt.add(&candidate),
-                        None if tcp(&candidate) => found.push(candidate),
-                        None => {
-                            let transport =
-                                self.bind(candidate.carrier, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                            attempt =
-                                Some(Attempt::begin(transport, &code.words, candidate.address, candidate.invite)?);
+                    match (&attempt, candidate.carrier) {
+                        (Some(attempt), carrier) => attempt.add(carrier, candidate.address, candidate.invite),
+                        (None, Carrier::Tcp) => race.add(candidate.address, candidate.invite),
+                        (None, Carrier::Udp) => {
+                            match self.begin(Carrier::Udp, secret, &[(candidate.address, candidate.invite)]) {
+                                Ok(begun) => attempt = Some(begun),
+                                // No way leads there; to others of its addresses one may.
+                                Err(error @ JoinError::Connect(_)) => drop(reason.get_or_insert(error)),
+                                Err(error) => return Err(error),
+                            }
                         }
                     }
                 }
@@ -101,53 +95,93 @@ impl Pairing {
                     reason.get_or_insert(JoinError::OtherVersion { version });
                 }
                 Err(PollError::Woken) => {}
-                Err(PollError::TimedOut) if race => {
-                    let (address, invite) = race_tcp(&found).ok_or_else(|| unreachable(found[0].address))?;
-                    let transport = self.bind(Carrier::Tcp, 0, security(&code.words, InviteId(NO_INVITE)), 0)?;
-                    attempt = Some(Attempt::begin(transport, &code.words, address, invite)?);
-                }
                 Err(PollError::TimedOut) => {
                     if let Some(attempt) = attempt {
-                        return attempt.wait();
+                        return attempt.wait().map_err(|error| doubted(error, discovery.machine().found()));
                     }
                     let nobody = || JoinError::NobodyAnswered(NobodyAnswered(discovery.report().clone()));
-                    return Err(reason.unwrap_or_else(nobody));
+                    let failed = race.into_failed().map(JoinError::Connect);
+                    return Err(failed.or(reason).unwrap_or_else(nobody));
                 }
                 Err(PollError::Broken(kind)) => return Err(JoinError::Io(kind.into())),
             }
-            if let Some(attempt) = &mut attempt {
-                match attempt.poll(&mut Context::from_waker(&discovery.waker())) {
-                    Poll::Ready(result) => return result,
-                    Poll::Pending => {}
+            if attempt.is_none()
+                && let Some((address, invite)) = race.poll(discovery.now())
+            {
+                attempt = Some(self.begin(Carrier::Tcp, secret, &[(address, invite)])?);
+            }
+            let Some(current) = &mut attempt else { continue };
+            match current.poll(&mut Context::from_waker(&discovery.waker())) {
+                Poll::Pending => {}
+                // Nobody was proven anything yet, so that the code is as good as before.
+                Poll::Ready(Err(JoinError::Connect(ConnectError::TimedOut { remote }))) if discovery.now() < until => {
+                    silent.push(remote);
+                    let ways = ways_again(current.carrier, discovery.machine().found(), &mut silent);
+                    attempt = match current.carrier {
+                        Carrier::Udp => Some(self.begin(Carrier::Udp, secret, &ways)?),
+                        Carrier::Tcp => {
+                            race = Race::new(Arc::clone(&self.site), discovery.waker());
+                            ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
+                            None
+                        }
+                    };
+                    // It is looked at before the next wait.
+                    discovery.waker().wake();
                 }
+                Poll::Ready(result) => return result.map_err(|error| doubted(error, discovery.machine().found())),
             }
         }
     }
 
     /// Calls an invite at addresses that somebody told.
-    fn call(&self, carrier: Carrier, addresses: &[SocketAddr], words: &Words) -> Result<Connection, JoinError> {
-        let no_invite = InviteId(NO_INVITE);
-        let transport = self.bind(carrier, 0, security(words, no_invite), 0)?;
-        let first = match carrier {
-            Carrier::Udp => addresses.first().copied(),
-            Carrier::Tcp => race_addresses(addresses.iter().map(|address| (*address, no_invite)).collect())
-                .map(|(address, _)| address),
-        };
-        let Some(first) = first else {
-            return Err(addresses.first().map_or(JoinError::Code(CodeError::Address), |address| unreachable(*address)));
-        };
-        let attempt = Attempt::begin(transport, words, first, no_invite)?;
-        for other in addresses {
-            attempt.transport.add_candidate(attempt.connection.id(), *other, NO_INVITE);
+    fn call(&self, carrier: Carrier, addresses: &[SocketAddr], secret: Secret<'_>) -> Result<Connection, JoinError> {
+        let ways: Vec<Way> = addresses.iter().map(|address| (*address, InviteId(NO_INVITE))).collect();
+        if carrier == Carrier::Udp {
+            return self.begin(carrier, secret, &ways)?.wait();
         }
-        attempt.wait()
+        let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
+        ways.iter().for_each(|(address, invite)| race.add(*address, *invite));
+        let first = race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?;
+        self.begin(carrier, secret, &[first])?.wait()
     }
+
+    /// Begins to connect, from a port of its own, at all `ways` at once; at the others where no way leads to the first.
+    fn begin(&self, carrier: Carrier, secret: Secret<'_>, ways: &[Way]) -> Result<Attempt, JoinError> {
+        let (mut begun, mut failed) = (None::<Attempt>, None);
+        for (address, invite) in ways {
+            if let Some(attempt) = &begun {
+                attempt.add(carrier, *address, *invite);
+                continue;
+            }
+            let transport = self.bind(carrier, 0, secret.security(InviteId(NO_INVITE)), 0)?;
+            match Attempt::begin(transport, secret, carrier, *address, *invite) {
+                Ok(attempt) => begun = Some(attempt),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        begun.ok_or_else(|| failed.map_or_else(nowhere, JoinError::Connect))
+    }
+}
+
+/// An address to call, and by which invite.
+type Way = (SocketAddr, InviteId);
+
+/// What was found, without those who answered before and then fell `silent`; with them where there is nobody else.
+fn ways_again(carrier: Carrier, found: &[Candidate], silent: &mut Vec<SocketAddr>) -> Vec<Way> {
+    let all = || found.iter().filter(|way| way.carrier == carrier).map(|way| (way.address, way.invite));
+    let fresh: Vec<Way> = all().filter(|(address, _)| !silent.contains(address)).collect();
+    if fresh.is_empty() {
+        silent.clear();
+        return all().collect();
+    }
+    fresh
 }
 
 /// A connection that is being made.
 struct Attempt {
     transport: Arc<dyn Joining>,
     connection: Connection,
+    carrier: Carrier,
     remote: SocketAddr,
     slot: WaitSlot,
 }
@@ -155,17 +189,21 @@ struct Attempt {
 impl Attempt {
     fn begin(
         transport: Arc<dyn Joining>,
-        words: &Words,
+        secret: Secret<'_>,
+        carrier: Carrier,
         remote: SocketAddr,
         invite: InviteId,
-    ) -> Result<Self, JoinError> {
-        let conn = transport.join(remote, security(words, invite), invite.0).map_err(JoinError::Connect)?;
+    ) -> Result<Self, ConnectError> {
+        let conn = transport.join(remote, secret.security(invite), invite.0)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
-        Ok(Self { transport, connection, remote, slot: WaitSlot::default() })
+        Ok(Self { transport, connection, carrier, remote, slot: WaitSlot::default() })
     }
 
-    fn add(&self, candidate: &Candidate) {
-        self.transport.add_candidate(self.connection.id(), candidate.address, candidate.invite.0);
+    /// One more way, unless it is one over the other carrier.
+    fn add(&self, carrier: Carrier, address: SocketAddr, invite: InviteId) {
+        if carrier == self.carrier {
+            self.transport.add_candidate(self.connection.id(), address, invite.0);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, JoinError>> {
@@ -201,30 +239,18 @@ impl Attempt {
     }
 }
 
-fn unreachable(remote: SocketAddr) -> JoinError {
-    JoinError::Connect(ConnectError::Unreachable { remote })
-}
-
-fn race_tcp(found: &[Candidate]) -> Option<(SocketAddr, InviteId)> {
-    race_addresses(found.iter().map(|candidate| (candidate.address, candidate.invite)).collect())
-}
-
-/// The first of several addresses that takes a TCP connection. That connection only showed the way; the conversation
-/// has its own.
-fn race_addresses(addresses: Vec<(SocketAddr, InviteId)>) -> Option<(SocketAddr, InviteId)> {
-    let (tell, told) = mpsc::channel();
-    let give_up: Timestamp = clock::now() + TCP_CONNECT_MAX;
-    for (address, invite) in addresses {
-        let tell = tell.clone();
-        let race = move || {
-            if TcpStream::connect_timeout(&address, TCP_CONNECT_MAX).is_ok() {
-                // Nobody listens any more where another was faster.
-                let _late = tell.send((address, invite));
-            }
-        };
-        // Where there is no thread to be had there is one candidate less.
-        let _fewer = clock::spawn("udpair-race", Box::new(race));
+/// A refusal is anybody's word. Where several offer the nameplate it may not be the inviter's, and says nothing of the
+/// words then: the same code, typed again, is refused again if it was.
+fn doubted(error: JoinError, found: &[Candidate]) -> JoinError {
+    let several = found.iter().any(|candidate| candidate.invite != found[0].invite);
+    match error {
+        JoinError::WrongWords | JoinError::Used | JoinError::Burnt if several => JoinError::SomebodyElse,
+        error => error,
     }
-    drop(tell);
-    told.recv_timeout(give_up.saturating_since(clock::now())).ok()
+}
+
+/// There is no address to call.
+fn nowhere() -> JoinError {
+    let failure = Failure { interface: None, address: None, reason: FailureReason::NothingToSendOn };
+    JoinError::NobodyAnswered(NobodyAnswered(DiscoveryReport { failures: vec![failure], ..DiscoveryReport::default() }))
 }

@@ -24,9 +24,11 @@
 //! the code may then meet its invite. Each time that a code is typed, whoever is on the network has one guess at its
 //! words, of which there are a million pairs.
 
+mod device;
 mod error;
 mod invite;
 mod join;
+mod race;
 #[cfg(test)]
 mod tests;
 
@@ -34,22 +36,45 @@ use core::time::Duration;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+pub use self::device::DeviceInvite;
 pub use self::error::{InviteError, JoinError, NobodyAnswered};
 pub use self::invite::Invite;
 use super::discovery::DiscoveryOptions;
 use super::driven::Joining;
-use super::{BindError, Config, Connection, tcp, udp};
-use crate::pairing::Carrier;
+use super::site::{Site, System};
+use super::{BindError, Config, Connection, Psk};
+use crate::pairing::{Carrier, InviteId, Words};
 use crate::proto::Security;
+use crate::seal::Prs;
 
 /// How long a code is good for.
 pub const INVITE_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a joiner looks for its invite, by default.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What both sides know.
+#[derive(Clone, Copy)]
+enum Secret<'a> {
+    /// The words of a code.
+    Words(&'a Words),
+    /// A key.
+    Key(&'a Psk),
+}
+
+impl Secret<'_> {
+    /// How `invite` is secured by it.
+    fn security(self, invite: InviteId) -> Security {
+        match self {
+            Self::Words(words) => Security::code(invite.0, Prs::bytes(&words.secret())),
+            Self::Key(psk) => psk.security(),
+        }
+    }
+}
+
 /// How to pair, where the defaults of [`invite`] and [`join`] do not fit.
 #[derive(Clone, Debug)]
 pub struct Pairing {
+    site: Arc<dyn Site>,
     carrier: Option<Carrier>,
     interface: Option<String>,
     timeout: Duration,
@@ -58,8 +83,7 @@ pub struct Pairing {
 
 impl Default for Pairing {
     fn default() -> Self {
-        let config = Config::insecure_plain(); // its security is set for each pairing
-        Self { carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
+        Self::on(Arc::new(System))
     }
 }
 
@@ -68,6 +92,11 @@ impl Pairing {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(super) fn on(site: Arc<dyn Site>) -> Self {
+        let config = Config::insecure_plain(); // its security is set for each pairing
+        Self { site, carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
     }
 
     /// Over UDP or TCP. As a joiner: only if the inviter does so, too.
@@ -110,11 +139,8 @@ impl Pairing {
         security: Security,
         backlog: usize,
     ) -> Result<Arc<dyn Joining>, BindError> {
-        let config = Config { security, backlog, ..self.config.clone() };
-        let bind = |addr: SocketAddr| match carrier {
-            Carrier::Udp => udp::open(addr, &config),
-            Carrier::Tcp => tcp::open(addr, &config),
-        };
+        let config = Config { security, simulated: false, backlog, ..self.config.clone() };
+        let bind = |addr: SocketAddr| self.site.open(carrier, addr, &config);
         // Both families where there are both.
         bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error {
             BindError::AddressInUse { .. } | BindError::PermissionDenied { .. } => Err(error),

@@ -4,10 +4,11 @@
     reason = "the other side of a pairing is another program, with a clock of its own"
 )]
 
+use core::task::{Context, Waker};
 use core::time::Duration;
 
 use super::*;
-use crate::pairing::Words;
+use crate::transport::{AcceptError, Interest, WaitSlot};
 
 /// For what fails only by waiting, and for what waits only where something failed.
 const SHORT: Duration = Duration::from_millis(300);
@@ -64,25 +65,65 @@ fn over_tcp_too_if_the_inviter_says_so() {
 #[test]
 fn wrong_words_burn_the_invite_and_both_are_told() {
     for carrier in [Carrier::Udp, Carrier::Tcp] {
-        wrong_words(&pairing().carrier(carrier));
+        // Tests that run beside this one may offer the same nameplate, and a refusal is doubted then.
+        assert!((0..5).any(|_| wrong_words(&pairing().carrier(carrier))), "five nameplates that others have");
     }
 }
 
-fn wrong_words(pairing: &Pairing) {
+/// False where somebody else offered the nameplate, too.
+fn wrong_words(pairing: &Pairing) -> bool {
     let mut invite = pairing.invite().unwrap();
     let wrong = mistyped(&invite);
     let right = invite.code().to_string();
     let other_side = pairing.clone();
-    let joiner = std::thread::spawn(move || {
-        let error = other_side.join(&wrong).unwrap_err();
-        assert!(matches!(error, JoinError::WrongWords), "{error}");
-    });
+    let joiner = std::thread::spawn(move || other_side.join(&wrong).map(drop).unwrap_err());
     let error = invite.accept_timeout(STUCK).unwrap_err();
     assert!(matches!(error, InviteError::Burnt), "{error}");
-    joiner.join().unwrap();
+    let error = joiner.join().unwrap();
+    if matches!(error, JoinError::SomebodyElse) {
+        return false;
+    }
+    assert!(matches!(error, JoinError::WrongWords), "{error}");
     let error = pairing.join_at(([127, 0, 0, 1], invite.local_addr().port()).into(), &right).unwrap_err();
     assert!(matches!(error, JoinError::Burnt), "{error}");
     assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Burnt)), "it stays so");
+    true
+}
+
+#[test]
+fn a_burnt_invite_can_be_given_up_at_once_and_the_next_has_its_port() {
+    let invite = pairing().invite_on(0).unwrap();
+    let (port, wrong) = (invite.local_addr().port(), mistyped(&invite));
+    let joiner = std::thread::spawn(move || pairing().join_at(([127, 0, 0, 1], port).into(), &wrong).map(drop));
+    assert!(matches!(invite.accept(), Err(InviteError::Burnt)));
+    assert!(matches!(joiner.join().unwrap(), Err(JoinError::WrongWords)));
+    assert_eq!(pairing().invite_on(port).unwrap().local_addr().port(), port);
+}
+
+/// Whoever is woken may drop the transport before the answer to the wrong words has left the outbox.
+#[test]
+fn a_transport_dropped_while_its_last_answer_waits_to_leave_is_gone() {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let words: Words = "maple-otter".parse().unwrap();
+    let transport = pairing().bind(Carrier::Udp, 0, Secret::Words(&words).security(InviteId([7; 8])), 8).unwrap();
+    let address: SocketAddr = ([127, 0, 0, 1], transport.local_addr().port()).into();
+    let joiner = std::thread::spawn(move || pairing().join_at(address, "42-otter-maple").map(drop));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut slot = WaitSlot::default();
+    while transport.incoming() != Err(AcceptError::InviteBurnt) {
+        if transport.poll_wait(&mut slot, &[Interest::Incoming], &mut Context::from_waker(&waker)).is_pending() {
+            std::thread::park();
+        }
+    }
+    drop((slot, transport));
+    assert!(matches!(joiner.join().unwrap(), Err(JoinError::WrongWords)));
+    assert_eq!(pairing().invite_on(address.port()).unwrap().local_addr().port(), address.port());
 }
 
 #[test]
@@ -135,4 +176,40 @@ fn what_is_no_code_is_refused_without_a_datagram() {
     for code in ["", "42", "42-maple", "42-maple-qqqqq", "1234-maple-otter", "42-maple-otter@nowhere"] {
         assert!(matches!(pairing().join(code), Err(JoinError::Code(_))), "{code}");
     }
+}
+
+#[test]
+fn devices_that_remember_each_other_meet_again_without_a_code_and_as_often_as_they_like() {
+    for carrier in [Carrier::Udp, Carrier::Tcp] {
+        let psk = Psk::generate().unwrap();
+        let mut invite = pairing().carrier(carrier).invite_device(&psk).unwrap();
+        let joiner = std::thread::spawn(move || {
+            for _ in 0..3 {
+                let peer = pairing().join_device(&psk).unwrap();
+                peer.send("it is me").unwrap();
+                assert!(peer.close(0).all_taken());
+            }
+        });
+        for _ in 0..3 {
+            let peer = invite.accept_timeout(STUCK).unwrap();
+            assert_eq!(peer.recv().unwrap().into_bytes(100).unwrap(), "it is me");
+            peer.close(0);
+        }
+        joiner.join().unwrap();
+        assert!(matches!(invite.accept_timeout(SHORT), Err(InviteError::Expired)));
+    }
+}
+
+#[test]
+fn who_has_the_id_of_a_key_and_not_the_key_gets_nowhere_and_burns_nothing() {
+    let psk = Psk::generate().unwrap();
+    let text = psk.to_text();
+    let other = if text.ends_with('0') { "1" } else { "0" };
+    let forged: Psk = format!("{}{other}", &text[..text.len() - 1]).parse().unwrap();
+    let mut invite = pairing().invite_device(&psk).unwrap();
+    let inviter = std::thread::spawn(move || invite.accept_timeout(STUCK).map(|peer| peer.close(0)).map(drop));
+    let error = pairing().join_device(&forged).unwrap_err();
+    assert!(matches!(error, JoinError::SomebodyElse), "{error:?}");
+    pairing().join_device(&psk).unwrap().close(0);
+    inviter.join().unwrap().unwrap();
 }

@@ -5,7 +5,10 @@
 //! moves to the next thing that is due. So a run depends on its seed alone, although the threads are real.
 
 mod baton;
+mod ears;
 mod error;
+mod ports;
+mod site;
 mod socket;
 mod sockets;
 #[cfg(test)]
@@ -23,9 +26,11 @@ use self::baton::Baton;
 pub use self::error::{HostError, SimError, Waiting};
 use self::transport::SimTransport;
 use self::world::World;
-use super::driven::Verbs;
-use super::{BindError, Config, Transport};
-use crate::network::{HostId, Network};
+use super::driven::{Joining, Verbs};
+use super::pairing::Pairing;
+use super::{BindError, Config, Psk, Transport};
+use crate::network::{DomainId, HostId, Network};
+use crate::pairing::Carrier;
 use crate::time::Timestamp;
 
 /// How long a host may keep its turn, in real time, unless [`Sim::turn_limit`] says otherwise.
@@ -64,14 +69,30 @@ impl Sim {
         self.turn_limit = limit;
     }
 
-    /// Adds a host, with an IPv4 and an IPv6 address.
+    /// Adds a host, with an IPv4 and an IPv6 address, on one link with all others that were added so.
     ///
     /// # Panics
-    /// When there is a host of that name already.
+    /// As [`Network::add_host`].
     #[must_use]
     pub fn host(&self, name: &str) -> Host {
-        let id = self.baton.world().network.add_host(name);
+        self.host_in(name, &[DomainId::LAN])
+    }
+
+    /// Adds a host in these [broadcast domains](Network::add_domain), with an interface and addresses in each.
+    ///
+    /// # Panics
+    /// As [`Network::add_host`].
+    #[must_use]
+    pub fn host_in(&self, name: &str, domains: &[DomainId]) -> Host {
+        let id = self.baton.world().network.add_host_in(name, domains);
         Host { baton: Arc::clone(&self.baton), id, name: name.into() }
+    }
+
+    /// A key of this world's own, for [`Config::psk`]: the same for the same seed and name. Real sockets refuse it
+    /// ([`BindError::SimulatedKey`]), for whoever has the seed has the key.
+    #[must_use]
+    pub fn psk(&self, name: &str) -> Psk {
+        Psk::simulated(&mut self.baton.world().network.chance_of_key(name))
     }
 
     /// Gives `host` a program. The run lasts until every program has ended, and fails when one fails or panics.
@@ -157,9 +178,22 @@ impl Host {
     /// # Errors
     /// [`BindError::AddressInUse`], [`BindError::AddressNotAvailable`].
     pub fn bind(&self, addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, BindError> {
+        let joining: Arc<dyn Joining> = self.open_udp(addr, &config)?;
+        Ok(joining)
+    }
+
+    /// As [`bind`](Self::bind), for pairing.
+    fn open_udp(&self, addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>, BindError> {
         let limits = config.limits.mended();
-        let socket = self.baton.world().bind(self.id, addr, &config)?;
+        let socket = self.baton.world().bind(self.id, addr, config)?;
         Ok(Arc::new(Verbs(SimTransport::new(Arc::clone(&self.baton), self.id, socket, limits))))
+    }
+
+    /// Pairing on this host, over the broadcast domains that it is in and over UDP: the simulator has no TCP. All
+    /// else is as in the real world, with everything random from the seed.
+    #[must_use]
+    pub fn pairing(&self) -> Pairing {
+        Pairing::on(Arc::new(self.clone())).carrier(Carrier::Udp)
     }
 
     /// The virtual time.

@@ -18,8 +18,6 @@ pub(super) struct Socket {
     pub(super) host: HostId,
     /// As it was bound.
     pub(super) local: SocketAddr,
-    /// Where it receives: one address, or one of each family.
-    pub(super) addresses: Vec<SocketAddr>,
     pub(super) state: State<UdpCore>,
     outbox: Outbox,
     /// When its timers want to be run.
@@ -29,14 +27,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(
-        host: HostId,
-        local: SocketAddr,
-        addresses: Vec<SocketAddr>,
-        config: &Config,
-        seed: [u8; 32],
-    ) -> Self {
+    pub(super) fn new(host: HostId, local: SocketAddr, config: &Config, seed: [u8; 32]) -> Self {
         let endpoint = proto::Config {
+            security: config.security.clone(),
             limits: config.limits,
             idle_timeout: config.idle_timeout,
             connect_timeout: config.connect_timeout,
@@ -45,21 +38,14 @@ impl Socket {
             receive_buffer: config.receive_buffer.unwrap_or(UDP_BUFFER) as u64,
             ..proto::Config::default()
         };
-        let core = UdpCore::new(endpoint, seed, addresses.len() > 1, config.backlog > 0);
-        Self {
-            host,
-            local,
-            addresses,
-            state: State::new(core),
-            outbox: Outbox::default(),
-            deadline: None,
-            waiting: Vec::new(),
-        }
+        let dual = local.is_ipv6() && local.ip().is_unspecified();
+        let core = UdpCore::new(endpoint, seed, dual, config.backlog > 0);
+        Self { host, local, state: State::new(core), outbox: Outbox::default(), deadline: None, waiting: Vec::new() }
     }
 
     /// What a call to `remote` needs: the interface's MTU is that of the link.
     pub(super) fn call(&self, network: &Network, remote: SocketAddr) -> Call {
-        let to = network.host_at(remote.ip());
+        let to = network.reached(self.host, remote.ip());
         let mtu = to.map_or(0, |to| network.config(self.host, to).mtu);
         Call { local: self.local, path: PathLimits::of_interface(mtu, remote) }
     }
@@ -68,10 +54,12 @@ impl Socket {
     pub(super) fn handle(&mut self, now: Timestamp, delivery: &mut Delivery) {
         let core = &mut self.state.core;
         let from = core.on_wire(delivery.from);
+        // Which of the host's addresses was called is a question only where there are several.
+        let called = self.local.ip().is_unspecified().then_some(delivery.to.ip());
         match delivery.kind {
             DeliveryKind::Unreachable => core.handle_unreachable(now, from),
             DeliveryKind::Datagram => {
-                core.handle_datagram(now, from, None, delivery.ecn.map(proto_ecn), &mut delivery.bytes);
+                core.handle_datagram(now, from, called, delivery.ecn.map(proto_ecn), &mut delivery.bytes);
             }
         }
     }
@@ -122,10 +110,16 @@ impl Socket {
             let ecn = batch.ecn.map(sim_ecn);
             let bytes = batch.rest();
             let segment = batch.segment.unwrap_or(bytes.len()).max(1);
+            let from = if self.local.ip().is_unspecified() {
+                batch.from.or_else(|| network.source_for(self.host, to.ip()))
+            } else {
+                Some(self.local.ip())
+            };
             // A socket of one family cannot send to the other.
-            if let Some(from) = self.addresses.iter().copied().find(|address| address.is_ipv4() == to.is_ipv4()) {
+            if let Some(from) = from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
+                let way = (SocketAddr::new(from, self.local.port()), to);
                 for datagram in bytes.chunks(segment) {
-                    network.send(now, from, to, ecn, datagram);
+                    network.send_from(now, self.host, way, ecn, datagram);
                 }
             }
             self.outbox.pop();

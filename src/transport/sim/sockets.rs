@@ -1,17 +1,16 @@
-//! All bound addresses of a simulated world.
+//! All that is bound in a simulated world: the sockets of transports, and the ears of discoveries.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::task::Waker;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ears::Ears;
+use super::ports::{Owner, Ports};
 use super::socket::Socket;
 use super::turns::TaskId;
 use crate::network::{HostId, Network};
 use crate::time::Timestamp;
 use crate::transport::{BindError, Config};
-
-/// The first port that is given to whoever asks for any (RFC 6335 section 6).
-const EPHEMERAL: u16 = 49_152;
 
 /// Timers that may fire at one time: more mean that one never moves on.
 const ROUNDS_MAX: usize = 1_000_000;
@@ -24,11 +23,11 @@ pub(super) struct SocketId(u64);
 #[derive(Default)]
 pub(super) struct Sockets {
     sockets: BTreeMap<SocketId, Socket>,
-    by_address: BTreeMap<SocketAddr, SocketId>,
+    /// What discoveries have.
+    pub(super) ears: Ears,
+    pub(super) ports: Ports,
     deadlines: BTreeSet<(Timestamp, SocketId)>,
     next: u64,
-    /// The port last given to whoever asked for any, by host.
-    ephemeral: BTreeMap<HostId, u16>,
 }
 
 /// What is to be done after something has happened.
@@ -50,36 +49,11 @@ impl Sockets {
         config: &Config,
         seed: [u8; 32],
     ) -> Result<SocketId, BindError> {
-        let (ipv4, ipv6) = (network.address(host, 0).ip(), network.address_v6(host, 0).ip());
-        let ips = match addr.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => vec![ipv4],
-            IpAddr::V6(ip) if ip.is_unspecified() => vec![ipv6, ipv4],
-            ip if network.host_at(ip) == Some(host) => vec![ip],
-            _ => return Err(BindError::AddressNotAvailable { addr }),
-        };
-        let port = match addr.port() {
-            0 => self.free_port(host, &ips).ok_or(BindError::AddressInUse { addr })?,
-            port if self.is_free(&ips, port) => port,
-            _ => return Err(BindError::AddressInUse { addr }),
-        };
-        let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         let id = SocketId(self.next);
+        let port = self.ports.bind(network, host, addr, Owner::Socket(id))?;
         self.next += 1;
-        self.by_address.extend(addresses.iter().map(|address| (*address, id)));
-        self.sockets.insert(id, Socket::new(host, SocketAddr::new(addr.ip(), port), addresses, config, seed));
+        self.sockets.insert(id, Socket::new(host, SocketAddr::new(addr.ip(), port), config, seed));
         Ok(id)
-    }
-
-    fn is_free(&self, ips: &[IpAddr], port: u16) -> bool {
-        ips.iter().all(|ip| !self.by_address.contains_key(&SocketAddr::new(*ip, port)))
-    }
-
-    fn free_port(&mut self, host: HostId, ips: &[IpAddr]) -> Option<u16> {
-        let last = self.ephemeral.get(&host).copied().unwrap_or(u16::MAX);
-        let ports = (last.checked_add(1).unwrap_or(EPHEMERAL)..=u16::MAX).chain(EPHEMERAL..=last);
-        let port = ports.into_iter().find(|port| self.is_free(ips, *port))?;
-        self.ephemeral.insert(host, port);
-        Some(port)
     }
 
     /// True until the socket is closed for good.
@@ -106,11 +80,17 @@ impl Sockets {
     pub(super) fn advance(&mut self, now: Timestamp, network: &mut Network, effects: &mut Effects) {
         let mut touched = BTreeSet::new();
         while let Some(mut delivery) = network.poll(now) {
-            match self.by_address.get(&delivery.to).copied() {
-                Some(id) => {
+            if delivery.to_everyone {
+                self.ears.hear_for_everyone(&delivery, &mut effects.tasks);
+                continue;
+            }
+            match self.ports.owner(delivery.host, delivery.to) {
+                Some(Owner::Socket(id)) => {
                     self.get_mut(id).handle(now, &mut delivery);
                     touched.insert(id);
                 }
+                Some(Owner::Ear(id)) => self.ears.hear(Some(id), delivery, &mut effects.tasks),
+                Some(Owner::Ears) => self.ears.hear(None, delivery, &mut effects.tasks),
                 None => network.refuse(now, &delivery),
             }
         }
@@ -149,9 +129,7 @@ impl Sockets {
     fn remove(&mut self, id: SocketId) {
         if let Some(socket) = self.sockets.remove(&id) {
             socket.deadline.map(|at| self.deadlines.remove(&(at, id)));
-            for address in socket.addresses {
-                self.by_address.remove(&address);
-            }
+            self.ports.release(socket.host, socket.local);
         }
     }
 }

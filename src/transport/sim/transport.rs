@@ -59,6 +59,7 @@ impl Drop for SimTransport {
 
 impl Machine for SimTransport {
     type Core = UdpCore;
+    const SIMULATED: bool = true;
 
     fn act<R>(&self, act: impl FnOnce(&mut State<UdpCore>, Timestamp, &mut Vec<Waker>) -> R) -> R {
         self.baton.with(|world| world.act(self.socket, |socket, now, wakers| act(&mut socket.state, now, wakers)))
@@ -66,6 +67,14 @@ impl Machine for SimTransport {
 
     fn look<R>(&self, look: impl FnOnce(&mut State<UdpCore>) -> R) -> R {
         look(&mut self.baton.world().sockets.get_mut(self.socket).state)
+    }
+
+    fn tell(&self, tell: impl FnOnce(&mut State<UdpCore>, &mut Vec<Waker>)) {
+        self.act(|state, _, wakers| tell(state, wakers));
+    }
+
+    fn chance(&self) -> std::io::Result<[u8; 32]> {
+        Ok(self.baton.world().seed_for(self.host))
     }
 
     fn call(&self, remote: SocketAddr) -> Result<Call, ConnectError> {

@@ -1,6 +1,6 @@
 //! All that there is in a simulated world, behind one lock: its threads, its network, its time.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -9,11 +9,13 @@ use std::sync::{Arc, Condvar};
 use rand::Rng;
 use rand::rngs::Xoshiro256PlusPlus;
 
+use super::ears::{Ear, EarId};
 use super::error::{SimError, Waiting};
 use super::socket::Socket;
 use super::sockets::{Effects, SocketId, Sockets};
 use super::turns::{TaskId, Turns, Woken};
 use crate::network::{HostId, Network};
+use crate::pairing::InterfaceId;
 use crate::time::{Timestamp, earliest};
 use crate::transport::driven::WaiterKey;
 use crate::transport::{BindError, Config, Interest};
@@ -27,6 +29,8 @@ pub(super) enum Reason {
     End(TaskId),
     /// Something of a socket.
     Socket(SocketAddr, Vec<Interest>),
+    /// Something for a discovery.
+    Beacons,
 }
 
 /// A simulated thread.
@@ -200,10 +204,62 @@ impl World {
 
     /// Binds a socket, with a seed of its own.
     pub(super) fn bind(&mut self, host: HostId, addr: SocketAddr, config: &Config) -> Result<SocketId, BindError> {
-        let mut seed = [0; 32];
-        let chance = self.entropy.entry(host).or_insert_with(|| self.network.chance_of(host));
-        chance.fill_bytes(&mut seed);
+        let seed = self.seed_for(host);
         self.sockets.bind(&self.network, host, addr, config, seed)
+    }
+
+    /// The next seed for something of `host`'s.
+    pub(super) fn seed_for(&mut self, host: HostId) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.fill_random(host, &mut seed);
+        seed
+    }
+
+    /// What a host's generator of random bytes gives.
+    pub(super) fn fill_random(&mut self, host: HostId, bytes: &mut [u8]) {
+        self.entropy.entry(host).or_insert_with(|| self.network.chance_of(host)).fill_bytes(bytes);
+    }
+
+    /// Opens the sockets of a discovery.
+    pub(super) fn open_ear(&mut self, host: HostId) -> Result<EarId, BindError> {
+        let Sockets { ears, ports, .. } = &mut self.sockets;
+        ears.open(ports, &self.network, host)
+    }
+
+    /// Lets an ear hear what is for everyone.
+    pub(super) fn share_ear(&mut self, ear: EarId) -> Result<(), BindError> {
+        let Sockets { ears, ports, .. } = &mut self.sockets;
+        ears.share(ear, ports, &self.network)
+    }
+
+    /// The discovery is over.
+    pub(super) fn close_ear(&mut self, ear: EarId) {
+        let Sockets { ears, ports, .. } = &mut self.sockets;
+        ears.close(ear, ports);
+    }
+
+    /// The waker of an ear was called.
+    pub(super) fn wake_ear(&mut self, ear: EarId) {
+        self.sockets.ears.wake(ear, &mut self.effects.tasks);
+    }
+
+    /// Sends a beacon from an ear's own port, by an interface or as the network routes.
+    pub(super) fn send_beacon(
+        &mut self,
+        ear: EarId,
+        by: Option<InterfaceId>,
+        from: IpAddr,
+        to: SocketAddr,
+        beacon: &[u8],
+    ) {
+        let Ear { host, own, .. } = *self.sockets.ears.get(ear);
+        let way = (SocketAddr::new(from, own.port()), to);
+        match by {
+            // When the world is over nothing is sent any more.
+            _ if self.phase == Phase::Over => {}
+            Some(by) => drop(self.network.send_by(self.now, host, by, way, beacon)),
+            None => drop(self.network.send_from(self.now, host, way, None, beacon)),
+        }
     }
 
     /// Does something to a socket, and what it leads to.
@@ -270,6 +326,7 @@ impl World {
                 format!("the end of {}/{}", self.network.name(other.host), other.name)
             }
             Reason::Socket(local, interests) => format!("{interests:?} at {local}"),
+            Reason::Beacons => "beacons".to_owned(),
         };
         Waiting { host: self.network.name(task.host).to_owned(), thread: task.name.clone(), what, until }
     }

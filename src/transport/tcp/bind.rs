@@ -30,6 +30,7 @@ pub fn bind(addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, Bind
 
 /// As [`bind`], for pairing.
 pub(in crate::transport) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>, BindError> {
+    config.check_key(addr)?;
     start(addr, config)
         .map(|driven| Arc::new(Verbs(driven)) as Arc<dyn Joining>)
         .map_err(|error| BindError::from_io(addr, error))

@@ -21,7 +21,7 @@ use crate::message::{End, Messages, Sent};
 use crate::proto::security::{Guard, Refusal};
 use crate::proto::timers::Timers;
 use crate::proto::{Dropped, InviteId, InviteState, Security};
-use crate::seal::Exports;
+use crate::seal::{Cipher, Exports};
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::transport::driven::{Core, Event, FillStats, Polled};
@@ -78,6 +78,7 @@ impl TcpCore {
                 limits: config.limits,
                 idle_timeout: config.idle_timeout,
                 connect_timeout: config.connect_timeout,
+                prefers_chacha: config.prefers_chacha,
             },
             backlog: config.backlog,
             controller,
@@ -166,7 +167,7 @@ impl TcpCore {
         let (Holder::Stranger(since), Some(question)) = (entry.holder, entry.link.question()) else { return };
         let source = entry.remote.ip().to_canonical();
         match question {
-            Question::Asks(invite) => match self.may_go_on(now, source, &invite) {
+            Question::Asks(invite, random) => match self.may_go_on(now, source, &invite, &random) {
                 Ok(()) => self.grant(now, id, (since, source)),
                 Err(turned) => self.turn_away(now, id, turned),
             },
@@ -185,16 +186,27 @@ impl TcpCore {
     }
 
     /// Whether somebody at `source` who asks for `invite` gets a SHARE. In sealed modes that costs a key agreement.
-    fn may_go_on(&mut self, now: Timestamp, source: IpAddr, invite: &InviteId) -> Result<(), Turned> {
+    fn may_go_on(
+        &mut self,
+        now: Timestamp,
+        source: IpAddr,
+        invite: &InviteId,
+        random: &[u8; RANDOM_LEN],
+    ) -> Result<(), Turned> {
         const BUSY: Turned = Turned { why: Lost::Busy, told: Some(RefuseCode::Busy) };
+        const REFLECTED: Turned = Turned { why: Lost::Reflected, told: None };
         self.guard.check(invite).map_err(Turned::by)?;
         // Those who have yet to prove themselves may all do so.
         let room = self.backlog.saturating_sub(self.unanswered);
         if !self.guard.security().mode().is_sealed() {
             return if room > 0 { Ok(()) } else { Err(BUSY) };
         }
+        self.guard.admit(now, source, invite).map_err(Turned::by)?;
+        // So many a second: there is time to look at all calls of ours.
+        if self.entries.iter().any(|(_, entry)| entry.link.calls_as(random)) {
+            return Err(REFLECTED);
+        }
         let old = self.strangers.room_to_challenge(now, source, room).map_err(|NoRoom| BUSY)?;
-        self.guard.admit(now, invite).map_err(Turned::by)?;
         if let Some(old) = old {
             self.turn_away(now, old, Turned { why: Lost::Evicted, told: None });
         }
@@ -293,6 +305,9 @@ impl TcpCore {
         entry.ready = false;
         let job = entry.poll(id, now, &mut self.sent, &mut self.spare);
         self.outbox.extend(job);
+        if let Some(lost) = entry.link.take_lost() {
+            self.counters.count(lost);
+        }
         if core::mem::take(&mut entry.news) && entry.is_known() {
             events.push(Event::Changed(id));
         }
@@ -524,6 +539,7 @@ impl Core for TcpCore {
         stats.packets_sent = Some(counts.records_sent);
         stats.packets_received = Some(counts.records_received);
         stats.controller.clone_from(&self.controller);
+        stats.cipher = entry.link.cipher().map(Cipher::name);
     }
 
     fn system_stats(&self, id: ConnectionId) -> Option<FillStats> {

@@ -1,7 +1,7 @@
-//! What became of callers who got no connection.
+//! What became of callers who got no connection, and of connections whose stream cannot be trusted any more.
 
-/// Why there was none.
-#[derive(Clone, Copy, Debug)]
+/// Why there was none, or is none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     /// The stream ended, was garbled, or said nothing for the connect timeout.
     Stranger,
@@ -19,10 +19,27 @@ pub(super) enum Lost {
     RunsLimited,
     /// It did not have the secret.
     WrongTag,
+    /// It is ourselves: somebody passed our call back to us.
+    Reflected,
+    /// It was established, and then came what is no record.
+    Malformed,
+    /// It was established, and then came a record that the peer did not seal.
+    Forged,
 }
 
-const NAMES: [&str; 8] =
-    ["stranger", "evicted", "busy", "too_many", "unknown_invite", "invite_over", "runs_limited", "wrong_tag"];
+const NAMES: [&str; 11] = [
+    "stranger",
+    "evicted",
+    "busy",
+    "too_many",
+    "unknown_invite",
+    "invite_over",
+    "runs_limited",
+    "wrong_tag",
+    "reflected",
+    "malformed",
+    "forged",
+];
 
 /// Counts since the transport was bound.
 #[derive(Clone, Debug, Default)]

@@ -64,8 +64,8 @@ pub(super) enum Handshake {
 /// What the handshake waits to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
-    /// A caller asks for this invite: [`Handshake::grant`] or [`Handshake::refuse`]?
-    Asks(InviteId),
+    /// A caller, who calls itself so, asks for this invite: [`Handshake::grant`] or [`Handshake::refuse`]?
+    Asks(InviteId, [u8; RANDOM_LEN]),
     /// A caller has the secret: [`Handshake::admit`] or [`Handshake::refuse`]?
     Proven,
     /// A caller has it not: [`Handshake::refuse`].
@@ -183,7 +183,7 @@ impl Handshake {
     /// What has to be decided before anything goes on.
     pub(super) const fn question(&self) -> Option<Question> {
         match self {
-            Self::Asked { invite, .. } => Some(Question::Asks(*invite)),
+            Self::Asked { invite, caller, .. } => Some(Question::Asks(*invite, caller.random)),
             Self::Proven { .. } => Some(Question::Proven),
             Self::Disproven { .. } => Some(Question::Disproven),
             _ => None,
@@ -276,6 +276,11 @@ impl Handshake {
 
     pub(super) const fn is_strange(&self) -> bool {
         matches!(self, Self::Strange(_))
+    }
+
+    /// True for a call of ours that is not answered yet, and calls itself so.
+    pub(super) fn calls_as(&self, random: &[u8; RANDOM_LEN]) -> bool {
+        matches!(self, Self::Calling { us, .. } if us.random == *random)
     }
 
     /// Our proof is out, and none has come back.

@@ -362,6 +362,13 @@ impl Io for TcpIo {
         Stream::connect(self.local, remote, self.key(), self.asked)
     }
 
+    fn forget_signal(&self) {
+        if let Some(signal) = self.signal.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It is polled, so this cannot fail.
+            let _ = epoll::delete(&self.epoll, &*signal);
+        }
+    }
+
     fn sleep(&self, signal: &Arc<Signal>, timeout: Option<&Timespec>) -> Option<Result<Slept, ErrorKind>> {
         // Epoll counts in milliseconds. What is left then is slept by a poll, which is exact.
         let timeout = match timeout {
@@ -514,6 +521,24 @@ mod tests {
             _ => 0,
         };
         rx.brought.iter().map(of).sum()
+    }
+
+    #[test]
+    fn a_signal_raised_after_its_thread_has_gone_does_not_keep_the_keeper_awake() {
+        let (io, _) = streams(0, Buffers::default());
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let readable = || poll(&mut [PollFd::new(&io.epoll, PollFlags::IN)], Some(&now)).unwrap() > 0;
+        let signal = Arc::new(Signal::new().unwrap());
+        io.poll_signal(&signal).unwrap();
+        assert!(!readable());
+        std::task::Waker::from(Arc::clone(&signal)).wake();
+        assert!(readable(), "it is there for a thread that sleeps");
+        io.forget_signal();
+        assert!(!readable(), "the keeper would be woken for nothing, again and again");
+        io.forget_signal();
+        // The thread waits here once more.
+        io.poll_signal(&signal).unwrap();
+        assert!(readable());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::counters::Lost;
 use super::farewell::{Farewell, Socket};
 use super::handshake::{self, Entropy, Established, Handshake, Identity, Outcome, Question};
 use super::intake::{Found, Intake};
@@ -9,11 +10,11 @@ use super::receipts::{self, Awaited, Owed};
 use crate::message::{End, Limits, Messages, Sent, Violation};
 use crate::proto::idle::{Idle, Silence};
 use crate::proto::{InviteId, Security};
-use crate::seal::{Exports, Protection, Prs};
+use crate::seal::{Cipher, Exports, Protection, Prs};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::wire::{
-    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RECORD_BODY_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD,
-    RecordKind, RefuseCode,
+    ConnectionCid, DecodeError, Frame, Frames, Mode, Params, RANDOM_LEN, RECORD_BODY_MAX, RECORD_HEADER_LEN,
+    RECORD_OVERHEAD, RecordKind, RefuseCode,
 };
 
 /// Records are made until so many bytes wait to be written; one more may go over it. The rest stays with the message
@@ -26,6 +27,7 @@ pub(super) struct LinkConfig {
     pub(super) limits: Limits,
     pub(super) idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) prefers_chacha: bool,
 }
 
 impl LinkConfig {
@@ -33,6 +35,7 @@ impl LinkConfig {
         messages.params(Params {
             ack_delay_max_us: u64::try_from(receipts::DELAY_MAX.as_micros()).expect("5 ms"),
             idle_timeout_ms: u64::try_from(self.idle_timeout.as_millis()).unwrap_or(crate::wire::VARINT_MAX),
+            prefers_chacha: self.prefers_chacha,
             ..Params::default()
         })
     }
@@ -71,6 +74,8 @@ pub(super) struct Link {
     farewell: Farewell,
     /// What still comes from the peer is of no interest.
     deaf: bool,
+    /// Why the stream cannot be trusted any more, until that has been counted.
+    lost: Option<Lost>,
     stats: LinkStats,
 }
 
@@ -110,6 +115,7 @@ impl Link {
             ping: false,
             farewell: Farewell::default(),
             deaf: false,
+            lost: None,
             stats: LinkStats::default(),
         }
     }
@@ -117,6 +123,16 @@ impl Link {
     /// What has to be decided before the handshake goes on.
     pub(super) const fn question(&self) -> Option<Question> {
         self.handshake.question()
+    }
+
+    /// True for a call of ours that is not answered yet, and calls itself so.
+    pub(super) fn calls_as(&self, random: &[u8; RANDOM_LEN]) -> bool {
+        self.handshake.calls_as(random)
+    }
+
+    /// Why the stream of an established connection cannot be trusted any more; once.
+    pub(super) const fn take_lost(&mut self) -> Option<Lost> {
+        self.lost.take()
     }
 
     /// A caller who asks may go on: in plain mode that is all, in others they have to prove themselves.
@@ -179,6 +195,11 @@ impl Link {
         self.stats
     }
 
+    /// What seals records; `None` where nothing does.
+    pub(super) fn cipher(&self) -> Option<Cipher> {
+        self.protection.cipher()
+    }
+
     /// True when there is something to do once all output is written.
     pub(super) const fn is_ending(&self) -> bool {
         !self.farewell.is_open()
@@ -212,7 +233,7 @@ impl Link {
                     self.handle_strange(now, bytes);
                     break;
                 }
-                Err(_) => self.fail(End::Broken),
+                Err(_) => self.distrust(Lost::Malformed),
             }
         }
         self.intake = intake;
@@ -236,11 +257,11 @@ impl Link {
         let len = record.len();
         let handled = match kind {
             // Anybody can write one: it is no word of the peer's.
-            RecordKind::Handshake if self.mode.is_sealed() => return self.fail(End::Broken),
+            RecordKind::Handshake if self.mode.is_sealed() => return self.distrust(Lost::Forged),
             RecordKind::Handshake => Err(Violation::Misplaced),
             RecordKind::Frames => match self.protection.open_record(record) {
                 Ok(frames) => self.handle_frames(now, len, frames),
-                Err(_) => return self.fail(End::Broken),
+                Err(_) => return self.distrust(Lost::Forged),
             },
         };
         if let Err(violation) = handled {
@@ -295,6 +316,13 @@ impl Link {
         if self.farewell.peer_has_shut() {
             self.fail(End::Broken);
         }
+    }
+
+    /// What came is no record, or none of the peer's.
+    fn distrust(&mut self, lost: Lost) {
+        // Until then it is a stranger's, or a call that fails: that is counted, or told, already.
+        self.lost = self.handshake.is_over().then_some(lost);
+        self.fail(End::Broken);
     }
 
     /// The stream cannot be used any more, or was never there: the connection is over, if it is not yet.

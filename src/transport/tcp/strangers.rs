@@ -45,23 +45,29 @@ impl Strangers {
     }
 
     /// Whether one from `source` may be asked for its proof, where `room` are wanted at the most: who must give way to
-    /// it, if anybody must; an error where nobody can.
+    /// it, if anybody must; an error where nobody can. The same as over UDP.
     pub(super) fn room_to_challenge(
         &self,
         now: Timestamp,
         source: IpAddr,
         room: usize,
     ) -> Result<Option<ConnectionId>, NoRoom> {
-        let mut of_source = self.challenged.iter().filter(|(_, _, of)| *of == source);
-        let oldest_of_source = of_source.next();
-        let many_of_source = 1 + of_source.count() >= SEALED_HALF_OPEN_PER_SOURCE_MAX;
-        let oldest = match oldest_of_source {
-            Some(oldest) if many_of_source => oldest,
-            _ if self.challenged.len() < SEALED_HALF_OPEN_MAX.min(room) => return Ok(None),
-            _ => self.challenged.first().ok_or(NoRoom)?,
+        let count_of = |source: IpAddr| self.challenged.iter().filter(|(_, _, of)| *of == source).count();
+        let own = count_of(source);
+        let old = |entry: &(Timestamp, ConnectionId, IpAddr)| entry.0 + EVICTED_FROM <= now;
+        let gives_way = if own >= SEALED_HALF_OPEN_PER_SOURCE_MAX {
+            self.challenged.iter().find(|(_, _, of)| *of == source).filter(|oldest| old(oldest))
+        } else if self.challenged.len() < SEALED_HALF_OPEN_MAX.min(room) {
+            return Ok(None);
+        } else {
+            // Of one that has more than its share, as old as may be.
+            let greedy = self.challenged.iter().map(|(_, _, of)| *of).max_by_key(|of| count_of(*of));
+            match greedy.filter(|greedy| count_of(*greedy) > own + 1) {
+                Some(greedy) => self.challenged.iter().find(|(_, _, of)| *of == greedy),
+                None => self.challenged.first().filter(|oldest| old(oldest)),
+            }
         };
-        let (since, id, _) = *oldest;
-        if since + EVICTED_FROM <= now { Ok(Some(id)) } else { Err(NoRoom) }
+        gives_way.map(|(_, id, _)| Some(*id)).ok_or(NoRoom)
     }
 
     /// Whoever must give way to one that comes now.
@@ -120,5 +126,40 @@ mod tests {
         strangers.insert(ms(350), ids[0]);
         strangers.remove(ms(101), ids[1]);
         assert_eq!(strangers.closed_until(ms(350)), None);
+    }
+
+    #[test]
+    fn whoever_is_asked_for_many_proofs_gives_way_to_who_is_asked_for_few() {
+        let mut slots = Slots::default();
+        let mut strangers = Strangers::default();
+        let source = |n: usize| IpAddr::from([10, 0, 0, u8::try_from(n).unwrap()]);
+        let mut first = None;
+        for n in 0..SEALED_HALF_OPEN_MAX {
+            assert_eq!(strangers.room_to_challenge(ms(0), source(n / 8), usize::MAX), Ok(None), "{n}");
+            let id = slots.insert(());
+            first = first.or(Some(id));
+            strangers.on_challenged(ms(n as u64), id, source(n / 8));
+        }
+        let room = |strangers: &Strangers, at, n, room| strangers.room_to_challenge(ms(at), source(n), room);
+        assert_eq!(room(&strangers, 70, 0, usize::MAX), Err(NoRoom), "it has 8 itself");
+        assert_eq!(room(&strangers, 250, 0, usize::MAX), Ok(first), "the oldest of these is old enough");
+        // Whichever has the most, its oldest.
+        let gives_way = room(&strangers, 70, 100, usize::MAX).unwrap().expect("somebody");
+        let of = strangers.challenged.iter().filter(|(_, id, of)| *id == gives_way && *of != source(100)).count();
+        assert_eq!(of, 1);
+        assert_eq!(room(&Strangers::default(), 70, 100, 0), Err(NoRoom));
+    }
+
+    #[test]
+    fn where_nobody_has_more_than_one_the_oldest_gives_way_once_it_is_old() {
+        let mut slots = Slots::default();
+        let mut strangers = Strangers::default();
+        let source = |n: usize| IpAddr::from([10, 0, 0, u8::try_from(n).unwrap()]);
+        let ids: Vec<_> = (0..SEALED_HALF_OPEN_MAX).map(|_| slots.insert(())).collect();
+        for (n, id) in ids.iter().enumerate() {
+            strangers.on_challenged(ms(100), *id, source(n));
+        }
+        assert_eq!(strangers.room_to_challenge(ms(349), source(200), usize::MAX), Err(NoRoom));
+        assert_eq!(strangers.room_to_challenge(ms(350), source(200), usize::MAX), Ok(Some(ids[0])));
     }
 }

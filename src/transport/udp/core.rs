@@ -1,20 +1,16 @@
 //! `proto`'s endpoint as the core of a driven transport: addresses as the socket has them, and an outbox.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::outbox::Outbox;
 use crate::message::Messages;
 use crate::proto::handshake::Candidate;
-use crate::proto::{self, Drained, Ecn, Endpoint, InviteId, InviteState, Output, PathLimits, Security};
-use crate::seal::Exports;
+use crate::proto::{self, Drained, Ecn, Endpoint, InviteId, InviteState, Output, Path, PathLimits, Security};
+use crate::seal::{Cipher, Exports};
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 use crate::transport::driven::{Core, Drainer, Event, Polled};
 use crate::transport::{Answer, ConnectError, Stats, TransportStats};
-
-/// Of how many peers it is remembered which of our addresses they call.
-const CALLED_MAX: usize = 16_384;
 
 /// So many released connections are not worth looking for forgotten ones among them.
 const RELEASED_FEW: usize = 16;
@@ -35,23 +31,13 @@ pub(in crate::transport) struct UdpCore {
     listens: bool,
     /// The socket is an IPv6 one that takes IPv4 peers too, under mapped addresses.
     dual: bool,
-    /// Which of this machine's addresses each peer calls, where the socket is bound to all of them: what is sent back
-    /// must come from there.
-    called: BTreeMap<SocketAddr, IpAddr>,
     /// Connections that nobody holds any more; some of them are forgotten by now.
     released: Vec<ConnectionId>,
 }
 
 impl UdpCore {
     pub(in crate::transport) fn new(config: proto::Config, seed: [u8; 32], dual: bool, listens: bool) -> Self {
-        Self {
-            endpoint: Endpoint::new(config, seed),
-            outbox: Outbox::default(),
-            listens,
-            dual,
-            called: BTreeMap::new(),
-            released: Vec::new(),
-        }
+        Self { endpoint: Endpoint::new(config, seed), outbox: Outbox::default(), listens, dual, released: Vec::new() }
     }
 
     /// A datagram came from `from` to the address `to` of ours, where that is not the only one.
@@ -63,15 +49,7 @@ impl UdpCore {
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) {
-        if let Some(to) = to
-            && self.called.get(&from) != Some(&to)
-        {
-            if self.called.len() >= CALLED_MAX {
-                self.called.pop_first();
-            }
-            self.called.insert(from, to);
-        }
-        self.endpoint.handle_datagram(now, from, ecn, datagram);
+        self.endpoint.handle_datagram(now, Path { remote: from, local: to }, ecn, datagram);
     }
 
     pub(in crate::transport) fn handle_batch_end(&mut self, by: Drainer) {
@@ -204,8 +182,7 @@ impl Core for UdpCore {
         while !self.outbox.is_full() {
             match self.endpoint.poll_output(now, self.outbox.buffer()) {
                 Output::Transmit(transmit) => {
-                    let from = self.called.get(&transmit.to).copied();
-                    self.outbox.commit(&transmit, from);
+                    self.outbox.commit(&transmit);
                 }
                 Output::Changed(id) => events.push(Event::Changed(id)),
                 Output::Incoming => events.push(Event::Incoming),
@@ -230,6 +207,8 @@ impl Core for UdpCore {
         stats.in_flight = Some(link.in_flight);
         stats.path_mtu = Some(u64::from(link.mtu));
         stats.controller = Some(link.controller.to_owned());
+        stats.ecn = link.ecn;
+        stats.cipher = link.cipher.map(Cipher::name);
     }
 
     fn transport_stats(&self, stats: &mut TransportStats) {

@@ -41,15 +41,12 @@ pub(super) fn take(socket: &impl AsFd, unreachable: &mut Vec<SocketAddr>) {
 }
 
 fn is_port_unreachable(control: &ControlMessageOwned) -> bool {
-    match control {
-        ControlMessageOwned::Ipv4RecvErr(error, _) => {
-            (error.ee_origin, error.ee_type, error.ee_code) == (SO_EE_ORIGIN_ICMP, UNREACHABLE_V4, PORT_V4)
-        }
-        ControlMessageOwned::Ipv6RecvErr(error, _) => {
-            (error.ee_origin, error.ee_type, error.ee_code) == (SO_EE_ORIGIN_ICMP6, UNREACHABLE_V6, PORT_V6)
-        }
-        _ => false,
-    }
+    // An IPv6 socket hears as its own kind of error what ICMP says about its IPv4 peers.
+    let (ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _)) = control else {
+        return false;
+    };
+    let said = (error.ee_origin, error.ee_type, error.ee_code);
+    said == (SO_EE_ORIGIN_ICMP, UNREACHABLE_V4, PORT_V4) || said == (SO_EE_ORIGIN_ICMP6, UNREACHABLE_V6, PORT_V6)
 }
 
 fn addr_of(addr: &SockaddrStorage) -> Option<SocketAddr> {

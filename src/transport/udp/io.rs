@@ -279,6 +279,7 @@ impl Io for UdpIo {
         stats.refused_by_system = Some(self.refused.load(Ordering::Relaxed));
         stats.kernel_drops = drops::count(&self.socket, self.local.is_ipv6());
         stats.segmentation = Some(self.state.max_gso_segments() > 1);
+        stats.coalescing = Some(self.state.gro_segments() > 1);
         stats.send_buffer_asked = Some(self.send_buffer.0);
         stats.send_buffer = Some(self.send_buffer.1);
         stats.receive_buffer_asked = Some(self.receive_buffer.0);

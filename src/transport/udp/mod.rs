@@ -40,6 +40,7 @@ pub fn bind(addr: SocketAddr, config: Config) -> Result<Arc<dyn Transport>, Bind
 
 /// As [`bind`], for pairing.
 pub(super) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>, BindError> {
+    config.check_key(addr)?;
     let failed = |error| BindError::from_io(addr, error);
     let io = UdpIo::bind(addr, config).map_err(failed)?;
     let mut seed = [0; 32];
@@ -53,6 +54,7 @@ pub(super) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>
         backlog: config.backlog,
         controller: config.controller,
         receive_buffer: io.receive_buffer() as u64,
+        prefers_chacha: config.prefers_chacha,
         ..proto::Config::default()
     };
     let core = UdpCore::new(endpoint, seed, io.is_dual(), config.backlog > 0);

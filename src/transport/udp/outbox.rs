@@ -58,10 +58,10 @@ impl Outbox {
         &mut self.spare
     }
 
-    /// What the core has put into the buffer is to be sent, from `from` where that is known.
-    pub(in crate::transport) fn commit(&mut self, transmit: &Transmit, from: Option<IpAddr>) {
+    /// What the core has put into the buffer is to be sent.
+    pub(in crate::transport) fn commit(&mut self, transmit: &Transmit) {
         debug_assert_eq!(transmit.len, self.spare.len(), "the whole buffer is to be sent");
-        let Transmit { to, segment, ecn, .. } = *transmit;
+        let Transmit { to, from, segment, ecn, .. } = *transmit;
         if self.end == self.batches.len() {
             self.batches.push(Batch { to, from, segment, ecn, bytes: Vec::new(), gone: 0 });
         }

@@ -1,5 +1,8 @@
 //! Programs in a simulated world.
 
+mod apart;
+mod pairing;
+mod sealed;
 mod threads;
 mod traffic;
 

@@ -14,8 +14,12 @@ use crate::wire::{
 };
 
 fn record(kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    record_in(Mode::Plain, kind, write)
+}
+
+fn record_in(mode: Mode, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::new();
-    start_record(&mut out, Mode::Plain, kind);
+    start_record(&mut out, mode, kind);
     write(&mut out);
     finish_record(&mut out, 0);
     out
@@ -144,7 +148,7 @@ fn a_caller_is_refused_in_as_many_words_and_then_the_stream_ends() {
     let (hello, _) = pair.sides[CALLER].take(usize::MAX);
     let link = &mut pair.sides[LISTENER].link;
     feed(link, pair.now, &hello);
-    assert_eq!(link.question(), Some(handshake::Question::Asks(NO_INVITE)));
+    assert_eq!(link.question(), Some(handshake::Question::Asks(NO_INVITE, identity().random)));
     link.refuse(pair.now, RefuseCode::Busy);
     assert_eq!(link.question(), None);
     pair.run();
@@ -283,9 +287,10 @@ fn no_flipped_bit_gets_through() {
 }
 
 /// Whatever comes, the link neither panics nor says more than the peer may hear.
-fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
+fn check_survives(mut link: Link, security: &Security, pieces: &[Vec<u8>]) {
+    let mode = security.mode();
     let mut now = Timestamp::ZERO;
-    let mut guard = Guard::new(Security::plain());
+    let mut guard = Guard::new(security.clone());
     let (mut out, mut sent) = (Vec::new(), Vec::new());
     for piece in pieces {
         feed(&mut link, now, piece);
@@ -303,8 +308,8 @@ fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
     link.on_written();
     assert!(link.is_gone());
     let mut rest = &out[..];
-    while let Some(record) = Record::decode(Mode::Plain, rest).unwrap() {
-        if record.kind == RecordKind::Frames {
+    while let Some(record) = Record::decode(mode, rest).unwrap() {
+        if record.kind == RecordKind::Frames && !mode.is_sealed() {
             assert!(Frames::new(record.body).all(|frame| frame.is_ok()));
         }
         rest = &rest[record.len..];
@@ -312,32 +317,41 @@ fn check_survives(mut link: Link, pieces: &[Vec<u8>]) {
     assert!(rest.is_empty());
 }
 
+fn securities() -> [Security; 2] {
+    [Security::plain(), Security::psk([1; 8], &[2; 32])]
+}
+
+fn check_survives_established(security: &Security, pieces: &[Vec<u8>]) {
+    let pair = Pair::secured(config(), [security.clone(), security.clone()]).shaken();
+    pair.sides.into_iter().for_each(|side| check_survives(side.link, security, pieces));
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(
         pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)
     ) {
-        check_survives(listener(), &pieces);
-        check_survives(call(Timestamp::ZERO, config(), &Security::plain()), &pieces);
-        let [caller, listener] = Pair::established().sides;
-        check_survives(caller.link, &pieces);
-        check_survives(listener.link, &pieces);
+        for security in securities() {
+            check_survives(Link::listen(Timestamp::ZERO, config(), security.mode()), &security, &pieces);
+            check_survives(call(Timestamp::ZERO, config(), &security), &security, &pieces);
+            check_survives_established(&security, &pieces);
+        }
     }
 
     #[test]
     fn garbage_in_records_with_good_checksums_does_no_harm(
         bodies in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..20),
     ) {
-        let pieces: Vec<_> = bodies
-            .iter()
-            .map(|(frames, body)| {
-                let kind = if *frames { RecordKind::Frames } else { RecordKind::Handshake };
-                record(kind, |out| out.extend_from_slice(body))
-            })
-            .collect();
-        check_survives(listener(), &pieces);
-        let [caller, listener] = Pair::established().sides;
-        check_survives(caller.link, &pieces);
-        check_survives(listener.link, &pieces);
+        for security in securities() {
+            let pieces: Vec<_> = bodies
+                .iter()
+                .map(|(frames, body)| {
+                    let kind = if *frames { RecordKind::Frames } else { RecordKind::Handshake };
+                    record_in(security.mode(), kind, |out| out.extend_from_slice(body))
+                })
+                .collect();
+            check_survives(Link::listen(Timestamp::ZERO, config(), security.mode()), &security, &pieces);
+            check_survives_established(&security, &pieces);
+        }
     }
 }

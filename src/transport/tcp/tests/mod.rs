@@ -5,3 +5,4 @@ mod hostile;
 mod pair;
 mod receipts;
 mod stream;
+mod tamper;

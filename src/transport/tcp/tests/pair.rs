@@ -30,6 +30,7 @@ pub(super) fn config() -> LinkConfig {
         },
         idle_timeout: Duration::from_secs(9),
         connect_timeout: Duration::from_secs(5),
+        prefers_chacha: false,
     }
 }
 
@@ -43,7 +44,12 @@ pub(super) fn entropy(seed: u8) -> Entropy {
 
 /// A call with `security`, and for its invite.
 pub(super) fn call(now: Timestamp, config: LinkConfig, security: &Security) -> Link {
-    Link::call(now, config, (security, security.id()), identity(), &entropy(1))
+    call_as(now, config, security, identity().random)
+}
+
+/// One that bears another name.
+pub(super) fn call_as(now: Timestamp, config: LinkConfig, security: &Security, random: [u8; RANDOM_LEN]) -> Link {
+    Link::call(now, config, (security, security.id()), Identity { random, ..identity() }, &entropy(1))
 }
 
 /// Gives a link what was read.
@@ -53,10 +59,15 @@ pub(super) fn feed(link: &mut Link, now: Timestamp, bytes: &[u8]) {
 
 /// Answers what a listening link waits to be told, where there is room for everybody.
 pub(super) fn answer(guard: &mut Guard, link: &mut Link, now: Timestamp) {
+    answer_with(guard, link, now, &entropy(2));
+}
+
+/// The same, with another share.
+pub(super) fn answer_with(guard: &mut Guard, link: &mut Link, now: Timestamp, entropy: &Entropy) {
     match link.question() {
         None => {}
-        Some(Question::Asks(invite)) => match guard.check(&invite) {
-            Ok(()) => link.grant(now, ConnectionCid(88), guard.security().prs(), &entropy(2)),
+        Some(Question::Asks(invite, _)) => match guard.check(&invite) {
+            Ok(()) => link.grant(now, ConnectionCid(88), guard.security().prs(), entropy),
             Err(Refusal { code: Some(code), .. }) => link.refuse(now, code),
             Err(_) => link.fail(End::Broken),
         },

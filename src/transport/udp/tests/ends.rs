@@ -109,6 +109,15 @@ fn nobody_listening_is_said_and_silence_times_out() {
 }
 
 #[test]
+fn nobody_listening_at_an_ipv4_address_is_said_by_a_socket_for_both_families() {
+    // As the tool binds it, for a name that has addresses of both.
+    let Ok(caller) = bind(SocketAddr::from(([0; 16], 0)), config()) else { return eprintln!("skipped: no IPv6 here") };
+    let free = UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
+    let result = Connection::connect(&caller, free);
+    assert!(matches!(result, Err(ConnectError::Unreachable { .. })), "{result:?}");
+}
+
+#[test]
 fn a_refused_connection_ends_with_the_refusers_code() {
     let (caller, listener) = transports(&config());
     let near = Connection::connect(&caller, listener.local_addr()).unwrap();

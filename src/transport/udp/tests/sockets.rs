@@ -17,7 +17,7 @@ fn sender(batches: &[(SocketAddr, usize, Option<usize>)]) -> (UdpIo, UdpTx) {
     for &(to, len, segment) in batches {
         let outbox = &mut tx.outbox;
         outbox.buffer().extend(pattern(len, 1));
-        outbox.commit(&Transmit { to, len, segment, ecn: Some(Ecn::Ect0) }, None);
+        outbox.commit(&Transmit { to, from: None, len, segment, ecn: Some(Ecn::Ect0) });
         outbox.buffer().clear();
     }
     (io, tx)

@@ -1,0 +1,170 @@
+//! How a command comes by its peer: at an address, by a spoken code, or by a key that both sides have.
+
+mod args;
+mod device;
+pub(crate) mod failure;
+mod key;
+mod seal;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use udpair::message::Limits;
+use udpair::pairing::{CodeAt, Host, HostNumber, Interface};
+use udpair::transport::discovery::interfaces;
+use udpair::transport::pairing::DeviceInvite;
+use udpair::{Config, Connection, Invite, Psk, Transport};
+
+pub(crate) use self::args::{LinkArgs, TransportKind, Way};
+use self::device::DeviceName;
+pub(crate) use self::key::{KeyArgs, make as make_key};
+pub(crate) use self::seal::SealArgs;
+use super::call::{any_for, call};
+use super::exit::Failure;
+
+/// Addresses for which the code with the address is shown, at most.
+const ADDRESSES_SHOWN_MAX: usize = 3;
+
+/// Where a code is told to the user: on standard output, or, where that carries something else, on standard error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told {
+    /// The code is the result, so far.
+    OnStdout,
+    /// Standard output is the other side's.
+    OnStderr,
+}
+
+/// Aborts with `code` and waits shortly until the peer knows: the process may be about to end.
+pub(crate) fn give_up(connection: &Connection, code: u32) {
+    connection.abort(code);
+    connection.close_within(code, Duration::ZERO);
+}
+
+impl LinkArgs {
+    /// Binds to `addr`, so sealed.
+    pub(crate) fn bind(
+        &self,
+        addr: SocketAddr,
+        sealed: Config,
+        limits: Limits,
+        backlog: usize,
+    ) -> Result<Arc<dyn Transport>, Failure> {
+        let config = self.config(sealed, limits, backlog);
+        match self.transport.unwrap_or(TransportKind::Udp) {
+            TransportKind::Udp => udpair::udp::bind(addr, config),
+            TransportKind::Tcp => udpair::tcp::bind(addr, config),
+        }
+        .map_err(|error| failure::bind(&error))
+    }
+
+    /// Calls the first of `addrs` that answers. Blocks.
+    pub(crate) fn call(&self, addrs: &[SocketAddr], sealed: Config, limits: Limits) -> Result<Connection, Failure> {
+        let transport = self.bind(any_for(addrs), sealed, limits, 0)?;
+        call(&transport, addrs, self.connect_timeout()).map_err(|unreached| {
+            let Failure { exit, message } = unreached.into();
+            // Who has another key is not answered, lest anybody learns which keys there are.
+            let hint = if self.seal.insecure_plain { "" } else { " (the other side needs the same key)" };
+            Failure::new(exit, format!("{message}{hint}"))
+        })
+    }
+
+    /// Joins by a code. Blocks.
+    pub(crate) fn join(&self, code: &str, limits: Limits) -> Result<Connection, Failure> {
+        let joined = self.pairing(limits).join(code).map_err(|error| failure::join(&error))?;
+        self.remembered(joined)
+    }
+
+    /// Makes an invite, tells the user its code and what to type on the other side (`command` says it of the code),
+    /// and waits for whoever comes. Blocks.
+    pub(crate) fn invite(
+        &self,
+        limits: Limits,
+        told: Told,
+        command: impl Fn(&dyn fmt::Display) -> String,
+    ) -> Result<Connection, Failure> {
+        let invite = self.pairing(limits).invite().map_err(|error| failure::invite(&error))?;
+        let remember = if self.remember.is_some() { " --remember NAME" } else { "" };
+        tell(told, &invite.code().to_string());
+        note(&format!("on the other machine, within ten minutes: {}{remember}", command(invite.code())));
+        for code in self.codes_with_address(&invite) {
+            note(&format!("if that finds nobody: {}{remember}", command(&code)));
+        }
+        let joined = invite.accept().map_err(|error| failure::invite(&error))?;
+        self.remembered(joined)
+    }
+
+    /// Joins on a port of a host, which is called by a number, by two words. Blocks.
+    pub(crate) fn join_host(
+        &self,
+        HostNumber(number): HostNumber,
+        port: u16,
+        words: &str,
+        limits: Limits,
+    ) -> Result<Connection, Failure> {
+        self.check_remember()?;
+        let joined = self.pairing(limits).join_host(number, port, words).map_err(|error| failure::join(&error))?;
+        self.remembered(joined)
+    }
+
+    /// Looks for the device that has the key, too, and waits for us. Blocks.
+    pub(crate) fn join_known(&self, psk: &Psk, limits: Limits) -> Result<Connection, Failure> {
+        self.pairing(limits).join_device(psk).map_err(|error| failure::join(&error))
+    }
+
+    /// Waits for the device that has the key, too: the user is told what to type there. Does not block.
+    pub(crate) fn invite_known(&self, psk: &Psk, limits: Limits, command: &str) -> Result<DeviceInvite, Failure> {
+        let invite = self.pairing(limits).invite_device(psk).map_err(|error| failure::invite(&error))?;
+        let key = if self.seal.is_by_name() { "--device NAME" } else { "--psk-file FILE" };
+        note(&format!("on the other machine, as often as you like: {command} {key}"));
+        Ok(invite)
+    }
+
+    /// The code with each address of this machine that others on its networks can reach, or that the interface has
+    /// that was named.
+    fn codes_with_address(&self, invite: &Invite) -> Vec<CodeAt> {
+        // Where the list cannot be had, there is nothing to show.
+        let found = interfaces().unwrap_or_default();
+        let wanted = |found: &&Interface| match &self.interface {
+            Some(name) => found.name == *name,
+            None => found.up && !found.loopback,
+        };
+        let addresses = found.iter().filter(wanted).flat_map(|it| &it.addresses).map(|it| it.ip);
+        let with_address = |ip: IpAddr| CodeAt {
+            code: invite.code().clone(),
+            host: Host::Address((ip, invite.local_addr().port()).into()),
+            carrier: invite.carrier(),
+        };
+        addresses.filter(IpAddr::is_ipv4).take(ADDRESSES_SHOWN_MAX).map(with_address).collect()
+    }
+
+    /// Complains where somebody of the name is remembered already.
+    pub(crate) fn check_remember(&self) -> Result<(), Failure> {
+        self.remember.as_ref().map_or(Ok(()), DeviceName::check_free)
+    }
+
+    /// Remembers whoever was met, where the user wants that.
+    pub(crate) fn remembered(&self, connection: Connection) -> Result<Connection, Failure> {
+        let Some(name) = &self.remember else { return Ok(connection) };
+        name.remember(&connection)?;
+        note(&format!("remembered: from now on --device {} stands for the code", name.as_str()));
+        Ok(connection)
+    }
+}
+
+/// A code, or what stands for one, on a line of its own, where a program can read it.
+pub(crate) fn tell(told: Told, code: &str) {
+    // Where nobody reads the code nobody comes: no more can be done about it here.
+    let _ = match told {
+        Told::OnStdout => writeln!(io::stdout(), "{code}").and_then(|()| io::stdout().flush()),
+        Told::OnStderr => writeln!(io::stderr(), "{code}"),
+    };
+}
+
+/// A line for the user on stderr that complains of nothing.
+pub(crate) fn note(line: &str) {
+    // Where nobody reads it nothing else goes wrong.
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,279 @@
+//! Named channels on one connection.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::control::Hello;
+use super::link::{Link, Waited};
+use super::value::Stamped;
+use super::{Kind, Name, ReadError, Role, Value, WriteError};
+use crate::content::{Content, IntoContent};
+use crate::message::CloseReport;
+use crate::time::Timestamp;
+use crate::transport::{Connection, FlushError, Interest, LINGER};
+
+/// The longest value that is read, unless somebody says otherwise: 64 MiB.
+pub const VALUE_LEN_MAX: u64 = 64 << 20;
+
+/// Named channels on one connection: what a peer wrote last can be read, again and again, or every value in order.
+///
+/// ```no_run
+/// use udpair::node::Channels;
+/// # fn connect() -> udpair::Connection { unreachable!() }
+///
+/// let channels = Channels::new(connect());
+/// channels.write("pose", "x=1 y=2")?; // the newest value counts
+/// channels.send("log", "moved")?; // every value counts
+/// if let Some(pose) = channels.latest("pose")? {
+///     println!("{:?}", pose.bytes);
+/// }
+/// let next = channels.changed("pose")?; // waits for one that this handle has not given yet
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A channel is what its sender makes it by its first use: *latest* by [`write`](Self::write), read by
+/// [`latest`](Self::latest) and [`changed`](Self::changed); *queued* by [`send`](Self::send), read by
+/// [`recv`](Self::recv). The two directions have nothing in common. A slow reader costs one value of memory on a latest
+/// channel; on a queued one it holds back its sender.
+///
+/// A handle is one reader: [`changed`](Self::changed) gives each value once. A clone is another reader of the same
+/// connection, which has seen what the original had. Any number of threads may call at once.
+///
+/// There is no thread behind it: whoever waits reads the socket itself, and what the peer says is worked off in the
+/// call that comes next, whichever it is. The connection must not be used for anything else. Dropping the last handle
+/// closes it in the background, as for any [`Connection`]. `spec/node.md`.
+pub struct Channels {
+    link: Arc<Link>,
+    /// The versions that this handle has given, by channel.
+    seen: Mutex<BTreeMap<Name, u64>>,
+}
+
+impl Channels {
+    /// Speaks of named channels on `conn`; the other side must do so too. Values of more than [`VALUE_LEN_MAX`] are not
+    /// read. Does not block.
+    #[must_use]
+    pub fn new(conn: Connection) -> Self {
+        Self::with_value_len_max(conn, VALUE_LEN_MAX)
+    }
+
+    /// As [`new`](Self::new), with another limit for the values of queued channels, in bytes. Those of latest channels
+    /// are no longer than 7/16 of [`Limits::credit_channel`](crate::message::Limits::credit_channel) anyhow.
+    #[must_use]
+    pub fn with_value_len_max(conn: Connection, value_len_max: u64) -> Self {
+        let link = Link::new(conn, Role::Plain, None, value_len_max);
+        link.greet(Hello { role: Role::Plain, instance: 0, name: None });
+        Self::of(Arc::new(link))
+    }
+
+    pub(super) fn of(link: Arc<Link>) -> Self {
+        Self { link, seen: Mutex::default() }
+    }
+
+    /// Writes the newest value of a latest channel; the one before is superseded, wherever it is. Blocks while the send
+    /// queue is full, which several channels of long values can make it.
+    ///
+    /// # Errors
+    /// [`WriteError`], never `Full`. Nothing was written then.
+    pub fn write(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.put(name, Kind::Latest, value.into_content()?)
+    }
+
+    /// As [`write`](Self::write), without waiting. Does not block.
+    ///
+    /// # Errors
+    /// [`WriteError`]; `Full` while the send queue is.
+    pub fn try_write(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.link.write(name, Kind::Latest, &self.stamp(value.into_content()?))
+    }
+
+    /// Writes a value to a queued channel: every one arrives, in order. Blocks while the send queue is full.
+    ///
+    /// # Errors
+    /// [`WriteError`], never `Full`. Nothing was written then.
+    pub fn send(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.put(name, Kind::Queued, value.into_content()?)
+    }
+
+    /// As [`send`](Self::send), without waiting. Does not block.
+    ///
+    /// # Errors
+    /// [`WriteError`]; `Full` while the send queue is.
+    pub fn try_send(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
+        self.link.write(name, Kind::Queued, &self.stamp(value.into_content()?))
+    }
+
+    /// The newest value of a latest channel; `None` before the first has come. It can be read again, also when the
+    /// connection has ended. Does not block.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`], [`ReadError::Kind`].
+    pub fn latest(&self, name: &str) -> Result<Option<Value>, ReadError> {
+        let Some((value, version)) = self.link.newest(name)? else { return Ok(None) };
+        self.mark(name, version)?;
+        Ok(Some(value))
+    }
+
+    /// Waits for a value of a latest channel that this handle has not given yet, by this or by
+    /// [`latest`](Self::latest), and gives the newest. Blocks.
+    ///
+    /// # Errors
+    /// [`ReadError`], never `TimedOut`.
+    pub fn changed(&self, name: &str) -> Result<Value, ReadError> {
+        self.change(name, None)
+    }
+
+    /// As [`changed`](Self::changed), for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn changed_timeout(&self, name: &str, timeout: Duration) -> Result<Value, ReadError> {
+        self.change(name, Some(self.link.now() + timeout))
+    }
+
+    /// As [`changed`](Self::changed), without waiting: `None` where there is no such value. Does not block.
+    ///
+    /// # Errors
+    /// [`ReadError`], never `TimedOut`.
+    pub fn try_changed(&self, name: &str) -> Result<Option<Value>, ReadError> {
+        self.at_once(|| self.newer(name))
+    }
+
+    /// Waits for the next value of a queued channel. Each is given once, to whichever handle asks. Blocks.
+    ///
+    /// # Errors
+    /// [`ReadError`], never `TimedOut`.
+    pub fn recv(&self, name: &str) -> Result<Value, ReadError> {
+        self.until(name, None, || self.link.take(name))
+    }
+
+    /// As [`recv`](Self::recv), for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn recv_timeout(&self, name: &str, timeout: Duration) -> Result<Value, ReadError> {
+        self.until(name, Some(self.link.now() + timeout), || self.link.take(name))
+    }
+
+    /// As [`recv`](Self::recv), without waiting: `None` where no value is there. Does not block.
+    ///
+    /// # Errors
+    /// [`ReadError`], never `TimedOut`.
+    pub fn try_recv(&self, name: &str) -> Result<Option<Value>, ReadError> {
+        self.at_once(|| self.link.take(name))
+    }
+
+    /// The names of the channels that the peer has used, in their order, with their kinds. Does not block.
+    #[must_use]
+    pub fn names(&self) -> Vec<(Name, Kind)> {
+        self.link.names()
+    }
+
+    /// Works off what the peer has said meanwhile and answers its questions, as every other call does. For programs
+    /// that neither read nor write for long: else the peer does not know how old our values are. Does not block.
+    pub fn attend(&self) {
+        self.link.attend();
+    }
+
+    /// Waits until everything written so far has arrived (superseded values aside). Blocks.
+    ///
+    /// # Errors
+    /// As [`Connection::flush`].
+    pub fn flush(&self) -> Result<(), FlushError> {
+        self.connection().flush()
+    }
+
+    /// Closes the connection when everything written has arrived, at most 5 s later: the peer can still read it then,
+    /// and of values that nobody reads it need not be waited for, as [`Connection::close`] does. The report says what
+    /// was taken and what arrived. Codes from 4,294,967,040 on belong to the library. Blocks.
+    pub fn close(&self, code: u32) -> CloseReport {
+        // What has not arrived by then, the report says.
+        let _ = self.connection().flush_timeout(LINGER);
+        self.connection().close_within(code, Duration::ZERO)
+    }
+
+    /// The connection, to be looked at. What is sent or received on it directly breaks the protocol of the channels.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        self.link.connection()
+    }
+
+    fn stamp(&self, content: Content) -> Stamped {
+        Stamped::new(content, self.link.now())
+    }
+
+    fn put(&self, name: &str, kind: Kind, content: Content) -> Result<(), WriteError> {
+        let value = self.stamp(content);
+        loop {
+            let seen = self.link.rings();
+            match self.link.write(name, kind, &value) {
+                Err(WriteError::Full) => self.link.wait(seen, Some(self.link.room_for(name)), None)?,
+                other => return other,
+            };
+        }
+    }
+
+    fn change(&self, name: &str, until: Option<Timestamp>) -> Result<Value, ReadError> {
+        self.until(name, until, || self.newer(name))
+    }
+
+    fn newer(&self, name: &str) -> Result<Option<Value>, ReadError> {
+        let Some((value, version)) = self.link.newest(name)? else { return Ok(None) };
+        Ok(self.mark(name, version)?.then_some(value))
+    }
+
+    /// Notes that a version was given. True where this handle had not given it.
+    fn mark(&self, name: &str, version: u64) -> Result<bool, ReadError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = seen.get_mut(name) {
+            let newer = *before < version;
+            *before = version.max(*before);
+            return Ok(newer);
+        }
+        seen.insert(Name::new(name)?, version);
+        Ok(true)
+    }
+
+    /// Looks once.
+    fn at_once(&self, look: impl Fn() -> Result<Option<Value>, ReadError>) -> Result<Option<Value>, ReadError> {
+        // Asked first: what came before the end is there when the end is seen.
+        let gone = self.link.gone();
+        match (look()?, gone) {
+            (None, Some(gone)) => Err(gone.into()),
+            (value, _) => Ok(value),
+        }
+    }
+
+    /// Looks until there is something.
+    fn until(
+        &self,
+        name: &str,
+        until: Option<Timestamp>,
+        look: impl Fn() -> Result<Option<Value>, ReadError>,
+    ) -> Result<Value, ReadError> {
+        loop {
+            let seen = self.link.rings();
+            if let Some(value) = self.at_once(&look)? {
+                return Ok(value);
+            }
+            let wanted: Option<Interest> = self.link.values_of(name);
+            if self.link.wait(seen, wanted, until)? == Waited::TimedOut {
+                return Err(ReadError::TimedOut);
+            }
+        }
+    }
+}
+
+impl Clone for Channels {
+    fn clone(&self) -> Self {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { link: Arc::clone(&self.link), seen: Mutex::new(seen) }
+    }
+}
+
+impl fmt::Debug for Channels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channels").field("connection", self.connection()).finish_non_exhaustive()
+    }
+}

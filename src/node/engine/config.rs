@@ -1,0 +1,34 @@
+//! How a node behaves.
+
+use core::time::Duration;
+
+use super::Reconnect;
+use crate::node::VALUE_LEN_MAX;
+
+/// How a node behaves. Start from the default and change fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NodeConfig {
+    /// How many peers it may have; whoever comes then is refused. Default 1,024.
+    pub peers_max: usize,
+    /// How long a peer may take to say who it is. Default 5 s.
+    pub greet_timeout: Duration,
+    /// The longest value of a queued channel that is read, in bytes. Default 64 MiB.
+    pub value_len_max: u64,
+    /// Whether a peer that this node called is called again when it is lost. Default: no.
+    pub reconnect: Option<Reconnect>,
+    /// How long closing waits until what was written has arrived. Default 5 s.
+    pub linger: Duration,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            peers_max: 1_024,
+            greet_timeout: Duration::from_secs(5),
+            value_len_max: VALUE_LEN_MAX,
+            reconnect: None,
+            linger: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What hubs, hosts and clients have in common: a set of peers with names, over any number of transports.
+//!
+//! ```text
+//! application threads: read values, write         the service's thread: everything else
+//!        |        \___________   _______________________/   |
+//!        |                    state: peers, calls, published, events (one lock)
+//!        |                      |
+//!      links, one for each peer: names, newest values, the peer's clock (a lock each)
+//!        |
+//!      transports
+//! ```
+//!
+//! Locks are taken in this order: the state, a peer's pending values, its link; and none is held over a wait.
+
+mod backoff;
+mod call;
+mod config;
+mod events;
+mod judge;
+mod leaving;
+mod news;
+mod peer;
+mod published;
+mod reading;
+mod service;
+mod state;
+mod watch;
+mod writing;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+pub use self::backoff::Reconnect;
+use self::call::{Call, Phase};
+pub use self::config::NodeConfig;
+pub use self::events::Event;
+pub(super) use self::news::News;
+pub(super) use self::peer::Peer;
+use self::reading::Seen;
+use self::service::Service;
+use self::state::{Life, State};
+use super::{Channels, Gone, JoinError, Name, NameError, Role};
+use crate::message::End;
+use crate::time::Timestamp;
+use crate::transport::{Bell, Connection, JoinHandle, Transport};
+
+/// Who went to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The peer came to this node.
+    Local,
+    /// This node went to the peer.
+    Remote,
+}
+
+/// A peer of a node.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// Its name here.
+    pub name: Name,
+    /// Who went to whom.
+    pub side: Side,
+    /// Its address.
+    pub addr: Option<SocketAddr>,
+}
+
+/// Why a node does not begin.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It was given no transport.
+    #[error("a node needs a transport")]
+    NoTransport,
+    /// The operating system gives no thread, or no chance.
+    #[error("a node cannot begin")]
+    Io(#[from] std::io::Error),
+}
+
+/// What the handles of a node and its thread share.
+pub(super) struct Inner {
+    role: Role,
+    name: Name,
+    config: NodeConfig,
+    /// The first transport: its clock counts, and its thread is the service's.
+    home: Arc<dyn Transport>,
+    /// Rung for the service, at home.
+    bell: Bell,
+    /// Rung for everybody else.
+    news: Arc<News>,
+    state: Mutex<State>,
+    service: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The last handle ends the node, in the background.
+struct Held(Arc<Inner>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// A node. A clone is another reader of the same.
+pub(super) struct Engine {
+    inner: Arc<Inner>,
+    _held: Arc<Held>,
+    seen: Mutex<Seen>,
+}
+
+impl Clone for Engine {
+    fn clone(&self) -> Self {
+        let seen = Mutex::new(lock(&self.seen).clone());
+        Self { inner: Arc::clone(&self.inner), _held: Arc::clone(&self._held), seen }
+    }
+}
+
+/// What panicked under a lock was a verb of a transport's; what the lock guards is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Begins to end.
+    fn leave(&self) {
+        let mut state = self.state();
+        if state.life == Life::Running {
+            state.life = Life::Closing;
+        }
+        drop(state);
+        self.bell.ring();
+        self.news.ring();
+    }
+}
+
+impl Engine {
+    /// Begins, and takes whoever comes to one of the transports.
+    pub(super) fn start(
+        role: Role,
+        name: &str,
+        transports: Vec<Arc<dyn Transport>>,
+        config: NodeConfig,
+    ) -> Result<Self, StartError> {
+        let name = Name::new(name)?;
+        let home = Arc::clone(transports.first().ok_or(StartError::NoTransport)?);
+        let state = Mutex::new(State::new(config.reconnect, home.chance()?));
+        let (bell, news) = (Bell::hang(&home), Arc::new(News::new()));
+        news.at(&home);
+        let service = Mutex::new(None);
+        let listening = if role == Role::Client { Vec::new() } else { transports };
+        let inner = Arc::new(Inner { role, name, config, home, bell, news, state, service });
+        let own = Service::new(Arc::clone(&inner), listening);
+        let thread = inner.home.spawn("udpair-node", move || own.run())?;
+        *lock(&inner.service) = Some(thread);
+        Ok(Self { _held: Arc::new(Held(Arc::clone(&inner))), inner, seen: Mutex::default() })
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.inner.name
+    }
+
+    pub(super) fn home(&self) -> &Arc<dyn Transport> {
+        &self.inner.home
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.inner.home.now()
+    }
+
+    /// How long a wait may last from now.
+    pub(super) fn until(&self, timeout: Duration) -> Timestamp {
+        self.now() + timeout
+    }
+
+    /// Calls a peer and waits until it has greeted, or has not.
+    pub(super) fn connect(
+        &self,
+        name: &str,
+        transport: &Arc<dyn Transport>,
+        addr: SocketAddr,
+    ) -> Result<(), JoinError> {
+        self.call(name, Some((Arc::clone(transport), addr)), Phase::Begin)
+    }
+
+    /// Speaks on a connection as the one that called.
+    pub(super) fn connect_on(&self, name: &str, conn: Connection) -> Result<(), JoinError> {
+        self.call(name, None, Phase::Connecting(conn))
+    }
+
+    fn call(&self, name: &str, place: Option<(Arc<dyn Transport>, SocketAddr)>, phase: Phase) -> Result<(), JoinError> {
+        let name = Name::new(name)?;
+        {
+            let mut state = self.inner.state();
+            if name == self.inner.name || state.peers.contains_key(&name) || state.calls.contains_key(&name) {
+                return Err(JoinError::NameTaken { name });
+            }
+            let instance = state.instance();
+            state.calls.insert(name.clone(), Call::new(place, instance, phase));
+        }
+        self.inner.bell.ring();
+        self.when(None, |state| {
+            let Some(call) = state.calls.get_mut(&name) else { return Some(Err(JoinError::Closed)) };
+            if call.was_up {
+                return Some(Ok(()));
+            }
+            if !matches!(call.phase, Phase::Failed(_)) {
+                return None;
+            }
+            let Some(Call { phase: Phase::Failed(error), .. }) = state.calls.remove(&name) else { return None };
+            Some(Err(error))
+        })
+        .unwrap_or(Err(JoinError::Closed))
+    }
+
+    /// Speaks on a connection as the one that was called, and waits until the peer has said who it is.
+    pub(super) fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
+        let number = {
+            let mut state = self.inner.state();
+            let number = state.serial();
+            state.brought.push((number, conn));
+            number
+        };
+        self.inner.bell.ring();
+        self.when(None, |state| state.welcomed.remove(&number)).unwrap_or(Err(JoinError::Closed))
+    }
+
+    /// Ends a connection and does not call again. False where there is no such peer.
+    pub(super) fn disconnect(&self, name: &str) -> bool {
+        let mut state = self.inner.state();
+        let call = state.calls.remove(name);
+        let peer = state.peers.get(name).cloned();
+        if let Some(peer) = &peer {
+            let conn = peer.link.connection();
+            conn.transport().close(conn.id(), 0, self.inner.config.linger);
+            state.on_gone(peer, Gone::Ended(End::Closed { code: 0 }), self.now());
+        }
+        drop(state);
+        self.inner.bell.ring();
+        self.inner.news.ring();
+        call.is_some() || peer.is_some()
+    }
+
+    /// The peers that are there, by name.
+    pub(super) fn peers(&self) -> Vec<PeerInfo> {
+        let info = |peer: &Arc<Peer>| PeerInfo {
+            name: peer.name.clone(),
+            side: peer.side,
+            addr: peer.link.connection().peer_addr(),
+        };
+        self.inner.state().peers.values().map(info).collect()
+    }
+
+    /// Everything that can be done with the channels of one peer.
+    pub(super) fn channels(&self, name: &str) -> Option<Channels> {
+        self.inner.state().peers.get(name).map(|peer| Channels::of(Arc::clone(&peer.link)))
+    }
+
+    /// The next event, waited for until then; `None` where there is none, or the node is closed.
+    pub(super) fn next_event(&self, until: Option<Timestamp>) -> Option<Event> {
+        self.when(until, |state| state.events.pop())
+    }
+
+    pub(super) fn try_event(&self) -> Option<Event> {
+        self.inner.state().events.pop()
+    }
+
+    /// Ends all connections and the service.
+    pub(super) fn close(&self) {
+        self.inner.leave();
+        let service = lock(&self.inner.service).take();
+        match service {
+            // A panic of the service's has ended it as well.
+            Some(service) => drop(service.join()),
+            // Somebody else is at it.
+            None => drop(self.when(None, |_| None::<()>)),
+        }
+    }
+
+    /// Waits until `look` finds something, at most until then. `None` where time is over, or the node.
+    fn when<T>(&self, until: Option<Timestamp>, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+        let bell = self.inner.news.at(&self.inner.home);
+        loop {
+            let rings = bell.rings();
+            {
+                let mut state = self.inner.state();
+                if let Some(found) = look(&mut state) {
+                    return Some(found);
+                }
+                if state.life == Life::Over {
+                    return None;
+                }
+            }
+            self.inner.home.wait(&[bell.interest(rings)], until).ok()?;
+        }
+    }
+}

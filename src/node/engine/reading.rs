@@ -1,0 +1,189 @@
+//! Reading the newest values of one peer or of all, and waiting for newer ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::state::Life;
+use super::watch::{self, Watch, watch_at};
+use super::{Engine, Peer, Side, lock};
+use crate::message::End;
+use crate::node::{Channels, Gone, Name, NameError, ReadError, Value, name};
+use crate::time::Timestamp;
+use crate::transport::{Transport, WaitError};
+
+/// What a handle has given of the values of all peers.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    /// By the names of the peer and of the channel.
+    given: BTreeMap<Name, BTreeMap<Name, Given>>,
+    /// Whose value was given last: others come first.
+    last: Option<Name>,
+}
+
+/// A value that was given.
+#[derive(Clone, Copy)]
+struct Given {
+    serial: u64,
+    version: u64,
+    /// On its sender's clock.
+    written_at: u64,
+}
+
+impl Engine {
+    /// The newest value of a peer's channel, the peer's last where it is away or has left.
+    pub(in crate::node) fn newest(&self, name: &str, channel: &str) -> Result<Option<Value>, ReadError> {
+        let peer = self.inner.state().find(name);
+        let peer = peer.ok_or_else(|| ReadError::NoSuchPeer { name: name.to_owned() })?;
+        Ok(peer.link.newest(channel)?.map(|(value, _)| value))
+    }
+
+    /// As [`newest`](Self::newest), waiting for the first, also until the peer is back where it is called again.
+    pub(in crate::node) fn first(&self, name: &str, channel: &str, until: Timestamp) -> Result<Value, ReadError> {
+        let bell = self.inner.news.at(&self.inner.home);
+        loop {
+            let rings = bell.rings();
+            if let Some(value) = self.newest(name, channel)? {
+                return Ok(value);
+            }
+            let (peer, is_called) = {
+                let state = self.inner.state();
+                (state.peers.get(name).cloned(), state.calls.contains_key(name))
+            };
+            if let Some(peer) = peer.as_ref().filter(|peer| peer.link.gone().is_none()) {
+                let reader = Channels::of(Arc::clone(&peer.link));
+                match reader.changed_timeout(channel, until.saturating_since(self.now())) {
+                    Err(ReadError::Gone(_)) => continue,
+                    other => return other,
+                }
+            }
+            if peer.is_none() && !is_called {
+                return Err(ReadError::NoSuchPeer { name: name.to_owned() });
+            }
+            self.inner.home.wait(&[bell.interest(rings)], Some(until)).map_err(not_read)?;
+        }
+    }
+
+    /// The newest values of a channel, of all peers on `side` that have one.
+    pub(in crate::node) fn newest_of(
+        &self,
+        side: Option<Side>,
+        channel: &str,
+    ) -> Result<Vec<(Name, Value)>, NameError> {
+        name::check(channel)?;
+        let mut values = Vec::new();
+        for peer in self.those(side) {
+            // Of one that queues its values there, none is the newest.
+            if let Ok(Some((value, _))) = peer.link.newest(channel) {
+                values.push((peer.name.clone(), value));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Waits for a value of a channel that this handle has not given yet, of any peer, also of one that has left.
+    pub(in crate::node) fn changed(&self, channel: &str, until: Option<Timestamp>) -> Result<(Name, Value), ReadError> {
+        name::check(channel)?;
+        let mut watches: Vec<Watch<()>> = Vec::new();
+        loop {
+            let bell = self.inner.news.at(&self.place_of_most());
+            let rings = bell.rings();
+            // Looked at after the bell: a bell where no peer is any more is not rung.
+            let peers = self.inner.state().all();
+            let is_there = |peer: &Arc<Peer>| bell.hangs_at(peer.link.connection().transport());
+            if !bell.hangs_at(&self.inner.home) && !peers.iter().any(is_there) {
+                continue;
+            }
+            if self.inner.state().life != Life::Running {
+                return Err(Gone::Ended(End::Closed { code: 0 }).into());
+            }
+            if let Some(found) = self.newer(&peers, channel) {
+                return Ok(found);
+            }
+            watches.iter_mut().for_each(Watch::clear);
+            // Of one that is gone nothing more comes.
+            for peer in peers.iter().filter(|peer| peer.link.gone().is_none()) {
+                if let Some(interest) = peer.link.values_of(channel) {
+                    watch_at(&mut watches, peer.link.connection().transport()).add(interest, ());
+                }
+            }
+            watch::wait(&mut watches, &bell, rings, until).map_err(not_read)?;
+        }
+    }
+
+    /// The transport at which most peers are: there it is best waited for them.
+    fn place_of_most(&self) -> Arc<dyn Transport> {
+        let mut counts: Vec<(Arc<dyn Transport>, usize)> = vec![(Arc::clone(&self.inner.home), 0)];
+        for peer in self.inner.state().peers.values() {
+            let transport = peer.link.connection().transport();
+            match counts.iter_mut().find(|(other, _)| Arc::ptr_eq(other, transport)) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((Arc::clone(transport), 1)),
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map_or_else(|| Arc::clone(&self.inner.home), |(transport, _)| transport)
+    }
+
+    /// The peers on one side, or all.
+    fn those(&self, side: Option<Side>) -> Vec<Arc<Peer>> {
+        let state = self.inner.state();
+        state.peers.values().filter(|peer| side.is_none_or(|side| peer.side == side)).cloned().collect()
+    }
+
+    /// A value that this handle has not given yet: of those that have one, it is each peer's turn.
+    fn newer(&self, peers: &[Arc<Peer>], channel: &str) -> Option<(Name, Value)> {
+        let mut seen = lock(&self.seen);
+        let first = seen.last.as_ref().map_or(0, |last| peers.partition_point(|peer| peer.name <= *last));
+        let (later, sooner) = peers.split_at(first);
+        for peer in sooner.iter().chain(later) {
+            let Ok(Some((value, version))) = peer.link.newest(channel) else { continue };
+            if seen.give(peer, channel, &value, version) {
+                seen.forget_all_but(peers);
+                return Some((peer.name.clone(), value));
+            }
+        }
+        None
+    }
+}
+
+impl Seen {
+    /// Notes that a value is given. False where it was before: also by another connection, on which it was written
+    /// again. `spec/node.md`, section "Coming again".
+    fn give(&mut self, peer: &Peer, channel: &str, value: &Value, version: u64) -> bool {
+        let given = Given { serial: peer.serial, version, written_at: value.written_at() };
+        let channels = match self.given.get_mut(&peer.name) {
+            Some(channels) => channels,
+            None => self.given.entry(peer.name.clone()).or_default(),
+        };
+        let before = match channels.get_mut(channel) {
+            Some(before) => core::mem::replace(before, given),
+            None => {
+                let Ok(channel) = Name::new(channel) else { return false };
+                channels.insert(channel, given);
+                self.last = Some(peer.name.clone());
+                return true;
+            }
+        };
+        let same = before.serial == given.serial;
+        let is_new = if same { before.version < version } else { before.written_at != given.written_at };
+        if is_new {
+            self.last = Some(peer.name.clone());
+        }
+        is_new
+    }
+
+    /// What was given of peers that nobody knows any more does not count.
+    fn forget_all_but(&mut self, peers: &[Arc<Peer>]) {
+        if self.given.len() > peers.len() {
+            self.given.retain(|name, _| peers.binary_search_by(|peer| peer.name.cmp(name)).is_ok());
+        }
+    }
+}
+
+/// Why nothing was read where a wait came to nothing.
+fn not_read(error: WaitError) -> ReadError {
+    match error {
+        WaitError::TimedOut => ReadError::TimedOut,
+        WaitError::Broken(_) => Gone::Ended(End::Broken).into(),
+    }
+}

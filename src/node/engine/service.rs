@@ -1,0 +1,393 @@
+//! The one thread of a node: it takes those who come, calls, greets, answers questions about the clock, writes what
+//! found no room, and notices who is gone. It reads no values, and leaves the sockets to the threads that do: it waits
+//! at all transports as a task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::call::Phase;
+use super::judge::{Verdict, judge};
+use super::state::{Life, State};
+use super::watch::{Watch, watch_at};
+use super::{Inner, Peer, Side, leaving};
+use crate::message::{End, State as Standing};
+use crate::node::control::Hello;
+use crate::node::link::Link;
+use crate::node::{Gone, JoinError, Name, Reason, Role};
+use crate::time::{Timestamp, earliest};
+use crate::transport::{ConnectError, Connection, Interest, Listener, Transport, WaitError};
+
+/// Those who have come and not said who they are; whoever comes then is refused.
+const JOINING_MAX: usize = 128;
+
+/// One that has come and has until then to say who it is.
+struct Joining {
+    link: Arc<Link>,
+    until: Timestamp,
+    /// Who brought it wants to know what becomes of it.
+    brought: Option<u64>,
+}
+
+/// What something that can be waited for is about.
+#[derive(Clone)]
+enum Whose {
+    Incoming(Arc<dyn Transport>),
+    Joining(u64),
+    Call(Name),
+    Peer(Arc<Peer>),
+    Room(Arc<Peer>),
+}
+
+/// See the module.
+pub(super) struct Service {
+    inner: Arc<Inner>,
+    listening: Vec<Arc<dyn Transport>>,
+    joining: BTreeMap<u64, Joining>,
+    watches: Vec<Watch<Whose>>,
+    /// What was waited for first the last time: nobody is always the first.
+    first: usize,
+}
+
+impl Service {
+    pub(super) const fn new(inner: Arc<Inner>, listening: Vec<Arc<dyn Transport>>) -> Self {
+        Self { inner, listening, joining: BTreeMap::new(), watches: Vec::new(), first: 0 }
+    }
+
+    /// Runs until the node is closed.
+    pub(super) fn run(mut self) {
+        while self.step() {}
+        let inner = Arc::clone(&self.inner);
+        self.joining.clear();
+        self.watches.clear();
+        let peers = {
+            let mut state = inner.state();
+            state.life = Life::Closing;
+            state.calls.clear();
+            core::mem::take(&mut state.peers)
+        };
+        leaving::close(&peers.into_values().collect::<Vec<_>>(), inner.home.now() + inner.config.linger);
+        inner.state().life = Life::Over;
+        inner.news.ring();
+    }
+
+    /// Does one thing, or waits. False when the node is being closed.
+    fn step(&mut self) -> bool {
+        let inner = Arc::clone(&self.inner);
+        let seen = inner.bell.rings();
+        let now = inner.home.now();
+        let until = {
+            let mut state = inner.state();
+            if state.life != Life::Running {
+                return false;
+            }
+            self.take_brought(&mut state, now);
+            self.run_due(&mut state, now);
+            self.gather(&state);
+            self.due_at(&state)
+        };
+        match self.ready() {
+            Some(Ok(whose)) => self.handle(whose, now),
+            Some(Err(broken)) => {
+                self.on_broken(&broken, now);
+                return !Arc::ptr_eq(&broken, &inner.home);
+            }
+            None => {
+                let waited = inner.home.wait(&[inner.bell.interest(seen)], until);
+                return !matches!(waited, Err(WaitError::Broken(_)));
+            }
+        }
+        true
+    }
+
+    /// Takes connections that were brought.
+    fn take_brought(&mut self, state: &mut State, now: Timestamp) {
+        for (number, conn) in core::mem::take(&mut state.brought) {
+            self.begin_joining(state, conn, Some(number), now);
+        }
+    }
+
+    fn begin_joining(&mut self, state: &mut State, conn: Connection, brought: Option<u64>, now: Timestamp) {
+        let link = self.inner.link(conn);
+        let until = now + self.inner.config.greet_timeout;
+        self.joining.insert(state.serial(), Joining { link, until, brought });
+    }
+
+    /// Does what is due.
+    fn run_due(&mut self, state: &mut State, now: Timestamp) {
+        let silent: Vec<u64> =
+            self.joining.iter().filter(|(_, joining)| joining.until <= now).map(|(serial, _)| *serial).collect();
+        for serial in silent {
+            self.turn_away(state, serial, Reason::Silent);
+        }
+        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let calls: Vec<Name> =
+            state.calls.iter().filter(|(_, call)| due(call.due_at())).map(|(name, _)| name.clone()).collect();
+        for name in calls {
+            self.on_call_due(state, &name, now);
+        }
+        for peer in state.peers.values() {
+            if due(peer.link.attend_at()) {
+                peer.link.attend();
+            }
+        }
+    }
+
+    fn due_at(&self, state: &State) -> Option<Timestamp> {
+        let joining = self.joining.values().map(|joining| Some(joining.until));
+        let calls = state.calls.values().map(super::call::Call::due_at);
+        let peers = state.peers.values().map(|peer| peer.link.attend_at());
+        joining.chain(calls).chain(peers).fold(None, earliest)
+    }
+
+    /// Gathers what is to be waited for, at each transport.
+    fn gather(&mut self, state: &State) {
+        let mut all: Vec<(Arc<dyn Transport>, Interest, Whose)> = Vec::new();
+        let mut add = |conn: &Connection, interest: Interest, whose: &Whose| {
+            all.push((Arc::clone(conn.transport()), interest, whose.clone()));
+        };
+        for peer in state.peers.values() {
+            let conn = peer.link.connection();
+            let whose = Whose::Peer(Arc::clone(peer));
+            peer.link.concerns().into_iter().for_each(|interest| add(conn, interest, &whose));
+            if let Some(interest) = peer.wants_room() {
+                add(conn, interest, &Whose::Room(Arc::clone(peer)));
+            }
+        }
+        for (serial, Joining { link, .. }) in &self.joining {
+            link.concerns().into_iter().for_each(|interest| add(link.connection(), interest, &Whose::Joining(*serial)));
+        }
+        for (name, call) in &state.calls {
+            let whose = Whose::Call(name.clone());
+            match &call.phase {
+                Phase::Connecting(conn) => add(conn, Interest::Connected(conn.id()), &whose),
+                Phase::Greeting(link, _) => {
+                    link.concerns().into_iter().for_each(|interest| add(link.connection(), interest, &whose));
+                }
+                _ => {}
+            }
+        }
+        for transport in &self.listening {
+            all.push((Arc::clone(transport), Interest::Incoming, Whose::Incoming(Arc::clone(transport))));
+        }
+        if !all.is_empty() {
+            self.first = (self.first + 1) % all.len();
+            all.rotate_left(self.first);
+        }
+        self.watches.iter_mut().for_each(Watch::clear);
+        for (transport, interest, whose) in all {
+            watch_at(&mut self.watches, &transport).add(interest, whose);
+        }
+        self.watches.retain(|watch| !watch.interests.is_empty());
+        let mut used: Vec<_> = self.watches.iter().map(|watch| Arc::clone(&watch.transport)).collect();
+        used.push(Arc::clone(&self.inner.home));
+        self.inner.news.keep(&used);
+    }
+
+    /// What is ready, or the transport that failed.
+    fn ready(&mut self) -> Option<Result<Whose, Arc<dyn Transport>>> {
+        for watch in &mut self.watches {
+            match watch.poll(&self.inner.bell) {
+                Ok(Some(index)) => return Some(Ok(watch.whose[index].clone())),
+                Ok(None) => {}
+                Err(_) => return Some(Err(Arc::clone(&watch.transport))),
+            }
+        }
+        None
+    }
+
+    fn handle(&mut self, whose: Whose, now: Timestamp) {
+        let inner = Arc::clone(&self.inner);
+        let mut state = inner.state();
+        match whose {
+            Whose::Incoming(transport) => self.take_incoming(&mut state, &transport, now),
+            Whose::Joining(serial) => self.on_joining(&mut state, serial, now),
+            Whose::Call(name) => self.on_call(&mut state, &name, now),
+            Whose::Room(peer) => peer.flush(),
+            Whose::Peer(peer) => {
+                peer.link.attend();
+                if let Some(why) = peer.link.gone() {
+                    state.on_gone(&peer, why, now);
+                    inner.news.ring();
+                }
+            }
+        }
+    }
+
+    fn take_incoming(&mut self, state: &mut State, transport: &Arc<dyn Transport>, now: Timestamp) {
+        match Listener::new(Arc::clone(transport)).try_incoming() {
+            Ok(Some(incoming)) if self.joining.len() >= JOINING_MAX => incoming.refuse(Reason::Full.code()),
+            Ok(Some(incoming)) => self.begin_joining(state, incoming.accept(), None, now),
+            Ok(None) => {}
+            // It does not listen: this node only calls from there.
+            Err(_) => self.listening.retain(|other| !Arc::ptr_eq(other, transport)),
+        }
+    }
+
+    /// One that has come has said something, or is gone.
+    fn on_joining(&mut self, state: &mut State, serial: u64, now: Timestamp) {
+        let Some(joining) = self.joining.get(&serial) else { return };
+        let link = Arc::clone(&joining.link);
+        let hello = link.hello();
+        if let Some(gone) = link.gone() {
+            self.on_turned_away(state, serial, gone);
+            return;
+        }
+        let Some(hello) = hello else { return };
+        let instance = hello.instance;
+        let name = hello.name.as_deref().unwrap_or_default();
+        let known = state.known(name);
+        let calls_it = state.calls.get(name).is_some_and(super::call::Call::is_under_way);
+        let full = state.peers.len() >= self.inner.config.peers_max;
+        let name = match judge(&self.inner.name, hello, known, calls_it, full) {
+            Verdict::Refuse(reason) => return self.turn_away(state, serial, reason),
+            Verdict::Take(name) => name,
+        };
+        if let Some(old) = state.peers.get(&name).cloned() {
+            // Nothing happens where it has ended.
+            old.link.refuse(Reason::Replaced);
+            let why = old.link.gone().unwrap_or(Gone::ByUs(Reason::Replaced));
+            state.on_gone(&old, why, now);
+        }
+        link.greet(self.inner.hello(0));
+        state.admit(name.clone(), Side::Local, instance, link);
+        let brought = self.joining.remove(&serial).and_then(|joining| joining.brought);
+        state.welcomed.extend(brought.map(|number| (number, Ok(name))));
+        self.inner.news.ring();
+    }
+
+    /// One that has come is not taken.
+    fn turn_away(&mut self, state: &mut State, serial: u64, reason: Reason) {
+        if let Some(joining) = self.joining.get(&serial) {
+            joining.link.refuse(reason);
+        }
+        self.on_turned_away(state, serial, Gone::ByUs(reason));
+    }
+
+    fn on_turned_away(&mut self, state: &mut State, serial: u64, why: Gone) {
+        let brought = self.joining.remove(&serial).and_then(|joining| joining.brought);
+        state.welcomed.extend(brought.map(|number| (number, Err(JoinError::Gone(why)))));
+        self.inner.news.ring();
+    }
+
+    /// The time of a call has come.
+    fn on_call_due(&mut self, state: &mut State, name: &Name, now: Timestamp) {
+        let is_there = state.peers.contains_key(name);
+        let Some(call) = state.calls.get_mut(name) else { return };
+        match &call.phase {
+            Phase::Begin | Phase::Away(_) if is_there => call.phase = Phase::Up,
+            Phase::Begin | Phase::Away(_) => {
+                let Some((transport, addr)) = &call.place else { return };
+                match transport.connect(*addr) {
+                    Ok(id) => call.phase = Phase::Connecting(Connection::new(Arc::clone(transport), id)),
+                    Err(error) => state.on_failed(name, error.into(), now),
+                }
+            }
+            Phase::Greeting(link, _) => {
+                link.refuse(Reason::Silent);
+                state.on_failed(name, Gone::ByUs(Reason::Silent).into(), now);
+            }
+            Phase::Crossed(_) => state.on_failed(name, Gone::ByPeer(Reason::Crossed).into(), now),
+            Phase::Connecting(_) | Phase::Up | Phase::Failed(_) => {}
+        }
+        self.inner.news.ring();
+    }
+
+    /// A call has led to something.
+    fn on_call(&mut self, state: &mut State, name: &Name, now: Timestamp) {
+        let Some(call) = state.calls.get_mut(name) else { return };
+        match &call.phase {
+            Phase::Connecting(conn) => match (conn.state(), call.place.as_ref()) {
+                (Standing::Opening, _) => {}
+                (Standing::Ended(end), Some((_, remote))) => {
+                    let error = match Gone::from(end) {
+                        Gone::Ended(_) => JoinError::Connect(ConnectError::from_end(*remote, end)),
+                        gone => JoinError::Gone(gone),
+                    };
+                    state.on_failed(name, error, now);
+                }
+                _ => {
+                    let link = self.inner.link(conn.clone());
+                    link.greet(self.inner.hello(call.instance));
+                    call.phase = Phase::Greeting(Arc::clone(&link), now + self.inner.config.greet_timeout);
+                    // One that greets without being greeted may have done so.
+                    self.on_greeting(state, name, link, now);
+                }
+            },
+            Phase::Greeting(link, _) => {
+                let link = Arc::clone(link);
+                self.on_greeting(state, name, link, now);
+            }
+            _ => {}
+        }
+        self.inner.news.ring();
+    }
+
+    /// One that we called has greeted, or is gone.
+    fn on_greeting(&mut self, state: &mut State, name: &Name, link: Arc<Link>, now: Timestamp) {
+        let hello = link.hello();
+        let Some(call) = state.calls.get_mut(name) else { return };
+        match link.gone() {
+            // Its own call was taken meanwhile, or will be.
+            Some(Gone::ByPeer(Reason::Crossed | Reason::NameTaken)) if state.peers.contains_key(name) => {
+                call.phase = Phase::Up;
+                call.was_up = true;
+            }
+            Some(Gone::ByPeer(Reason::Crossed)) => {
+                call.phase = Phase::Crossed(now + self.inner.config.greet_timeout);
+            }
+            Some(gone) => state.on_failed(name, gone.into(), now),
+            None if hello.is_none() => {}
+            None if state.peers.contains_key(name) => {
+                link.refuse(Reason::NameTaken);
+                state.on_failed(name, JoinError::NameTaken { name: name.clone() }, now);
+            }
+            None if state.peers.len() >= self.inner.config.peers_max => {
+                link.refuse(Reason::Full);
+                state.on_failed(name, Gone::ByUs(Reason::Full).into(), now);
+            }
+            None => state.admit(name.clone(), Side::Remote, 0, link),
+        }
+    }
+
+    /// A transport failed, and nothing will ever come there again.
+    fn on_broken(&mut self, broken: &Arc<dyn Transport>, now: Timestamp) {
+        let inner = Arc::clone(&self.inner);
+        let mut state = inner.state();
+        let is_there = |conn: &Connection| Arc::ptr_eq(conn.transport(), broken);
+        self.listening.retain(|transport| !Arc::ptr_eq(transport, broken));
+        let joining: Vec<u64> =
+            self.joining.iter().filter(|(_, one)| is_there(one.link.connection())).map(|(serial, _)| *serial).collect();
+        for serial in joining {
+            self.on_turned_away(&mut state, serial, End::Broken.into());
+        }
+        let peers: Vec<_> = state.peers.values().filter(|peer| is_there(peer.link.connection())).cloned().collect();
+        for peer in peers {
+            state.on_gone(&peer, End::Broken.into(), now);
+        }
+        let is_call_there = |phase: &Phase| match phase {
+            Phase::Connecting(conn) => is_there(conn),
+            Phase::Greeting(link, _) => is_there(link.connection()),
+            _ => false,
+        };
+        let calls: Vec<Name> =
+            state.calls.iter().filter(|(_, call)| is_call_there(&call.phase)).map(|(name, _)| name.clone()).collect();
+        for name in calls {
+            state.on_failed(&name, Gone::Ended(End::Broken).into(), now);
+        }
+        inner.news.ring();
+    }
+}
+
+impl Inner {
+    /// What this node says of itself to one that knows it by `instance`.
+    pub(super) fn hello(&self, instance: u64) -> Hello {
+        Hello { role: self.role, instance, name: (self.role != Role::Plain).then(|| self.name.clone()) }
+    }
+
+    /// A connection on which the protocol is spoken.
+    pub(super) fn link(&self, conn: Connection) -> Arc<Link> {
+        // Somebody may wait there as soon as it is a peer.
+        self.news.at(conn.transport());
+        Arc::new(Link::new(conn, self.role, Some(Arc::clone(&self.news)), self.config.value_len_max))
+    }
+}

@@ -1,0 +1,168 @@
+//! What a node knows of its peers, behind its lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::call::{Call, Phase, is_final};
+use super::events::{Event, Events};
+use super::judge::Known;
+use super::published::{AWAY_MAX, Published};
+use super::{Peer, Reconnect, Side};
+use crate::node::link::Link;
+use crate::node::{Gone, JoinError, Name};
+use crate::time::Timestamp;
+use crate::transport::Connection;
+
+/// Where a node stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Running,
+    Closing,
+    Over,
+}
+
+/// See the module.
+pub(super) struct State {
+    pub(super) life: Life,
+    pub(super) peers: BTreeMap<Name, Arc<Peer>>,
+    pub(super) calls: BTreeMap<Name, Call>,
+    /// Connections that came another way than by one of the node's transports, with the numbers by which those who
+    /// brought them ask for what becomes of them.
+    pub(super) brought: Vec<(u64, Connection)>,
+    /// What became of those.
+    pub(super) welcomed: BTreeMap<u64, Result<Name, JoinError>>,
+    pub(super) published: Published,
+    pub(super) events: Events,
+    /// Peers that left for good, whose last values can still be read; the longest first.
+    departed: VecDeque<Arc<Peer>>,
+    reconnect: Option<Reconnect>,
+    serials: u64,
+    chance: Xoshiro256PlusPlus,
+}
+
+impl State {
+    pub(super) fn new(reconnect: Option<Reconnect>, chance: [u8; 32]) -> Self {
+        Self {
+            life: Life::Running,
+            peers: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            brought: Vec::new(),
+            welcomed: BTreeMap::new(),
+            published: Published::default(),
+            events: Events::default(),
+            departed: VecDeque::new(),
+            reconnect,
+            serials: 0,
+            chance: Xoshiro256PlusPlus::from_seed(chance),
+        }
+    }
+
+    /// A number that was not given before.
+    pub(super) const fn serial(&mut self) -> u64 {
+        self.serials += 1;
+        self.serials
+    }
+
+    /// A number by which a peer knows this node when it comes again.
+    pub(super) fn instance(&mut self) -> u64 {
+        self.chance.random_range(1..=u64::MAX)
+    }
+
+    /// The peer of this name that is there, or else was there last: what is known of it can be read.
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Peer>> {
+        let away = || self.calls.get(name).and_then(|call| call.last.as_ref());
+        let departed = || self.departed.iter().find(|peer| peer.name == *name);
+        self.peers.get(name).or_else(away).or_else(departed).cloned()
+    }
+
+    /// Those that are there and those that were, by name.
+    pub(super) fn all(&self) -> Vec<Arc<Peer>> {
+        let away = self.calls.values().filter_map(|call| call.last.as_ref());
+        let mut all: Vec<_> = self.peers.values().chain(away).chain(&self.departed).cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// What there is to know of the peer of this name, for judging another.
+    pub(super) fn known(&self, name: &str) -> Option<Known> {
+        let peer = self.peers.get(name)?;
+        Some(Known { side: peer.side, instance: peer.instance, is_gone: peer.link.gone().is_some() })
+    }
+
+    /// A peer has been greeted: it gets what was written for it, and is one of the peers from now on.
+    pub(super) fn admit(&mut self, name: Name, side: Side, instance: u64, link: Arc<Link>) {
+        let peer = Peer::new(name.clone(), side, instance, self.serial(), link);
+        for (channel, value) in self.published.for_peer(&name, side) {
+            // What it cannot take, it could not have taken before.
+            let _ = peer.put(&channel, &value);
+        }
+        self.departed.retain(|departed| departed.name != name);
+        if let Some(call) = self.calls.get_mut(&name)
+            && (side == Side::Remote || !call.is_under_way())
+        {
+            call.phase = Phase::Up;
+            call.was_up = true;
+            call.last = None;
+            call.backoff.reset();
+        }
+        self.peers.insert(name.clone(), peer);
+        self.events.push(Event::Joined { name, side });
+    }
+
+    /// A peer is there no more.
+    pub(super) fn on_gone(&mut self, peer: &Arc<Peer>, why: Gone, now: Timestamp) {
+        if self.peers.get(&peer.name).is_none_or(|known| known.serial != peer.serial) {
+            return;
+        }
+        self.peers.remove(&peer.name);
+        peer.link.settle();
+        let name = peer.name.clone();
+        let returns = match (self.calls.get_mut(&name), self.reconnect) {
+            (Some(call), Some(reconnect)) if call.place.is_some() && !is_final(&why) => {
+                call.phase = Phase::Away(now + call.backoff.next(&reconnect, &mut self.chance));
+                call.last = Some(Arc::clone(peer));
+                true
+            }
+            _ => false,
+        };
+        if !returns {
+            self.calls.remove(&name);
+            self.forget(Arc::clone(peer));
+        }
+        self.events.push(Event::Left { name, why, returns });
+    }
+
+    /// A call came to nothing.
+    pub(super) fn on_failed(&mut self, name: &Name, error: JoinError, now: Timestamp) {
+        let Some(call) = self.calls.get_mut(name) else { return };
+        if !call.was_up {
+            call.phase = Phase::Failed(error);
+            return;
+        }
+        match (self.reconnect, error) {
+            (Some(_), JoinError::Gone(why)) if is_final(&why) => {
+                let last = self.calls.remove(name).and_then(|call| call.last);
+                last.into_iter().for_each(|peer| self.forget(peer));
+                self.events.push(Event::GaveUp { name: name.clone(), why });
+            }
+            (Some(reconnect), _) => {
+                call.phase = Phase::Away(now + call.backoff.next(&reconnect, &mut self.chance));
+            }
+            (None, _) => {
+                self.calls.remove(name);
+            }
+        }
+    }
+
+    /// A peer has left for good, as far as this node knows.
+    fn forget(&mut self, peer: Arc<Peer>) {
+        self.published.on_left(&peer.name);
+        if self.departed.len() == AWAY_MAX {
+            self.departed.pop_front();
+        }
+        self.departed.push_back(peer);
+    }
+}

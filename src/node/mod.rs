@@ -1,0 +1,29 @@
+//! Named channels that hold the latest value, and nodes that speak of them: `spec/node.md`.
+//!
+//! [`Channels`] are those of one connection. A [`Hub`] connects to others and is connected to; a [`Host`] is called by
+//! [`Client`]s. All of it stands on [`Transport`](crate::Transport) and its time, so that
+//! it runs over UDP, TCP and in the simulator alike; nothing here may know which.
+
+mod channels;
+mod client;
+mod control;
+mod engine;
+mod error;
+mod host;
+mod hub;
+mod link;
+mod name;
+mod names;
+mod offset;
+mod timeout;
+mod value;
+
+pub use channels::{Channels, VALUE_LEN_MAX};
+pub use client::Client;
+pub use control::{CONTROL_CHANNEL, Control, Hello, Kind, NAMES_MAX, Role, TIME_CHANNEL, Time, VERSION};
+pub use engine::{Event, NodeConfig, PeerInfo, Reconnect, Side, StartError};
+pub use error::{Gone, JoinError, ReadError, Reason, WriteError};
+pub use host::Host;
+pub use hub::Hub;
+pub use name::{Name, NameError};
+pub use value::{Age, Value};

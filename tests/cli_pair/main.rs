@@ -1,0 +1,14 @@
+//! The tool's commands that pair by a code, as two users run them: two processes, on the loopback interface only.
+
+#![cfg(all(unix, feature = "cli"))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
+mod chat;
+mod files;
+mod keys;
+mod pipe;
+mod tool;
+mod words;
+
+/// The transports that every test runs over.
+const TRANSPORTS: [&str; 2] = ["udp", "tcp"];

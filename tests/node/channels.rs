@@ -1,0 +1,260 @@
+//! Named channels over one connection.
+
+use udpair::content::{Array, DecodeError};
+use udpair::message::End;
+use udpair::node::{Channels, Gone, Kind, NAMES_MAX, NameError, ReadError, WriteError};
+
+use crate::pair::{Pair, SHORT, STUCK, content};
+
+/// Both ends of a connection: the client's, the server's.
+fn open(pair: &Pair) -> (Channels, Channels) {
+    let (client, server) = pair.connect();
+    (Channels::new(client), Channels::new(server))
+}
+
+pub(crate) fn the_newest_value_is_read_again_and_again(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    assert_eq!(reader.latest("pose").unwrap().map(|value| value.bytes), None);
+    for round in ["first", "second"] {
+        writer.write("pose", round).unwrap();
+        assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, round);
+        for _ in 0..3 {
+            let value = reader.latest("pose").unwrap().unwrap();
+            assert_eq!((&value.bytes[..], value.tag), (round.as_bytes(), 1));
+        }
+    }
+    assert_eq!(*reader.names(), [("pose".to_owned(), Kind::Latest)].map(|(name, kind)| (named(&name), kind)));
+}
+
+pub(crate) fn a_value_is_text_or_an_array_as_it_was_written(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    let array = Array::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
+    writer.write("pose", &array).unwrap();
+    let value = reader.changed_timeout("pose", STUCK).unwrap();
+    assert!(matches!(value.get::<String>(), Err(DecodeError::Tag { .. })), "and it can be asked again");
+    assert_eq!(value.get::<Array>().unwrap(), array);
+    writer.write("pose", "unknown").unwrap();
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().get::<String>().unwrap(), "unknown");
+}
+
+fn named(text: &str) -> udpair::node::Name {
+    udpair::node::Name::new(text).unwrap()
+}
+
+pub(crate) fn every_reader_sees_each_change_once(pair: Pair) {
+    let (writer, one) = open(&pair);
+    let other = one.clone();
+    for round in 0..5 {
+        writer.write("pose", content(round, 50)).unwrap();
+        for reader in [&one, &other] {
+            assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, content(round, 50));
+            assert!(reader.try_changed("pose").unwrap().is_none());
+        }
+    }
+    // What was looked at was seen, by whoever looked.
+    writer.write("pose", content(9, 50)).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(one.latest("pose").unwrap().unwrap().bytes, content(9, 50));
+    assert!(one.try_changed("pose").unwrap().is_none());
+    assert!(one.clone().try_changed("pose").unwrap().is_none());
+    assert_eq!(other.try_changed("pose").unwrap().unwrap().bytes, content(9, 50));
+}
+
+pub(crate) fn a_late_reader_gets_the_newest(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    for channel in ["small", "long"] {
+        let len = if channel == "small" { 100 } else { 20_000 };
+        for at in 0..200 {
+            writer.write(channel, content(at, len)).unwrap();
+        }
+        writer.flush().unwrap();
+        let value = reader.changed_timeout(channel, STUCK).unwrap();
+        assert_eq!((value.number, value.bytes), (199, content(199, len)));
+        assert!(reader.try_changed(channel).unwrap().is_none(), "what was overtaken is not queued");
+    }
+}
+
+pub(crate) fn whoever_waits_is_woken_on_every_channel(pair: Pair) {
+    const CHANNELS: [&str; 3] = ["a", "b", "c"];
+    const LAST: u64 = 30;
+    let (writer, reader) = open(&pair);
+    // Two threads on each channel, and each sees the last value of its own.
+    let waiting: Vec<_> = CHANNELS
+        .iter()
+        .flat_map(|channel| [(); 2].map(|()| (channel, reader.clone())))
+        .map(|(channel, reader)| {
+            pair.beside(move || {
+                let mut changes = 0;
+                while reader.changed_timeout(channel, STUCK).unwrap().number < LAST {
+                    changes += 1;
+                }
+                changes
+            })
+        })
+        .collect();
+    for at in 0..=LAST {
+        for channel in CHANNELS {
+            writer.write(channel, content(usize::try_from(at).unwrap(), 200)).unwrap();
+        }
+        writer.flush().unwrap();
+    }
+    for waiter in waiting {
+        assert!(waiter.join().unwrap() <= LAST);
+    }
+}
+
+pub(crate) fn a_reader_waits_for_a_name_that_is_not_there_yet(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    let waiting = pair.beside(move || {
+        let value = reader.changed_timeout("late", STUCK).unwrap();
+        (value.bytes, reader.recv_timeout("later", STUCK).unwrap().bytes)
+    });
+    writer.write("other", "no").unwrap();
+    writer.write("late", "yes").unwrap();
+    writer.send("later", "too").unwrap();
+    assert_eq!(waiting.join().unwrap(), ("yes".into(), "too".into()));
+}
+
+pub(crate) fn queued_values_come_in_order_and_once(pair: Pair) {
+    const COUNT: usize = 500;
+    let (writer, reader) = open(&pair);
+    let other = reader.clone();
+    for at in 0..COUNT {
+        writer.send("log", content(at, at)).unwrap();
+    }
+    for at in 0..COUNT {
+        let reader = if at % 2 == 0 { &reader } else { &other };
+        let value = reader.recv_timeout("log", STUCK).unwrap();
+        assert_eq!((value.number, value.bytes), (at as u64, content(at, at)));
+    }
+    assert!(reader.try_recv("log").unwrap().is_none());
+    assert_eq!(writer.close(0).channels.iter().map(|channel| channel.not_arrived).sum::<u64>(), 0);
+}
+
+pub(crate) fn a_value_longer_than_any_buffer_arrives_whole(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    // Longer than what goes as one message, and than the channel's credit.
+    let long = content(3, 24 << 20);
+    let sent = long.clone();
+    let sending = pair.beside(move || {
+        writer.send("log", sent).unwrap();
+        writer.send("log", "end").unwrap();
+        writer
+    });
+    assert!(reader.recv_timeout("log", STUCK).unwrap().bytes == long);
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "end");
+    let writer = sending.join().unwrap();
+    let refused = writer.write("pose", long);
+    assert!(
+        matches!(refused, Err(WriteError::TooLarge { len, max }) if len == 24 << 20 && max < 16 << 20),
+        "{refused:?}"
+    );
+}
+
+pub(crate) fn a_value_that_is_too_long_is_told_and_passed_over(pair: Pair) {
+    let (client, server) = pair.connect();
+    let (writer, reader) = (Channels::new(client), Channels::with_value_len_max(server, 1_000));
+    for (at, len) in [1_000, 1_001, 20_000, 17 << 20, 999].into_iter().enumerate() {
+        let sent = content(at, len);
+        let (writer, value) = (writer.clone(), sent.clone());
+        let sending = pair.beside(move || writer.send("log", value).unwrap());
+        let got = reader.recv_timeout("log", STUCK);
+        sending.join().unwrap();
+        if len <= 1_000 {
+            assert_eq!(got.unwrap().bytes, sent);
+        } else {
+            assert_eq!(got.unwrap_err(), ReadError::TooLarge { len: Some(len as u64), max: 1_000 });
+        }
+    }
+}
+
+pub(crate) fn a_channel_is_of_one_kind(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    writer.write("pose", "1").unwrap();
+    writer.send("log", "1").unwrap();
+    let refused = |name, is| WriteError::Kind { name: named(name), is };
+    assert_eq!(writer.send("pose", "2").unwrap_err().to_string(), refused("pose", Kind::Latest).to_string());
+    assert_eq!(writer.write("log", "2").unwrap_err().to_string(), refused("log", Kind::Queued).to_string());
+    writer.flush().unwrap();
+    let wrong = |name, is| ReadError::Kind { name: named(name), is };
+    assert_eq!(reader.recv_timeout("pose", STUCK).unwrap_err(), wrong("pose", Kind::Latest));
+    assert_eq!(reader.latest("log").unwrap_err(), wrong("log", Kind::Queued));
+    // The directions have nothing in common.
+    reader.send("pose", "back").unwrap();
+    assert_eq!(writer.recv_timeout("pose", STUCK).unwrap().bytes, "back");
+    // What was asked for wrongly is still there.
+    assert_eq!(reader.latest("pose").unwrap().unwrap().bytes, "1");
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "1");
+}
+
+pub(crate) fn names_have_limits(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    let long = "n".repeat(256);
+    let too_long = NameError::TooLong { len: 256, max: 255 };
+    assert_eq!(writer.write("", "x").unwrap_err().to_string(), WriteError::Name(NameError::Empty).to_string());
+    assert_eq!(writer.send(&long, "x").unwrap_err().to_string(), WriteError::Name(too_long).to_string());
+    assert_eq!(reader.latest("").unwrap_err(), ReadError::Name(NameError::Empty));
+    assert_eq!(reader.recv_timeout(&long, SHORT).unwrap_err(), ReadError::Name(too_long));
+    for at in 0..NAMES_MAX {
+        writer.write(&at.to_string(), vec![7]).unwrap();
+    }
+    assert_eq!(
+        writer.write("one more", "x").unwrap_err().to_string(),
+        WriteError::TooManyNames { max: NAMES_MAX }.to_string()
+    );
+    writer.write("4095", "still").unwrap();
+    writer.flush().unwrap();
+    assert_eq!(reader.changed_timeout("4095", STUCK).unwrap().bytes, "still");
+    assert_eq!(reader.names().len(), NAMES_MAX);
+    assert_eq!(reader.latest("0").unwrap().unwrap().bytes, vec![7]);
+}
+
+pub(crate) fn a_full_queue_holds_back_and_lets_go(pair: Pair) {
+    let pair = pair.with(|config| config.limits.send_queue = 64 << 10);
+    let (writer, reader) = open(&pair);
+    let chunk = content(1, 30_000);
+    let mut sent = 0;
+    let full = loop {
+        match writer.try_send("log", chunk.clone()) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 10_000, "nothing holds it back");
+    };
+    assert!(matches!(full, WriteError::Full), "{full}");
+    let sending = pair.beside(move || writer.send("log", "end").unwrap());
+    for _ in 0..sent {
+        assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, chunk);
+    }
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "end");
+    sending.join().unwrap();
+}
+
+pub(crate) fn a_wait_times_out_and_the_connection_lives(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    assert_eq!(reader.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
+    assert_eq!(reader.recv_timeout("log", SHORT).unwrap_err(), ReadError::TimedOut);
+    writer.write("pose", "here").unwrap();
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, "here");
+    assert_eq!(reader.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
+}
+
+pub(crate) fn the_last_value_outlives_the_connection(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    writer.write("pose", "last").unwrap();
+    writer.send("log", "last").unwrap();
+    let closing = pair.beside(move || {
+        writer.flush().unwrap();
+        writer.connection().close_within(7, SHORT);
+    });
+    closing.join().unwrap();
+    // Everything that came is there before the end is told.
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, "last");
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "last");
+    let gone = Gone::Ended(End::ClosedByPeer { code: 7 });
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap_err(), ReadError::Gone(gone));
+    assert_eq!(reader.recv("log").unwrap_err(), ReadError::Gone(gone));
+    assert_eq!(reader.try_changed("never").unwrap_err(), ReadError::Gone(gone));
+    assert_eq!(reader.latest("pose").unwrap().unwrap().bytes, "last");
+    assert_eq!(reader.write("pose", "too late").unwrap_err().to_string(), WriteError::Gone(gone).to_string());
+}

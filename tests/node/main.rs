@@ -1,0 +1,91 @@
+//! Named channels and nodes over every back end, as an application uses them.
+//!
+//! A case is a function over a [`Pair`](pair::Pair) of transports and knows nothing of what is below. On real sockets a
+//! case waits on timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
+
+mod channels;
+mod hostile;
+mod hubs;
+#[path = "../conformance/pair.rs"]
+#[allow(dead_code, reason = "what only the other suite needs of it")]
+mod pair;
+#[path = "../conformance/path.rs"]
+#[allow(dead_code, reason = "what only the other suite needs of it")]
+mod path;
+mod returning;
+#[path = "../conformance/security.rs"]
+#[allow(dead_code, reason = "what only the other suite needs of it")]
+mod security;
+mod stars;
+mod time;
+
+/// Makes a test of every case for every back end; what seals is below all of this, so that one sealed suite is enough.
+macro_rules! everywhere {
+    ($($module:ident: $($case:ident)+;)+) => {
+        mod udp {
+            use crate::security::Security::Psk;
+            $($(#[test] fn $case() { crate::pair::over_udp(crate::$module::$case, Psk); })+)+
+        }
+        mod tcp {
+            use crate::security::Security::Plain;
+            $($(#[test] fn $case() { crate::pair::over_tcp(crate::$module::$case, Plain); })+)+
+        }
+        mod sim {
+            use crate::security::Security::Plain;
+            $($(#[test] fn $case() { crate::pair::over_sim(crate::$module::$case, Plain); })+)+
+        }
+    };
+}
+
+everywhere! {
+    channels: the_newest_value_is_read_again_and_again
+        a_value_is_text_or_an_array_as_it_was_written
+        every_reader_sees_each_change_once
+        a_late_reader_gets_the_newest
+        whoever_waits_is_woken_on_every_channel
+        a_reader_waits_for_a_name_that_is_not_there_yet
+        queued_values_come_in_order_and_once
+        a_value_longer_than_any_buffer_arrives_whole
+        a_value_that_is_too_long_is_told_and_passed_over
+        a_channel_is_of_one_kind
+        names_have_limits
+        a_full_queue_holds_back_and_lets_go
+        a_wait_times_out_and_the_connection_lives
+        the_last_value_outlives_the_connection;
+    hubs: three_hubs_write_to_whom_they_mean
+        images_go_on_their_channel
+        whoever_joins_later_gets_the_newest
+        names_are_unique_or_refused
+        there_is_no_such_peer
+        values_in_order_go_by_the_channels_of_a_peer
+        a_reader_waits_for_all_and_each_has_its_turn
+        hubs_that_call_each_other_are_connected_once
+        a_hub_has_peers_at_several_transports
+        connections_that_there_are_already_are_taken
+        what_was_written_before_leaving_can_be_read
+        closing_ends_every_wait
+        a_disconnected_peer_is_told_and_gone
+        no_more_peers_than_there_may_be
+        those_who_are_no_hubs_are_turned_away
+        a_peer_that_stalls_holds_up_nobody
+        a_hub_that_is_dropped_closes_in_the_background;
+    stars: a_host_and_its_clients_read_and_write
+        images_go_both_ways
+        a_client_of_a_name_that_is_taken_is_refused
+        a_get_waits_for_the_first_value_and_no_longer_than_it_may
+        a_host_knows_who_is_there
+        clients_use_one_transport_and_many_threads
+        the_host_leaves_and_everybody_is_told
+        roles_that_do_not_belong_together_are_refused;
+    returning: a_host_that_was_away_has_its_clients_and_their_values_again
+        values_come_again_to_whoever_has_not_seen_them_and_only_to_those
+        the_same_node_takes_its_own_place
+        those_who_do_not_understand_each_other_do_not_try_again
+        a_node_that_tries_again_can_be_closed;
+    time: the_age_of_a_value_is_known;
+    hostile: a_value_before_its_name_waits
+        what_cannot_be_read_ends_that_connection_with_its_reason
+        a_peer_of_another_version_is_refused
+        answers_that_nobody_asked_for_change_nothing
+        a_flood_of_questions_is_answered_in_part_and_ends_nothing;
+}

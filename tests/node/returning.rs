@@ -1,0 +1,160 @@
+//! Nodes that are lost and come again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use udpair::message::End;
+use udpair::node::{CONTROL_CHANNEL, Client, Control, Event, Gone, Hello, Host, Hub, NodeConfig, ReadError, Reason};
+use udpair::node::{Reconnect, Role, Side};
+use udpair::{Connection, Listener, Transport};
+
+use crate::hubs::{config, named};
+use crate::pair::{Pair, SHORT, STUCK, end_of};
+
+/// Tries again soon, and often.
+fn soon() -> NodeConfig {
+    let (first, most) = (Duration::from_millis(10), Duration::from_millis(40));
+    config(|config| config.reconnect = Some(Reconnect { first, most }))
+}
+
+fn joined(name: &str, side: Side) -> Option<Event> {
+    Some(Event::Joined { name: named(name), side })
+}
+
+fn left(name: &str, end: End, returns: bool) -> Option<Event> {
+    Some(Event::Left { name: named(name), why: Gone::Ended(end), returns })
+}
+
+pub(crate) fn a_host_that_was_away_has_its_clients_and_their_values_again(pair: Pair) {
+    let transport = pair.another(|_| {});
+    let addr = transport.local_addr();
+    let host = Host::start([transport]).unwrap();
+    let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
+    client.write("pose", "before").unwrap();
+    host.write_all("goal", "before").unwrap();
+    assert_eq!(host.get("a", "pose").unwrap().bytes, "before");
+    assert_eq!(client.changed_timeout("goal", STUCK).unwrap().bytes, "before");
+    host.close();
+    drop(host);
+    assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
+    assert_eq!(client.next_event(STUCK), left("host", End::ClosedByPeer { code: 0 }, true));
+    // Meanwhile the last value can be read, and what is written waits.
+    assert!(!client.is_connected());
+    assert_eq!(client.get("goal").unwrap().bytes, "before");
+    client.set_timeout(SHORT);
+    assert_eq!(client.get("other").unwrap_err(), ReadError::TimedOut);
+    client.write("pose", "meanwhile").unwrap();
+    client.write("new", "also").unwrap();
+    let host = Host::start([pair.bind(addr).unwrap()]).unwrap();
+    host.write_all("goal", "after").unwrap();
+    assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
+    assert_eq!(client.changed_timeout("goal", STUCK).unwrap().bytes, "after");
+    assert_eq!(host.next_event(STUCK), joined("a", Side::Local));
+    assert_eq!(host.get("a", "pose").unwrap().bytes, "meanwhile");
+    assert_eq!(host.get("a", "new").unwrap().bytes, "also");
+    client.close();
+    host.close();
+}
+
+pub(crate) fn values_come_again_to_whoever_has_not_seen_them_and_only_to_those(pair: Pair) {
+    let a = Hub::start("a", [pair.another(|_| {})]).unwrap();
+    let b = Hub::start_with("b", [pair.another(|_| {})], soon()).unwrap();
+    b.connect("a", a.local_addr()).unwrap();
+    a.write_to_name("b", "goal", "yours").unwrap();
+    b.write_all("pose", "seen").unwrap();
+    b.write_to_name("a", "other", "unseen").unwrap();
+    assert_eq!(a.changed_timeout("pose", STUCK).unwrap().1.bytes, "seen");
+    assert_eq!(b.changed_timeout("goal", STUCK).unwrap().1.bytes, "yours");
+    for _ in 0..3 {
+        while let Some(_event) = b.try_event() {}
+        assert!(a.disconnect("b"));
+        assert_eq!(b.next_event(STUCK), left("a", End::ClosedByPeer { code: 0 }, true));
+        assert_eq!(b.next_event(STUCK), joined("a", Side::Remote));
+    }
+    // All of it was written again, with the time that it had.
+    let fresh = (Hub::clone(&a), b.clone());
+    assert_eq!(fresh.0.changed_timeout("other", STUCK).unwrap().1.bytes, "unseen");
+    assert_eq!(a.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
+    assert_eq!(b.changed_timeout("goal", SHORT).unwrap_err(), ReadError::TimedOut);
+    assert_eq!(a.get_by_name("b", "pose").unwrap().unwrap().bytes, "seen");
+    b.write_all("pose", "newer").unwrap();
+    assert_eq!(a.changed_timeout("pose", STUCK).unwrap().1.bytes, "newer");
+    // Whoever ends it by itself does not come again.
+    while let Some(_event) = b.try_event() {}
+    assert!(b.disconnect("a"));
+    assert_eq!(b.next_event(STUCK), left("a", End::Closed { code: 0 }, false));
+    assert_eq!(b.next_event(SHORT), None);
+    [a, b].iter().for_each(Hub::close);
+}
+
+pub(crate) fn the_same_node_takes_its_own_place(pair: Pair) {
+    let a = Hub::start("a", [pair.another(|_| {})]).unwrap();
+    let come = |instance| {
+        let raw = Connection::connect(&pair.client, a.local_addr()).unwrap();
+        let hello = Hello { role: Role::Hub, instance, name: Some(named("x")) };
+        raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode()).unwrap();
+        raw
+    };
+    let first = come(7);
+    assert_eq!(a.next_event(STUCK), joined("x", Side::Local));
+    // Another one of the same name, and one that says nothing of itself.
+    for instance in [8, 0] {
+        assert_eq!(Gone::from(end_of(&come(instance))), Gone::ByPeer(Reason::NameTaken));
+    }
+    let _second = come(7);
+    assert_eq!(Gone::from(end_of(&first)), Gone::ByPeer(Reason::Replaced));
+    let why = Gone::ByUs(Reason::Replaced);
+    assert_eq!(a.next_event(STUCK), Some(Event::Left { name: named("x"), why, returns: false }));
+    assert_eq!(a.next_event(STUCK), joined("x", Side::Local));
+    assert_eq!(a.connections().len(), 1);
+    a.close();
+}
+
+pub(crate) fn those_who_do_not_understand_each_other_do_not_try_again(pair: Pair) {
+    // Greets, and then breaks the protocol.
+    let hello = |role| Control::Hello(Hello { role, instance: 0, name: Some(named("raw")) }).encode();
+    let listener = Listener::new(Arc::clone(&pair.server));
+    let greeting = pair.beside(move || {
+        let raw = listener.accept_timeout(STUCK).unwrap();
+        raw.send_on(CONTROL_CHANNEL, 0, hello(Role::Host)).unwrap();
+        raw
+    });
+    let client = Client::start_with("a", &pair.another(|_| {}), pair.server.local_addr(), soon()).unwrap();
+    let raw = greeting.join().unwrap();
+    raw.send_on(CONTROL_CHANNEL, 0, hello(Role::Host)).unwrap();
+    assert_eq!(Gone::from(end_of(&raw)), Gone::ByPeer(Reason::OutOfTurn));
+    assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
+    let why = Gone::ByUs(Reason::OutOfTurn);
+    assert_eq!(client.next_event(STUCK), Some(Event::Left { name: named("host"), why, returns: false }));
+    client.close();
+
+    // Where the host was there is a hub now.
+    let transport: Arc<dyn Transport> = pair.another(|_| {});
+    let addr = transport.local_addr();
+    let host = Host::start([transport]).unwrap();
+    let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
+    host.close();
+    drop(host);
+    let hub = Hub::start("hub", [pair.bind(addr).unwrap()]).unwrap();
+    assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
+    assert_eq!(client.next_event(STUCK), left("host", End::ClosedByPeer { code: 0 }, true));
+    let why = Gone::ByPeer(Reason::Role);
+    assert_eq!(client.next_event(STUCK), Some(Event::GaveUp { name: named("host"), why }));
+    client.close();
+    hub.close();
+}
+
+pub(crate) fn a_node_that_tries_again_can_be_closed(pair: Pair) {
+    let host = Host::start([pair.another(|_| {})]).unwrap();
+    let client = Client::start_with("a", &pair.another(|_| {}), host.local_addr(), soon()).unwrap();
+    host.close();
+    drop(host);
+    assert!(matches!(client.next_event(STUCK), Some(Event::Joined { .. })));
+    assert!(matches!(client.next_event(STUCK), Some(Event::Left { returns: true, .. })));
+    let waiting = pair.beside({
+        let client = client.clone();
+        move || client.changed("goal").unwrap_err()
+    });
+    client.close();
+    assert!(matches!(waiting.join().unwrap(), ReadError::Gone(_)));
+}

@@ -27,7 +27,7 @@ pub const VALUE_LEN_MAX: u64 = 64 << 20;
 /// channels.write("pose", "x=1 y=2")?; // the newest value counts
 /// channels.send("log", "moved")?; // every value counts
 /// if let Some(pose) = channels.latest("pose")? {
-///     println!("{:?}", pose.bytes);
+///     println!("{}", pose.get::<String>()?);
 /// }
 /// let next = channels.changed("pose")?; // waits for one that this handle has not given yet
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -26,7 +26,7 @@ const IMAGE: &str = "image";
 /// let host = Host::start([bind()?])?;
 /// let client = Client::start("robot", &bind()?, host.local_addr())?;
 /// client.write("pose", "x=1 y=2")?;
-/// assert_eq!(host.get("robot", "pose")?.bytes, "x=1 y=2");
+/// assert_eq!(host.get("robot", "pose")?.get::<String>()?, "x=1 y=2");
 /// client.close();
 /// host.close();
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -25,7 +25,7 @@ const IMAGE: &str = "image";
 /// one.connect("other", other.local_addr())?; // "other" is what it is called here
 /// one.write_all("pose", "x=1 y=2")?;
 /// let (from, pose) = other.changed("pose")?;
-/// assert_eq!((from.as_ref(), &pose.bytes[..]), ("one", &b"x=1 y=2"[..]));
+/// assert_eq!((from.as_ref(), pose.get::<String>()?), ("one", "x=1 y=2".to_owned()));
 /// one.close();
 /// other.close();
 /// # Ok::<(), Box<dyn std::error::Error>>(())

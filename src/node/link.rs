@@ -169,7 +169,7 @@ impl Link {
         let number = self.number(&mut state, name, kind)?;
         let sent = self.conn.transport().send(self.conn.id(), number, value.tag, value.body.clone());
         sent.map(|_| ()).map_err(|error| match error {
-            SendError::WouldBlock | SendError::TimedOut => WriteError::Full,
+            SendError::WouldBlock => WriteError::Full,
             SendError::TooLarge { len, max } => {
                 let time = TIME_LEN as u64;
                 WriteError::TooLarge { len: len.saturating_sub(time), max: max.saturating_sub(time) }

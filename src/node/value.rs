@@ -1,8 +1,8 @@
-//! Values: what is written to a channel, and what is read from one.
+//! Values: content with the time at which it was written.
 
 use core::time::Duration;
 
-use bytes::{BufMut as _, Bytes};
+use bytes::Bytes;
 
 use super::offset::Estimate;
 use crate::content::{Content, DecodeError, FromContent};
@@ -19,28 +19,28 @@ pub(super) struct Stamped {
 }
 
 impl Stamped {
-    /// Puts the time behind the content. Copies nothing where the content is nobody else's and can grow in its place.
+    /// Puts the time behind the content. Copies nothing where the content is nobody else's and can grow in its place,
+    /// as what is long mostly can.
     pub(super) fn new(content: Content, now: Timestamp) -> Self {
         let mut body = match content.body.try_into_mut() {
-            Ok(body) => body,
+            Ok(own) => Vec::from(own),
             Err(shared) => {
-                let mut body = bytes::BytesMut::with_capacity(shared.len() + TIME_LEN);
+                let mut body = Vec::with_capacity(shared.len() + TIME_LEN);
                 body.extend_from_slice(&shared);
                 body
             }
         };
-        body.put_u64(now.as_micros());
-        Self { tag: content.tag, body: body.freeze() }
+        body.reserve_exact(TIME_LEN);
+        body.extend(now.as_micros().to_be_bytes());
+        Self { tag: content.tag, body: body.into() }
     }
 }
 
 /// A value that was read.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// What the bytes are.
-    pub tag: u16,
-    /// The content.
-    pub bytes: Bytes,
+    /// What it says. Cheap to clone, and of any kind: [`get`](Self::get) makes it what it is.
+    pub content: Content,
     /// Its number on its channel, from 0, in the order of writing; numbers left out were superseded. It begins anew
     /// with each connection.
     pub number: u64,
@@ -64,7 +64,7 @@ impl Value {
     pub(super) fn new(tag: u16, mut body: Bytes, number: u64) -> Option<Self> {
         let time = body.split_off(body.len().checked_sub(TIME_LEN)?);
         let time = u64::from_be_bytes(time.as_ref().try_into().ok()?);
-        Some(Self { tag, bytes: body, number, time, clock: None })
+        Some(Self { content: Content { tag, body }, number, time, clock: None })
     }
 
     /// The same value, where the sender's clock is known by `clock`.
@@ -73,18 +73,18 @@ impl Value {
         self
     }
 
-    /// What the sender's clock showed when it was written, in µs: the same for the same value, however often it comes.
-    pub(super) const fn written_at(&self) -> u64 {
-        self.time
-    }
-
-    /// What it holds, if it is a `T`: text, bytes, an array, an image or whatever else is [`FromContent`]. It can be
-    /// asked again. Does not block.
+    /// What it says, if it is a `T`: text, bytes, an array, an image, a value. Can be asked again and again. Does not
+    /// block.
     ///
     /// # Errors
     /// [`DecodeError::Tag`] where it is something else; else what is wrong with it.
     pub fn get<T: FromContent>(&self) -> Result<T, DecodeError> {
-        Content { tag: self.tag, body: self.bytes.clone() }.get()
+        self.content.get()
+    }
+
+    /// What the sender's clock showed when it was written, in µs: the same for the same value, however often it comes.
+    pub(super) const fn written_at(&self) -> u64 {
+        self.time
     }
 
     /// How old it is at `now` of the transport's clock. `None` where the sender's clock was not known yet when the
@@ -104,7 +104,6 @@ fn micros(micros: i128) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::IntoContent as _;
 
     const fn at(micros: u64) -> Timestamp {
         Timestamp::from_nanos(micros * 1_000)
@@ -116,7 +115,7 @@ mod tests {
             let stamped = Stamped::new(Content { tag: 9, body: content.clone() }, at(0x0102_0304));
             assert_eq!(stamped.body[content.len()..], [0, 0, 0, 0, 1, 2, 3, 4]);
             let value = Value::new(stamped.tag, stamped.body, 4).unwrap();
-            assert_eq!((value.tag, value.bytes, value.number), (9, content, 4));
+            assert_eq!((value.content.tag, value.content.body, value.number), (9, content, 4));
         }
     }
 
@@ -131,12 +130,13 @@ mod tests {
         let mut content = Vec::with_capacity(1_000 + TIME_LEN);
         content.resize(1_000, 1);
         let place = content.as_ptr();
-        assert_eq!(Stamped::new(content.into_content().unwrap(), at(0)).body.as_ptr(), place);
+        assert_eq!(Stamped::new(Content { tag: 0, body: content.into() }, at(0)).body.as_ptr(), place);
     }
 
     #[test]
     fn the_age_is_on_our_clock_and_never_below_zero() {
-        let mut value = Value::new(0, Stamped::new("".into_content().unwrap(), at(500_900)).body, 0).unwrap();
+        let mut value =
+            Value::new(0, Stamped::new(Content { tag: 0, body: Bytes::new() }, at(500_900)).body, 0).unwrap();
         assert_eq!(value.age(at(1_000)), None);
         value = value.with_clock(Some(Estimate { offset: 500_000, uncertainty: 7 }));
         let micros = Duration::from_micros;

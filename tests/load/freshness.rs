@@ -99,7 +99,7 @@ fn run(kind: Kind, is_fixed: bool, (delay, loss_ppm): (Duration, u32), updates: 
                 Err(error) => return Err(error.into()),
             };
             let Some(value) = &newest else { continue };
-            let written = u64::from_be_bytes(value.bytes[..8].try_into()?);
+            let written = u64::from_be_bytes(value.content.body[..8].try_into()?);
             let age = Duration::from_nanos(host.now().as_nanos() - written);
             seen.ages.push(age);
             let told = value.age(host.now());
@@ -109,8 +109,7 @@ fn run(kind: Kind, is_fixed: bool, (delay, loss_ppm): (Duration, u32), updates: 
         Ok(())
     });
     sim.run().unwrap();
-    let seen = seen.lock().unwrap().clone();
-    seen
+    seen.lock().unwrap().clone()
 }
 
 /// Three runs over the same link: a latest channel, the same with a window that never closes, a queued one.
@@ -183,8 +182,7 @@ fn memory(kind: Kind, updates: u64) -> (i64, i64) {
         Ok(())
     });
     sim.run().unwrap();
-    let counts = *counts.lock().unwrap();
-    counts
+    *counts.lock().unwrap()
 }
 
 #[test]
@@ -192,7 +190,8 @@ fn memory_is_flat_while_a_reader_sleeps_for_a_minute() {
     let _alone = alone();
     let updates = if FULL { 60_000 } else { 6_000 };
     let (early, late) = memory(Kind::Latest, updates);
-    println!("a reader sleeps for {:?}: both sides hold {early} bytes after 1 s, then {late}", PERIOD * updates as u32);
+    let slept = Duration::from_millis(updates);
+    println!("a reader sleeps for {slept:?}: both sides hold {early} bytes after 1 s, then {late}");
     assert!((late - early).abs() < 64 << 10, "{} bytes more", late - early);
     // So that the count is known to see it: a queued channel keeps what was written, up to its credit.
     let (early, late) = memory(Kind::Queued, if FULL { 10_000 } else { 6_000 });

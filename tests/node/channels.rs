@@ -1,9 +1,10 @@
 //! Named channels over one connection.
 
-use udpair::content::{Array, DecodeError};
+use udpair::content::{Array, DecodeError, Image, tag};
 use udpair::message::End;
 use udpair::node::{Channels, Gone, Kind, NAMES_MAX, NameError, ReadError, WriteError};
 
+use crate::not_written;
 use crate::pair::{Pair, SHORT, STUCK, content};
 
 /// Both ends of a connection: the client's, the server's.
@@ -14,27 +15,16 @@ fn open(pair: &Pair) -> (Channels, Channels) {
 
 pub(crate) fn the_newest_value_is_read_again_and_again(pair: Pair) {
     let (writer, reader) = open(&pair);
-    assert_eq!(reader.latest("pose").unwrap().map(|value| value.bytes), None);
+    assert_eq!(reader.latest("pose").unwrap().map(|value| value.content.body), None);
     for round in ["first", "second"] {
         writer.write("pose", round).unwrap();
-        assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, round);
+        assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().content.body, round);
         for _ in 0..3 {
             let value = reader.latest("pose").unwrap().unwrap();
-            assert_eq!((&value.bytes[..], value.tag), (round.as_bytes(), 1));
+            assert_eq!((&value.content.body[..], value.content.tag), (round.as_bytes(), 1));
         }
     }
     assert_eq!(*reader.names(), [("pose".to_owned(), Kind::Latest)].map(|(name, kind)| (named(&name), kind)));
-}
-
-pub(crate) fn a_value_is_text_or_an_array_as_it_was_written(pair: Pair) {
-    let (writer, reader) = open(&pair);
-    let array = Array::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
-    writer.write("pose", &array).unwrap();
-    let value = reader.changed_timeout("pose", STUCK).unwrap();
-    assert!(matches!(value.get::<String>(), Err(DecodeError::Tag { .. })), "and it can be asked again");
-    assert_eq!(value.get::<Array>().unwrap(), array);
-    writer.write("pose", "unknown").unwrap();
-    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().get::<String>().unwrap(), "unknown");
 }
 
 fn named(text: &str) -> udpair::node::Name {
@@ -47,17 +37,17 @@ pub(crate) fn every_reader_sees_each_change_once(pair: Pair) {
     for round in 0..5 {
         writer.write("pose", content(round, 50)).unwrap();
         for reader in [&one, &other] {
-            assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, content(round, 50));
+            assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().content.body, content(round, 50));
             assert!(reader.try_changed("pose").unwrap().is_none());
         }
     }
     // What was looked at was seen, by whoever looked.
     writer.write("pose", content(9, 50)).unwrap();
     writer.flush().unwrap();
-    assert_eq!(one.latest("pose").unwrap().unwrap().bytes, content(9, 50));
+    assert_eq!(one.latest("pose").unwrap().unwrap().content.body, content(9, 50));
     assert!(one.try_changed("pose").unwrap().is_none());
     assert!(one.clone().try_changed("pose").unwrap().is_none());
-    assert_eq!(other.try_changed("pose").unwrap().unwrap().bytes, content(9, 50));
+    assert_eq!(other.try_changed("pose").unwrap().unwrap().content.body, content(9, 50));
 }
 
 pub(crate) fn a_late_reader_gets_the_newest(pair: Pair) {
@@ -69,7 +59,7 @@ pub(crate) fn a_late_reader_gets_the_newest(pair: Pair) {
         }
         writer.flush().unwrap();
         let value = reader.changed_timeout(channel, STUCK).unwrap();
-        assert_eq!((value.number, value.bytes), (199, content(199, len)));
+        assert_eq!((value.number, value.content.body), (199, content(199, len)));
         assert!(reader.try_changed(channel).unwrap().is_none(), "what was overtaken is not queued");
     }
 }
@@ -107,7 +97,7 @@ pub(crate) fn a_reader_waits_for_a_name_that_is_not_there_yet(pair: Pair) {
     let (writer, reader) = open(&pair);
     let waiting = pair.beside(move || {
         let value = reader.changed_timeout("late", STUCK).unwrap();
-        (value.bytes, reader.recv_timeout("later", STUCK).unwrap().bytes)
+        (value.content.body, reader.recv_timeout("later", STUCK).unwrap().content.body)
     });
     writer.write("other", "no").unwrap();
     writer.write("late", "yes").unwrap();
@@ -125,7 +115,7 @@ pub(crate) fn queued_values_come_in_order_and_once(pair: Pair) {
     for at in 0..COUNT {
         let reader = if at % 2 == 0 { &reader } else { &other };
         let value = reader.recv_timeout("log", STUCK).unwrap();
-        assert_eq!((value.number, value.bytes), (at as u64, content(at, at)));
+        assert_eq!((value.number, value.content.body), (at as u64, content(at, at)));
     }
     assert!(reader.try_recv("log").unwrap().is_none());
     assert_eq!(writer.close(0).channels.iter().map(|channel| channel.not_arrived).sum::<u64>(), 0);
@@ -141,8 +131,8 @@ pub(crate) fn a_value_longer_than_any_buffer_arrives_whole(pair: Pair) {
         writer.send("log", "end").unwrap();
         writer
     });
-    assert!(reader.recv_timeout("log", STUCK).unwrap().bytes == long);
-    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "end");
+    assert!(reader.recv_timeout("log", STUCK).unwrap().content.body == long);
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().content.body, "end");
     let writer = sending.join().unwrap();
     let refused = writer.write("pose", long);
     assert!(
@@ -161,7 +151,7 @@ pub(crate) fn a_value_that_is_too_long_is_told_and_passed_over(pair: Pair) {
         let got = reader.recv_timeout("log", STUCK);
         sending.join().unwrap();
         if len <= 1_000 {
-            assert_eq!(got.unwrap().bytes, sent);
+            assert_eq!(got.unwrap().content.body, sent);
         } else {
             assert_eq!(got.unwrap_err(), ReadError::TooLarge { len: Some(len as u64), max: 1_000 });
         }
@@ -173,40 +163,37 @@ pub(crate) fn a_channel_is_of_one_kind(pair: Pair) {
     writer.write("pose", "1").unwrap();
     writer.send("log", "1").unwrap();
     let refused = |name, is| WriteError::Kind { name: named(name), is };
-    assert_eq!(writer.send("pose", "2").unwrap_err().to_string(), refused("pose", Kind::Latest).to_string());
-    assert_eq!(writer.write("log", "2").unwrap_err().to_string(), refused("log", Kind::Queued).to_string());
+    not_written(writer.send("pose", "2"), &refused("pose", Kind::Latest));
+    not_written(writer.write("log", "2"), &refused("log", Kind::Queued));
     writer.flush().unwrap();
     let wrong = |name, is| ReadError::Kind { name: named(name), is };
     assert_eq!(reader.recv_timeout("pose", STUCK).unwrap_err(), wrong("pose", Kind::Latest));
     assert_eq!(reader.latest("log").unwrap_err(), wrong("log", Kind::Queued));
     // The directions have nothing in common.
     reader.send("pose", "back").unwrap();
-    assert_eq!(writer.recv_timeout("pose", STUCK).unwrap().bytes, "back");
+    assert_eq!(writer.recv_timeout("pose", STUCK).unwrap().content.body, "back");
     // What was asked for wrongly is still there.
-    assert_eq!(reader.latest("pose").unwrap().unwrap().bytes, "1");
-    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "1");
+    assert_eq!(reader.latest("pose").unwrap().unwrap().content.body, "1");
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().content.body, "1");
 }
 
 pub(crate) fn names_have_limits(pair: Pair) {
     let (writer, reader) = open(&pair);
     let long = "n".repeat(256);
     let too_long = NameError::TooLong { len: 256, max: 255 };
-    assert_eq!(writer.write("", "x").unwrap_err().to_string(), WriteError::Name(NameError::Empty).to_string());
-    assert_eq!(writer.send(&long, "x").unwrap_err().to_string(), WriteError::Name(too_long).to_string());
+    not_written(writer.write("", "x"), &WriteError::Name(NameError::Empty));
+    not_written(writer.send(&long, "x"), &WriteError::Name(too_long));
     assert_eq!(reader.latest("").unwrap_err(), ReadError::Name(NameError::Empty));
     assert_eq!(reader.recv_timeout(&long, SHORT).unwrap_err(), ReadError::Name(too_long));
     for at in 0..NAMES_MAX {
         writer.write(&at.to_string(), vec![7]).unwrap();
     }
-    assert_eq!(
-        writer.write("one more", "x").unwrap_err().to_string(),
-        WriteError::TooManyNames { max: NAMES_MAX }.to_string()
-    );
+    not_written(writer.write("one more", "x"), &WriteError::TooManyNames { max: NAMES_MAX });
     writer.write("4095", "still").unwrap();
     writer.flush().unwrap();
-    assert_eq!(reader.changed_timeout("4095", STUCK).unwrap().bytes, "still");
+    assert_eq!(reader.changed_timeout("4095", STUCK).unwrap().content.body, "still");
     assert_eq!(reader.names().len(), NAMES_MAX);
-    assert_eq!(reader.latest("0").unwrap().unwrap().bytes, vec![7]);
+    assert_eq!(reader.latest("0").unwrap().unwrap().content.body, vec![7]);
 }
 
 pub(crate) fn a_full_queue_holds_back_and_lets_go(pair: Pair) {
@@ -224,9 +211,9 @@ pub(crate) fn a_full_queue_holds_back_and_lets_go(pair: Pair) {
     assert!(matches!(full, WriteError::Full), "{full}");
     let sending = pair.beside(move || writer.send("log", "end").unwrap());
     for _ in 0..sent {
-        assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, chunk);
+        assert_eq!(reader.recv_timeout("log", STUCK).unwrap().content.body, chunk);
     }
-    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "end");
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().content.body, "end");
     sending.join().unwrap();
 }
 
@@ -235,7 +222,7 @@ pub(crate) fn a_wait_times_out_and_the_connection_lives(pair: Pair) {
     assert_eq!(reader.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
     assert_eq!(reader.recv_timeout("log", SHORT).unwrap_err(), ReadError::TimedOut);
     writer.write("pose", "here").unwrap();
-    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, "here");
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().content.body, "here");
     assert_eq!(reader.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
 }
 
@@ -249,12 +236,56 @@ pub(crate) fn the_last_value_outlives_the_connection(pair: Pair) {
     });
     closing.join().unwrap();
     // Everything that came is there before the end is told.
-    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, "last");
-    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().bytes, "last");
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().content.body, "last");
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().content.body, "last");
     let gone = Gone::Ended(End::ClosedByPeer { code: 7 });
     assert_eq!(reader.changed_timeout("pose", STUCK).unwrap_err(), ReadError::Gone(gone));
     assert_eq!(reader.recv("log").unwrap_err(), ReadError::Gone(gone));
     assert_eq!(reader.try_changed("never").unwrap_err(), ReadError::Gone(gone));
-    assert_eq!(reader.latest("pose").unwrap().unwrap().bytes, "last");
-    assert_eq!(reader.write("pose", "too late").unwrap_err().to_string(), WriteError::Gone(gone).to_string());
+    assert_eq!(reader.latest("pose").unwrap().unwrap().content.body, "last");
+    not_written(reader.write("pose", "too late"), &WriteError::Gone(gone));
+}
+
+pub(crate) fn values_are_what_they_were_written_as(pair: Pair) {
+    let (writer, reader) = open(&pair);
+    let array = Array::from_slice(&[1.5_f32, 2.5, 3.5, 4.5, 5.5, 6.5], &[2, 3]).unwrap();
+    let image = Image::from_pixels(&[7_u8; 4 * 2 * 3], 2, 4, 3).unwrap();
+    writer.write("text", "words").unwrap();
+    writer.write("array", &array).unwrap();
+    writer.write("image", &image).unwrap();
+    writer.send("bytes", vec![1, 2, 3]).unwrap();
+    assert_eq!(reader.changed_timeout("text", STUCK).unwrap().get::<String>().unwrap(), "words");
+    let value = reader.changed_timeout("array", STUCK).unwrap();
+    assert_eq!(value.get::<Array>().unwrap().npy(), array.npy());
+    // Asked for as something else it says what it is, and stays.
+    assert!(matches!(value.get::<String>(), Err(DecodeError::Tag { tag: tag::ARRAY })));
+    assert_eq!(reader.latest("array").unwrap().unwrap().get::<Array>().unwrap().shape(), [2, 3]);
+    let value = reader.changed_timeout("image", STUCK).unwrap().get::<Image>().unwrap();
+    assert_eq!(value.pixels().unwrap().npy(), image.pixels().unwrap().npy());
+    assert_eq!(reader.recv_timeout("bytes", STUCK).unwrap().get::<Vec<u8>>().unwrap(), [1, 2, 3]);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn what_cannot_be_written_is_told_and_nothing_is() {
+    use udpair::content::Value;
+
+    /// Says that it cannot be.
+    struct Impossible;
+
+    impl serde::Serialize for Impossible {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("it cannot be"))
+        }
+    }
+
+    let case = |pair: Pair| {
+        let (writer, reader) = open(&pair);
+        assert!(matches!(writer.write("value", Value(Impossible)), Err(WriteError::Encode(_))));
+        writer.write("value", Value(("answer", 42))).unwrap();
+        let value = reader.changed_timeout("value", STUCK).unwrap();
+        assert_eq!(value.get::<Value<(String, u8)>>().unwrap().0, ("answer".to_owned(), 42));
+        assert_eq!(value.number, 0);
+    };
+    crate::pair::over_udp(case, crate::security::Security::Psk);
 }

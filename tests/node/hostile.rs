@@ -36,7 +36,7 @@ pub(crate) fn a_value_before_its_name_waits(pair: Pair) {
     assert_eq!(reader.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
     assert!(reader.names().is_empty());
     say(&raw, name(0, Kind::Latest, "pose"));
-    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().bytes, "newest");
+    assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().content.body, "newest");
 }
 
 /// What a hostile peer does on a fresh connection.
@@ -115,7 +115,7 @@ pub(crate) fn what_cannot_be_read_ends_that_connection_with_its_reason(pair: Pai
         assert_eq!(doing.join().unwrap(), End::AbortedByPeer { code: reason.code() }, "{what}");
     }
     good.write("pose", "unmoved").unwrap();
-    assert_eq!(bystander.changed_timeout("pose", STUCK).unwrap().bytes, "unmoved");
+    assert_eq!(bystander.changed_timeout("pose", STUCK).unwrap().content.body, "unmoved");
 }
 
 pub(crate) fn a_peer_of_another_version_is_refused(pair: Pair) {

@@ -32,15 +32,15 @@ pub(crate) fn a_host_that_was_away_has_its_clients_and_their_values_again(pair: 
     let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
     client.write("pose", "before").unwrap();
     host.write_all("goal", "before").unwrap();
-    assert_eq!(host.get("a", "pose").unwrap().bytes, "before");
-    assert_eq!(client.changed_timeout("goal", STUCK).unwrap().bytes, "before");
+    assert_eq!(host.get("a", "pose").unwrap().content.body, "before");
+    assert_eq!(client.changed_timeout("goal", STUCK).unwrap().content.body, "before");
     host.close();
     drop(host);
     assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
     assert_eq!(client.next_event(STUCK), left("host", End::ClosedByPeer { code: 0 }, true));
     // Meanwhile the last value can be read, and what is written waits.
     assert!(!client.is_connected());
-    assert_eq!(client.get("goal").unwrap().bytes, "before");
+    assert_eq!(client.get("goal").unwrap().content.body, "before");
     client.set_timeout(SHORT);
     assert_eq!(client.get("other").unwrap_err(), ReadError::TimedOut);
     client.write("pose", "meanwhile").unwrap();
@@ -48,10 +48,10 @@ pub(crate) fn a_host_that_was_away_has_its_clients_and_their_values_again(pair: 
     let host = Host::start([pair.bind(addr).unwrap()]).unwrap();
     host.write_all("goal", "after").unwrap();
     assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
-    assert_eq!(client.changed_timeout("goal", STUCK).unwrap().bytes, "after");
+    assert_eq!(client.changed_timeout("goal", STUCK).unwrap().content.body, "after");
     assert_eq!(host.next_event(STUCK), joined("a", Side::Local));
-    assert_eq!(host.get("a", "pose").unwrap().bytes, "meanwhile");
-    assert_eq!(host.get("a", "new").unwrap().bytes, "also");
+    assert_eq!(host.get("a", "pose").unwrap().content.body, "meanwhile");
+    assert_eq!(host.get("a", "new").unwrap().content.body, "also");
     client.close();
     host.close();
 }
@@ -63,8 +63,8 @@ pub(crate) fn values_come_again_to_whoever_has_not_seen_them_and_only_to_those(p
     a.write_to_name("b", "goal", "yours").unwrap();
     b.write_all("pose", "seen").unwrap();
     b.write_to_name("a", "other", "unseen").unwrap();
-    assert_eq!(a.changed_timeout("pose", STUCK).unwrap().1.bytes, "seen");
-    assert_eq!(b.changed_timeout("goal", STUCK).unwrap().1.bytes, "yours");
+    assert_eq!(a.changed_timeout("pose", STUCK).unwrap().1.content.body, "seen");
+    assert_eq!(b.changed_timeout("goal", STUCK).unwrap().1.content.body, "yours");
     for _ in 0..3 {
         while let Some(_event) = b.try_event() {}
         assert!(a.disconnect("b"));
@@ -73,12 +73,12 @@ pub(crate) fn values_come_again_to_whoever_has_not_seen_them_and_only_to_those(p
     }
     // All of it was written again, with the time that it had.
     let fresh = (Hub::clone(&a), b.clone());
-    assert_eq!(fresh.0.changed_timeout("other", STUCK).unwrap().1.bytes, "unseen");
+    assert_eq!(fresh.0.changed_timeout("other", STUCK).unwrap().1.content.body, "unseen");
     assert_eq!(a.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
     assert_eq!(b.changed_timeout("goal", SHORT).unwrap_err(), ReadError::TimedOut);
-    assert_eq!(a.get_by_name("b", "pose").unwrap().unwrap().bytes, "seen");
+    assert_eq!(a.get_by_name("b", "pose").unwrap().unwrap().content.body, "seen");
     b.write_all("pose", "newer").unwrap();
-    assert_eq!(a.changed_timeout("pose", STUCK).unwrap().1.bytes, "newer");
+    assert_eq!(a.changed_timeout("pose", STUCK).unwrap().1.content.body, "newer");
     // Whoever ends it by itself does not come again.
     while let Some(_event) = b.try_event() {}
     assert!(b.disconnect("a"));

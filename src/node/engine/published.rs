@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn value(text: &'static str) -> Stamped {
-        Stamped::new(text.into_content().expect("text is content"), Timestamp::ZERO)
+        Stamped::new(text.into_content().unwrap(), Timestamp::ZERO)
     }
 
     fn texts(published: &mut Published, peer: &str, side: Side) -> Vec<String> {
@@ -146,7 +146,7 @@ mod tests {
             published.publish(Target::All, &at.to_string(), &value("x")).unwrap();
         }
         let one_more = published.publish(Target::All, "one more", &value("x"));
-        assert!(matches!(one_more, Err(WriteError::TooManyNames { max: NAMES_MAX })), "{one_more:?}");
+        assert!(matches!(one_more, Err(WriteError::TooManyNames { max: NAMES_MAX })));
         published.publish(Target::All, "0", &value("y")).unwrap();
         assert!(matches!(published.publish(Target::All, "", &value("x")), Err(WriteError::Name(_))));
     }

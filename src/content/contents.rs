@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 use crate::transport::{Interest, WaitError};
 
 /// Up to this length, in bytes, content is received unless [`Contents::up_to`] says otherwise: 256 MiB. It bounds what
-/// a peer can make a receiving call keep in memory.
+/// a peer can make a connection keep in memory beside its credit: once for each channel that is asked for by itself,
+/// and once for all others.
 pub const CONTENT_LEN_MAX: usize = 256 << 20;
 
 /// The contents of a connection: of one channel or, to receive, of any; for how long to wait, and how long they may be.

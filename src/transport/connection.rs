@@ -148,7 +148,8 @@ impl Connection {
     }
 
     /// Waits for the next message, in the order in which they became complete, of any channel but the library's and
-    /// those on which [`recv_on`](Self::recv_on) was ever called. Blocks.
+    /// those on which [`recv_on`](Self::recv_on) was ever called. One that is being put together for a call that asked
+    /// for [content](Self::recv_as) is waited for until it is whole. Blocks.
     ///
     /// # Errors
     /// [`RecvError::Ended`], once everything that arrived was received; at once where it was this side that closed or

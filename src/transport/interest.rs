@@ -17,7 +17,8 @@ pub enum Interest {
     Incoming,
     /// The handshake of this connection is over, one way or the other.
     Connected(ConnectionId),
-    /// A message waits to be received on what is selected.
+    /// A message waits to be received on what is selected; not while the next is being
+    /// [put together](super::Transport::recv_whole).
     Readable(ConnectionId, Select),
     /// This channel takes another message.
     Writable(ConnectionId, u16),

@@ -3,6 +3,7 @@
 
 mod freshness;
 mod heap;
+mod leaks;
 mod numbers;
 
 /// Whether the runs are as large as the claims.

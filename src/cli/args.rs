@@ -1,10 +1,12 @@
 //! The command line, as clap reads it.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use udpair::transport::discovery::interfaces;
 
 use super::exit::{EXIT_CODES, Exit, Failure};
 use super::peer::{KeyArgs, LinkArgs};
@@ -96,12 +98,49 @@ pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
         Failure::new(Exit::BadAddress, format!("{text:?} is not an address that can be used (HOST:PORT): {why}"))
     };
     let mut addrs = Vec::new();
-    for addr in text.to_socket_addrs().map_err(|error| bad(&error))? {
+    let numbered = scope_as_number(text).map_err(|error| bad(&error))?;
+    for addr in numbered.to_socket_addrs().map_err(|error| bad(&error))?.map(scoped_where_it_counts) {
         if !addrs.contains(&addr) && addrs.len() < ADDRESSES_MAX {
             addrs.push(addr);
         }
     }
     if addrs.is_empty() { Err(bad(&"the name has no address")) } else { Ok(addrs) }
+}
+
+/// Of other addresses than a link's own the system takes a scope and forgets it: its answers have none.
+fn scoped_where_it_counts(mut addr: SocketAddr) -> SocketAddr {
+    if let SocketAddr::V6(v6) = &mut addr
+        && !v6.ip().is_unicast_link_local()
+    {
+        v6.set_scope_id(0);
+    }
+    addr
+}
+
+/// `text`, which may hold an IPv6 address of a link's own, with the interface's number where its name stands:
+/// `[fe80::1%eth0]:7000` is `[fe80::1%2]:7000` then.
+pub(crate) fn scope_as_number(text: &str) -> Result<Cow<'_, str>, NoInterface> {
+    let scoped = text.split_once('%').and_then(|(before, rest)| {
+        let (name, after) = rest.split_once(']')?;
+        let is_name = name.bytes().any(|byte| !byte.is_ascii_digit());
+        (before.contains('[') && is_name).then_some((before, name, after))
+    });
+    let Some((before, name, after)) = scoped else { return Ok(text.into()) };
+    // Where the list cannot be had, no name is known.
+    let found = interfaces().unwrap_or_default().into_iter().find(|interface| interface.name == name);
+    let number = found.ok_or_else(|| NoInterface(name.to_owned()))?.id.0;
+    Ok(format!("{before}%{number}]{after}").into())
+}
+
+/// An address names an interface that is none of this machine's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no interface is called {0:?}")]
+pub(crate) struct NoInterface(String);
+
+impl From<NoInterface> for Failure {
+    fn from(error: NoInterface) -> Self {
+        Self::new(Exit::BadAddress, error.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -118,8 +157,29 @@ mod tests {
     fn addresses() {
         assert_eq!(resolve("127.0.0.1:80").unwrap(), ["127.0.0.1:80".parse().unwrap()]);
         assert_eq!(resolve("[::1]:80").unwrap(), ["[::1]:80".parse().unwrap()]);
-        for bad in ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:65536"] {
+        for bad in ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:65536", "[fe80::1%]:80", "[fe80::1%lo:80"] {
             assert_eq!(resolve(bad).unwrap_err().exit, Exit::BadAddress, "{bad}");
+        }
+    }
+    #[test]
+    fn an_interface_may_be_named_in_an_address_of_a_link() {
+        let scope = |text: &str| match resolve(text).unwrap()[..] {
+            [SocketAddr::V6(addr)] => (*addr.ip(), addr.scope_id(), addr.port()),
+            ref other => panic!("{other:?}"),
+        };
+        let lo = interfaces().unwrap().into_iter().find(|interface| interface.name == "lo").unwrap().id.0;
+        let ip = "fe80::1".parse().unwrap();
+        assert_eq!(scope("[fe80::1%lo]:80"), (ip, lo, 80));
+        assert_eq!(scope(&format!("[fe80::1%{lo}]:80")), (ip, lo, 80));
+        assert_eq!(scope("[::1%lo]:80"), ("::1".parse().unwrap(), 0, 80), "it would not be known again");
+        let failure = resolve("[fe80::1%none-such]:80").unwrap_err();
+        assert_eq!(failure.exit, Exit::BadAddress);
+        assert!(failure.message.contains("no interface is called \"none-such\""), "{}", failure.message);
+        // In a code, too; what has no such address stays as it is.
+        let code = scope_as_number("42-maple-otter@[fe80::1%lo]:7000/tcp").unwrap();
+        assert_eq!(code, format!("42-maple-otter@[fe80::1%{lo}]:7000/tcp"));
+        for text in ["42-maple-otter", "100% [odd]", "host:80", "[::1]:80"] {
+            assert_eq!(scope_as_number(text).unwrap(), text);
         }
     }
 }

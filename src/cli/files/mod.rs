@@ -35,7 +35,7 @@ use self::progress::Bars;
 use self::sender::Sender;
 pub(crate) use self::serve::recv;
 use self::transfers::Transfers;
-use super::args::SendArgs;
+use super::args::{SendArgs, scope_as_number};
 use super::exit::{Exit, Failure};
 use super::peer::Way;
 
@@ -45,7 +45,8 @@ const SENDER_LIMITS: Limits =
 
 /// Sends `args.paths` to a receiver and says what became of them.
 pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
-    let way = Way::of("--to", args.to.as_deref(), args.code.clone(), &args.link)?;
+    let code = args.code.as_deref().map(scope_as_number).transpose()?;
+    let way = Way::of("--to", args.to.as_deref(), code.map(Into::into), &args.link)?;
     let transfers = Transfers::new(1, args.link.timeout());
     interrupt::install(&transfers)?;
     let expected = tree::measure(args.paths.clone());

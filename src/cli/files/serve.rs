@@ -17,7 +17,7 @@ use super::receiver::{Policy, Receiver, Unfinished};
 use super::transfers::{Transfer, Transfers};
 use super::writer::Existing;
 use super::{configure, drive, interrupt, print, report};
-use crate::cli::args::RecvArgs;
+use crate::cli::args::{RecvArgs, scope_as_number};
 use crate::cli::exit::{Exit, Failure, complain};
 use crate::cli::peer::{Way, failure};
 
@@ -35,7 +35,8 @@ const LIMITS: Limits =
 /// until the first has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
     let code = (!args.code.is_empty()).then(|| args.code.join(" "));
-    let way = Way::of("--listen", args.listen.as_deref(), code, &args.link)?;
+    let code = code.as_deref().map(scope_as_number).transpose()?;
+    let way = Way::of("--listen", args.listen.as_deref(), code.map(Into::into), &args.link)?;
     let transfers = Transfers::new(PLACES, args.link.timeout());
     interrupt::install(&transfers)?;
     let job = Job::new(args);

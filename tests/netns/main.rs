@@ -25,8 +25,8 @@ const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
 /// A lost message costs TCP its 200 ms: so much less does its p99 take over UDP.
 const P99_RATIO_MIN: f64 = 20.0;
-/// Rounds in one of which both transports must be measured undisturbed.
-const ROUNDS_MAX: u32 = 3;
+/// Rounds of which each transport's median counts: one that was disturbed decides nothing.
+const ROUNDS: usize = 3;
 /// The tree of the full size has at least so many files.
 const FILES_MIN: usize = 10_000;
 /// What a process may have resident at most, MiB.
@@ -119,19 +119,27 @@ fn p99_under_loss(transport: &str) -> Option<f64> {
 
 #[test]
 fn a_message_each_millisecond_under_loss_has_a_twentieth_of_tcps_p99_over_udp() {
-    let mut ratios = Vec::new();
-    // Whoever takes the processor away for 40 ms in 4 s decides the percentile. Where we may not go first, a machine
-    // that others use has several rounds; what the protocol itself does, it does in all of them.
-    for _ in 0..ROUNDS_MAX {
-        let Some(udp) = p99_under_loss("udp") else { return };
-        let Some(tcp) = p99_under_loss("tcp") else { return };
-        println!("p99 over tcp / over udp: {:.1}", tcp / udp);
-        if udp * P99_RATIO_MIN <= tcp {
-            return;
+    // Whoever takes the processor away for 40 ms in 4 s decides a round's percentile, of either transport. Where we
+    // may not go first, a machine that others use has several rounds, and each transport's median is what it does.
+    let mut rounds = TRANSPORTS.map(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        for (transport, p99s) in TRANSPORTS.iter().zip(&mut rounds) {
+            let Some(p99) = p99_under_loss(transport) else { return };
+            p99s.push(p99);
         }
-        ratios.push(tcp / udp);
     }
-    panic!("p99 over tcp / over udp: {ratios:.1?} in {ROUNDS_MAX} rounds");
+    for (transport, p99s) in TRANSPORTS.iter().zip(&rounds) {
+        println!("{transport}: p99 {p99s:.0?} us in {ROUNDS} rounds");
+    }
+    let [udp, tcp] = rounds.map(median);
+    println!("median p99: udp {udp:.0} us, tcp {tcp:.0} us: {:.1} times", tcp / udp);
+    assert!(udp * P99_RATIO_MIN <= tcp, "p99 over udp {udp:.0} us, over tcp {tcp:.0} us");
+}
+
+/// The middle one of an odd number of them.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 #[test]

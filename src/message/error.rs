@@ -29,6 +29,9 @@ pub enum SendError {
     /// The queue is full, or the connection is not established yet.
     #[error("the send queue is full")]
     WouldBlock,
+    /// The queue stayed full for the time given.
+    #[error("the send queue stayed full for the time given")]
+    TimedOut,
     /// The message is longer than its channel's mode carries.
     #[error("a message of {len} bytes is longer than the {max} that this channel carries")]
     TooLarge {
@@ -55,6 +58,9 @@ pub enum WriteError {
     /// The queue is full.
     #[error("the send queue is full")]
     WouldBlock,
+    /// The queue stayed full for the time given.
+    #[error("the send queue stayed full for the time given")]
+    TimedOut,
     /// The receiver does not want the message.
     #[error("the receiver stopped the message with code {code}")]
     Stopped {
@@ -82,6 +88,9 @@ pub enum ReadError {
     /// None are there yet.
     #[error("no bytes are there yet")]
     WouldBlock,
+    /// None came within the time given.
+    #[error("no bytes came in time")]
+    TimedOut,
     /// The sender gave the message up.
     #[error("the sender gave the message up with code {code}")]
     Reset {

@@ -89,6 +89,14 @@ impl Connection {
         self.send_on(0, 0, body)
     }
 
+    /// As [`send`](Self::send), blocking for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send_on_timeout`](Self::send_on_timeout).
+    pub fn send_timeout(&self, body: impl Into<Bytes>, timeout: Duration) -> Result<MessageId, SendError> {
+        self.send_on_timeout(0, 0, body, timeout)
+    }
+
     /// Sends a message on `channel` with a content tag, which the library hands on and does not look at. Returns when
     /// the library has it. Blocks while the send queue is full. Lengths are in bytes: without a limit on `Ordered` and
     /// `Unordered` channels; on `Latest` ones the peer's [`Limits::message_len_max`] or, if that is less, 7/16 of its
@@ -99,13 +107,21 @@ impl Connection {
     /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::Ended`]; never `WouldBlock`. Nothing was sent
     /// then.
     pub fn send_on(&self, channel: u16, tag: u16, body: impl Into<Bytes>) -> Result<MessageId, SendError> {
-        let body = body.into();
-        loop {
-            match self.transport().send(self.id(), channel, tag, body.clone()) {
-                Err(SendError::WouldBlock) => self.writable(channel)?,
-                other => return other,
-            }
-        }
+        self.sent(channel, tag, body.into(), None)
+    }
+
+    /// As [`send_on`](Self::send_on), blocking for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send_on`](Self::send_on), and [`SendError::TimedOut`]. Nothing was sent then.
+    pub fn send_on_timeout(
+        &self,
+        channel: u16,
+        tag: u16,
+        body: impl Into<Bytes>,
+        timeout: Duration,
+    ) -> Result<MessageId, SendError> {
+        self.sent(channel, tag, body.into(), Some(self.transport().now() + timeout))
     }
 
     /// As [`send_on`](Self::send_on), without waiting. Does not block.
@@ -125,7 +141,7 @@ impl Connection {
     pub fn begin(&self, channel: u16, tag: u16, len: Option<u64>) -> Result<MessageWriter, SendError> {
         loop {
             match self.transport().begin(self.id(), channel, tag, len) {
-                Err(SendError::WouldBlock) => self.writable(channel)?,
+                Err(SendError::WouldBlock) => self.writable(channel, None)?,
                 other => return other.map(|id| MessageWriter::new(self.clone(), channel, id)),
             }
         }
@@ -271,10 +287,20 @@ impl Connection {
         self.transport().wait(&[interest], until)
     }
 
-    fn writable(&self, channel: u16) -> Result<(), SendError> {
-        match self.wait(Interest::Writable(self.id(), channel), None) {
+    fn sent(&self, channel: u16, tag: u16, body: Bytes, until: Option<Timestamp>) -> Result<MessageId, SendError> {
+        loop {
+            match self.transport().send(self.id(), channel, tag, body.clone()) {
+                Err(SendError::WouldBlock) => self.writable(channel, until)?,
+                other => return other,
+            }
+        }
+    }
+
+    fn writable(&self, channel: u16, until: Option<Timestamp>) -> Result<(), SendError> {
+        match self.wait(Interest::Writable(self.id(), channel), until) {
             Ok(_) => Ok(()),
-            Err(_) => Err(SendError::Ended(End::Broken)),
+            Err(WaitError::TimedOut) => Err(SendError::TimedOut),
+            Err(WaitError::Broken(_)) => Err(SendError::Ended(End::Broken)),
         }
     }
 

@@ -281,12 +281,14 @@ into_io! {
     };
     SendError => |error| match error {
         SendError::WouldBlock => ErrorKind::WouldBlock,
+        SendError::TimedOut => ErrorKind::TimedOut,
         SendError::Closing => ErrorKind::NotConnected,
         SendError::Ended(end) => end_kind(*end),
         _ => ErrorKind::InvalidInput,
     };
     WriteError => |error| match error {
         WriteError::WouldBlock => ErrorKind::WouldBlock,
+        WriteError::TimedOut => ErrorKind::TimedOut,
         WriteError::Stopped { .. } => ErrorKind::BrokenPipe,
         WriteError::Ended(end) => end_kind(*end),
         _ => ErrorKind::InvalidInput,
@@ -298,6 +300,7 @@ into_io! {
 const fn read_kind(error: &ReadError) -> ErrorKind {
     match error {
         ReadError::WouldBlock => ErrorKind::WouldBlock,
+        ReadError::TimedOut => ErrorKind::TimedOut,
         ReadError::Reset { .. } => ErrorKind::ConnectionReset,
         ReadError::Ended(end) => end_kind(*end),
         _ => ErrorKind::InvalidInput,

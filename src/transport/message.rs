@@ -39,7 +39,7 @@ impl Message {
     }
 
     /// The message as one buffer of at most `max` bytes. A stream is read to its end, which **blocks**; one that is
-    /// longer is stopped.
+    /// longer, or for which its reader's [timeout](MessageReader::set_timeout) was too short, is stopped.
     ///
     /// # Errors
     /// [`IntoBytesError::TooLong`], or why the stream did not come to its end.

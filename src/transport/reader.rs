@@ -1,11 +1,12 @@
 //! Reading a message that arrives as a stream.
 
 use core::fmt;
+use core::time::Duration;
 use std::io;
 
 use bytes::Bytes;
 
-use super::{Connection, Interest, IntoBytesError};
+use super::{Connection, Interest, IntoBytesError, WaitError};
 use crate::message::{End, MessageId, ReadError};
 
 /// How much is read at once into a buffer of unknown final length.
@@ -20,13 +21,14 @@ pub struct MessageReader {
     channel: u16,
     id: MessageId,
     len: Option<u64>,
+    timeout: Option<Duration>,
     over: bool,
 }
 
 impl MessageReader {
     /// Reads message `id` of `channel`; there must be no other reader of it.
     pub(crate) const fn new(conn: Connection, channel: u16, id: MessageId, len: Option<u64>) -> Self {
-        Self { conn, channel, id, len, over: false }
+        Self { conn, channel, id, len, timeout: None, over: false }
     }
 
     /// The message's whole length in bytes, where the sender said it. Does not block.
@@ -42,18 +44,29 @@ impl MessageReader {
         self.id
     }
 
-    /// Waits for bytes and takes at most `buf.len()`; 0 is the end, or an empty `buf`. Blocks.
+    /// From now on a call that reads waits at most so long, each anew, and then fails with [`ReadError::TimedOut`]; as
+    /// an [`io::Read`], with [`io::ErrorKind::TimedOut`]. Nothing is lost then: the call can be made again. `None`: for
+    /// ever, as at first. Does not block.
+    pub const fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// Waits for bytes and takes at most `buf.len()`; 0 is the end, or an empty `buf`. Blocks, for at
+    /// most the [time set](Self::set_timeout).
     ///
     /// # Errors
     /// [`ReadError::Reset`] where the peer gave the message up; [`ReadError::Ended`] where the connection ended before
-    /// the message did; never `WouldBlock`. After an error, as after the end, it gives 0.
+    /// the message did: after these, as after the end, it gives 0. [`ReadError::TimedOut`]; never `WouldBlock`.
     pub fn read_some(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
+        let until = self.timeout.map(|timeout| self.conn.transport().now() + timeout);
         loop {
             match self.try_read(buf) {
                 Err(ReadError::WouldBlock) => {
                     let interest = Interest::StreamReadable(self.conn.id(), self.channel, self.id);
-                    if self.conn.transport().wait(&[interest], None).is_err() {
-                        return Err(ReadError::Ended(End::Broken));
+                    match self.conn.transport().wait(&[interest], until) {
+                        Ok(_) => {}
+                        Err(WaitError::TimedOut) => return Err(ReadError::TimedOut),
+                        Err(WaitError::Broken(_)) => return Err(ReadError::Ended(End::Broken)),
                     }
                 }
                 other => return other,
@@ -107,7 +120,7 @@ impl MessageReader {
 }
 
 impl io::Read for MessageReader {
-    /// As [`read_some`](MessageReader::read_some): blocks until there is something.
+    /// As [`read_some`](MessageReader::read_some): blocks until there is something, or for the time set.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.read_some(buf)?)
     }

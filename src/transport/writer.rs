@@ -1,9 +1,10 @@
 //! Writing a message piece by piece.
 
 use core::fmt;
+use core::time::Duration;
 use std::io;
 
-use super::{Connection, Interest};
+use super::{Connection, Interest, WaitError};
 use crate::message::{End, MessageId, WriteError};
 
 /// Writes a message piece by piece. Also an [`io::Write`], whose errors have the typed one as their source. Dropping it
@@ -14,13 +15,14 @@ pub struct MessageWriter {
     conn: Connection,
     channel: u16,
     id: MessageId,
+    timeout: Option<Duration>,
     over: bool,
 }
 
 impl MessageWriter {
     /// Writes message `id` of `channel`; there must be no other writer of it.
     pub(crate) const fn new(conn: Connection, channel: u16, id: MessageId) -> Self {
-        Self { conn, channel, id, over: false }
+        Self { conn, channel, id, timeout: None, over: false }
     }
 
     /// The message's number on its channel. Does not block.
@@ -29,19 +31,31 @@ impl MessageWriter {
         self.id
     }
 
+    /// From now on a call that writes waits at most so long, each anew, and then fails with [`WriteError::TimedOut`];
+    /// as an [`io::Write`], with [`io::ErrorKind::TimedOut`]. Nothing is lost then: none of its bytes were taken, and
+    /// the call can be made again (but `write_all` of the standard library does not tell how much went before).
+    /// `None`: for ever, as at first. Does not block.
+    pub const fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
     /// Hands over some of `bytes`, at least one unless there is none; returns how many. Blocks while the send queue is
-    /// full.
+    /// full, for at most the [time set](Self::set_timeout).
     ///
     /// # Errors
     /// [`WriteError::Stopped`] where the peer does not want the rest; [`WriteError::Length`] where it would be longer
-    /// than was said at the start; [`WriteError::Ended`]; never `WouldBlock`. None of `bytes` was taken then.
+    /// than was said at the start; [`WriteError::Ended`], [`WriteError::TimedOut`]; never `WouldBlock`. None of
+    /// `bytes` was taken then.
     pub fn write_some(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let until = self.timeout.map(|timeout| self.conn.transport().now() + timeout);
         loop {
             match self.try_write(bytes) {
                 Err(WriteError::WouldBlock) => {
                     let interest = Interest::StreamWritable(self.conn.id(), self.channel, self.id);
-                    if self.conn.transport().wait(&[interest], None).is_err() {
-                        return Err(WriteError::Ended(End::Broken));
+                    match self.conn.transport().wait(&[interest], until) {
+                        Ok(_) => {}
+                        Err(WaitError::TimedOut) => return Err(WriteError::TimedOut),
+                        Err(WaitError::Broken(_)) => return Err(WriteError::Ended(End::Broken)),
                     }
                 }
                 other => return other,
@@ -83,7 +97,7 @@ impl MessageWriter {
 }
 
 impl io::Write for MessageWriter {
-    /// As [`write_some`](MessageWriter::write_some): blocks while the queue is full.
+    /// As [`write_some`](MessageWriter::write_some): blocks while the queue is full, or for the time set.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);

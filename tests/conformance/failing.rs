@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use udpair::message::End;
+use udpair::message::{End, Limits, SendError};
 use udpair::transport::{AcceptError, BindError, ConnectError, FlushError, Incoming, RecvError};
 use udpair::wire::RefuseCode;
 use udpair::{Connection, Listener};
 
-use crate::pair::{Pair, SHORT, STUCK, end_of, receive};
+use crate::pair::{Pair, SHORT, STUCK, content, end_of, receive, receive_on};
 
 pub(crate) fn nobody_listens(pair: Pair) {
     // A port that was free a moment ago.
@@ -59,10 +59,7 @@ pub(crate) fn a_receive_times_out_and_the_connection_lives(pair: Pair) {
 }
 
 pub(crate) fn a_flush_times_out_while_nothing_arrives(pair: Pair) {
-    let pair = pair.with(|config| {
-        config.limits.credit_connection = 64 << 10;
-        config.limits.credit_channel = 64 << 10;
-    });
+    let pair = pair.with(|config| config.limits = small_credit());
     let (client, server) = pair.connect();
     // More than the receiver has room for, and it does not read.
     for _ in 0..8 {
@@ -73,6 +70,34 @@ pub(crate) fn a_flush_times_out_while_nothing_arrives(pair: Pair) {
         assert_eq!(receive(&server).len(), 32 << 10);
     }
     client.flush_timeout(STUCK).unwrap();
+}
+
+pub(crate) fn a_send_times_out_while_the_queue_is_full_and_the_connection_lives(pair: Pair) {
+    let pair = pair.with(|config| config.limits = Limits { send_queue: 64 << 10, ..small_credit() });
+    let (client, server) = pair.connect();
+    // What the peer grants, and then our own queue.
+    let mut sent = 0_usize;
+    let full = loop {
+        match client.send_on_timeout(3, 7, content(sent, 16 << 10), SHORT) {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 1_000, "a queue without end");
+    };
+    assert_eq!(full, SendError::TimedOut);
+    assert_eq!(std::io::Error::from(full).kind(), std::io::ErrorKind::TimedOut);
+    // Nothing of the one that was too late is on its way, and everything before it is.
+    for at in 0..sent {
+        assert!(receive_on(&server, 3) == content(at, 16 << 10), "message {at} of {sent}");
+    }
+    client.send_on_timeout(3, 7, "there is room again", STUCK).unwrap();
+    assert_eq!(receive_on(&server, 3), "there is room again");
+    client.send_timeout("on channel 0", STUCK).unwrap();
+    assert_eq!(receive(&server), "on channel 0");
+}
+
+fn small_credit() -> Limits {
+    Limits { credit_connection: 64 << 10, credit_channel: 64 << 10, ..Limits::default() }
 }
 
 pub(crate) fn an_address_in_use_is_told(pair: Pair) {

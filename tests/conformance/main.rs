@@ -56,7 +56,8 @@ conformance! {
         a_reader_that_stops_or_is_dropped_ends_the_writer_and_not_the_connection
         a_stream_of_unknown_length_arrives_whole
         an_announced_length_is_kept
-        a_writer_of_one_byte_at_a_time_is_served;
+        a_writer_of_one_byte_at_a_time_is_served
+        a_reader_and_a_writer_that_time_out_lose_nothing;
     contents: content_of_every_kind_arrives_as_what_it_is
         a_million_items_arrive_whole_and_equal
         an_array_longer_than_any_buffer_arrives_whole
@@ -87,6 +88,7 @@ conformance! {
         a_full_backlog_refuses_as_busy
         a_receive_times_out_and_the_connection_lives
         a_flush_times_out_while_nothing_arrives
+        a_send_times_out_while_the_queue_is_full_and_the_connection_lives
         an_address_in_use_is_told
         a_transport_that_does_not_listen_says_so
         an_idle_connection_between_living_peers_outlives_its_timeout;

@@ -1,11 +1,11 @@
 //! Messages written and read piece by piece.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
-use udpair::message::{ReadError, WriteError};
+use udpair::message::{Limits, ReadError, WriteError};
 use udpair::transport::{Body, MessageReader, MessageWriter};
 
-use crate::pair::{Pair, STUCK, content, receive};
+use crate::pair::{Pair, SHORT, STUCK, content, receive};
 
 fn reader(message: udpair::Message) -> MessageReader {
     match message.body {
@@ -128,4 +128,58 @@ pub(crate) fn a_writer_of_one_byte_at_a_time_is_served(pair: Pair) {
     }
     writer.finish().unwrap();
     assert!(receive(&server) == bytes);
+}
+
+pub(crate) fn a_reader_and_a_writer_that_time_out_lose_nothing(pair: Pair) {
+    let pair = pair.with(|config| {
+        let small = 64 << 10;
+        let limits = Limits { send_queue: small, credit_connection: small, credit_channel: small, ..config.limits };
+        config.limits = limits;
+    });
+    let (client, server) = pair.connect();
+    let mut writer = client.begin(2, 0, None).unwrap();
+    writer.write_all(b"begun").unwrap();
+    let mut reader = reader(server.recv_timeout(STUCK).unwrap());
+    reader.set_timeout(Some(STUCK));
+    let mut got = [0; 5];
+    reader.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"begun");
+    // Nothing more comes for now.
+    reader.set_timeout(Some(SHORT));
+    assert_eq!(reader.read_some(&mut got), Err(ReadError::TimedOut));
+    assert_eq!(reader.read(&mut got).unwrap_err().kind(), ErrorKind::TimedOut);
+
+    // Nobody reads: what the peer grants, and then our own queue.
+    writer.set_timeout(Some(SHORT));
+    let block = content(5, 100_000);
+    let mut written = 0;
+    let late = loop {
+        match writer.write_some(&block[written % block.len()..]) {
+            Ok(len) => written += len,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(late, WriteError::TimedOut);
+    assert_eq!(writer.write(&block).unwrap_err().kind(), ErrorKind::TimedOut);
+
+    // Everything before it arrives, and after it the rest.
+    let mut read = 0;
+    let mut buf = vec![0; 10_000];
+    reader.set_timeout(None);
+    while read < written {
+        let len = reader.read_some(&mut buf).unwrap();
+        assert!(len > 0, "that is no end");
+        for byte in &buf[..len] {
+            assert_eq!(*byte, block[read % block.len()], "at {read}");
+            read += 1;
+        }
+    }
+    assert_eq!(read, written, "nothing that was not taken came");
+    writer.set_timeout(Some(STUCK));
+    writer.write_all(b"rest").unwrap();
+    writer.finish().unwrap();
+    reader.set_timeout(Some(STUCK));
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"rest");
 }

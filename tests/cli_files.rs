@@ -363,10 +363,10 @@ fn an_interrupt_cleans_up_and_tells_the_peer() {
             let (code, _, stderr) = receiver.end();
             let told = "the peer ended the transfer: it was interrupted";
             if interrupted == "receiver" {
-                assert_eq!((code, sent.status.code()), (Some(130), Some(1)), "{transport}: {stderr}");
+                assert_eq!((code, sent.status.code()), (Some(130), Some(4)), "{transport}: {stderr}");
                 assert!(text(&sent.stderr).contains(told), "{transport}: {}", text(&sent.stderr));
             } else {
-                assert_eq!((code, sent.status.code()), (Some(1), Some(130)), "{transport}: {stderr}");
+                assert_eq!((code, sent.status.code()), (Some(4), Some(130)), "{transport}: {stderr}");
                 assert!(stderr.contains(told), "{transport}: {stderr}");
             }
             assert!(is_empty(to.path()), "{transport} {interrupted}: what was partial is gone");

@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The peer does not listen, is busy, or refused.
     Refused = 3,
-    /// The peer never answered, fell silent, or is gone.
+    /// The peer never answered, fell silent, was interrupted, or is gone.
     Timeout = 4,
     /// The receiving disk is full.
     DiskFull = 5,
@@ -45,7 +45,7 @@ Exit codes:
     1  anything that has no code of its own
     2  wrong arguments, no code, or --insecure-plain is missing
     3  refused: the peer does not listen, is busy, or said no; the code has been used
-    4  timeout: the peer never came or answered, fell silent, or is gone
+    4  timeout: the peer never came or answered, fell silent, was interrupted, or is gone
     5  the receiving disk is full
     6  no permission, or a key file that others can read
     7  bad address: not understood, not resolved, or not to be bound

@@ -56,7 +56,7 @@ fn a_receiver_of_another_version_or_of_another_mind() {
         let peer = Peer { connection: listener.accept().unwrap() };
         peer.control(HELLO, b"udpf\0\x02");
         let sent = child.wait_with_output().unwrap();
-        assert_eq!(sent.status.code(), Some(1));
+        assert_eq!(sent.status.code(), Some(12));
         assert!(text(&sent.stderr).contains("speaks version 2"), "{}", text(&sent.stderr));
 
         let child = sender(transport, &to, &[file.path()], &[]).spawn().unwrap();

@@ -137,6 +137,7 @@ impl From<Stop> for Failure {
         let exit = match stop {
             Stop::End(end) => exit_of(end),
             Stop::Mute => Exit::Timeout,
+            Stop::Broken(Broken::Version(_)) => Exit::Differs,
             Stop::Broken(_) | Stop::Send(_) | Stop::Configure(_) => Exit::Other,
         };
         let message = match stop {
@@ -162,6 +163,9 @@ fn exit_of(end: End) -> Exit {
         End::Aborted { code: code::INTERRUPTED } => Exit::Interrupted,
         // At either end: somebody was silent for too long.
         End::Aborted { code: code::SILENT } | End::AbortedByPeer { code: code::SILENT } => Exit::Timeout,
+        End::AbortedByPeer { code: code::VERSION } => Exit::Differs,
+        // Its user or its system has stopped it: it is gone.
+        End::AbortedByPeer { code: code::INTERRUPTED } => Exit::Timeout,
         End::TimedOut | End::ConnectTimedOut | End::Unreachable | End::Broken => Exit::Timeout,
         End::RefusedByPeer { .. } | End::Refused(_) => Exit::Refused,
         _ => Exit::Other,

@@ -190,16 +190,7 @@ impl Receiver {
     }
 
     fn on_file(&mut self, offer: &Offer<'_>, name: Name) -> Result<(), Broken> {
-        let allowed = match (self.place.look(&name), self.policy.existing) {
-            (Ok(None), _) => Ok(()),
-            (Ok(Some(FileType::Directory)), _) => Err((Reason::Exists, "a directory of that name is there".to_owned())),
-            (Ok(Some(_)), Existing::Replace) => Ok(()),
-            (Ok(Some(_)), Existing::Keep) => {
-                Err((Reason::Exists, "is there already (--overwrite replaces)".to_owned()))
-            }
-            (Err(error), _) => Err(reason_of(&error)),
-        };
-        match allowed {
+        match self.free(&name) {
             Ok(()) => {
                 let (number, meta, size) = (offer.number, offer.meta, offer.size);
                 let (content, from) = self.kept(&name, size, meta);
@@ -210,6 +201,19 @@ impl Receiver {
             Err((reason, text)) => self.refuse(offer.number, offer.path, reason, text),
         }
         Ok(())
+    }
+
+    /// Whether a file may stand under `name`, as it is now.
+    fn free(&mut self, name: &Name) -> Result<(), (Reason, String)> {
+        match (self.place.look(name), self.policy.existing) {
+            (Ok(None), _) => Ok(()),
+            (Ok(Some(FileType::Directory)), _) => Err((Reason::Exists, "a directory of that name is there".to_owned())),
+            (Ok(Some(_)), Existing::Replace) => Ok(()),
+            (Ok(Some(_)), Existing::Keep) => {
+                Err((Reason::Exists, "is there already (--overwrite replaces)".to_owned()))
+            }
+            (Err(error), _) => Err(reason_of(&error)),
+        }
     }
 
     /// What there is of a file already.
@@ -292,7 +296,11 @@ impl Receiver {
             }
             Ok(Some(partial)) if partial.matches(hash) => {
                 let (_, leaf) = file.name.split();
-                partial.place(leaf, file.meta, self.policy.existing).map_err(|error| reason_of(&error))
+                partial.place(leaf, file.meta, self.policy.existing).map_err(|error| match reason_of(&error) {
+                    // Taken since it was offered: said as if it had been before.
+                    (Reason::Exists, text) => self.free(&file.name).err().unwrap_or((Reason::Exists, text)),
+                    other => other,
+                })
             }
             Ok(Some(partial)) => {
                 partial.discard();

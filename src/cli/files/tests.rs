@@ -344,6 +344,32 @@ fn content_that_differs_from_its_hash_is_not_kept() {
 }
 
 #[test]
+fn a_name_taken_during_the_transfer_is_told_as_one_taken_before() {
+    type Take = fn(&Path);
+    let taken: [(Take, &str); 2] = [
+        (|path| fs::write(path, "mine").unwrap(), "failed file: is there already (--overwrite replaces)"),
+        (|path| fs::create_dir(path).unwrap(), "failed file: a directory of that name is there"),
+    ];
+    for (take, told) in taken {
+        let (temp, mut receiver) = greeted();
+        receiver.handle(CONTROL, &offer(0, Kind::File, 4, b"file")).unwrap();
+        receiver.handle(DATA, &Message::Data { number: 0, content: b"1234" }).unwrap();
+        take(&temp.path().join("in/file"));
+        receiver.handle(DATA, &Message::Hash { number: 0, hash: *blake3::hash(b"1234").as_bytes() }).unwrap();
+        receiver.handle(CONTROL, &offer(1, Kind::File, 4, b"file")).unwrap();
+        let mut says = Vec::new();
+        loop {
+            match receiver.poll() {
+                Step::Say(notice) => says.push(notice.to_string()),
+                Step::Send(_) => (),
+                _ => break,
+            }
+        }
+        assert_eq!(says, [told; 2], "during its transfer, and at its offer");
+    }
+}
+
+#[test]
 fn a_receiver_that_is_dropped_leaves_nothing_partial() {
     let (temp, mut receiver) = greeted();
     receiver.handle(CONTROL, &offer(0, Kind::File, 4, b"file")).unwrap();

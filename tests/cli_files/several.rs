@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use udpair::message::{End, State};
@@ -59,6 +60,38 @@ fn peers_that_are_silent_for_the_timeout_give_way_where_every_place_is_taken() {
         assert!(stderr.contains("another one needed its place"), "{transport}: {stderr}");
         let names: Vec<PathBuf> = listing(to.path()).into_iter().map(|found| found.0).collect();
         assert!(names.iter().all(|name| name.starts_with("sub")), "{transport}: {names:?}");
+    }
+}
+
+#[test]
+fn a_byte_now_and_then_does_not_hold_a_place_that_others_wait_for() {
+    for transport in TRANSPORTS {
+        let (from, to) = places();
+        let receiver = Receiver::start(transport, to.path(), &["--timeout", "0.5"]);
+        // Each of them sends so often that it is never silent for the timeout.
+        let drips: Vec<_> = (0..8)
+            .map(|at| {
+                let peer = Peer::connect(transport, &receiver.addr);
+                peer.control(HELLO, b"udpf\0\x01\0\0");
+                // A size of four bytes: 240 MiB.
+                peer.control(OFFER, &offer(0, 0, 0x8f, format!("\0\0\0drip-{at}").as_bytes()));
+                assert_eq!(peer.expect(WANT), [0, 0]);
+                std::thread::spawn(move || {
+                    while peer.connection.send_on(1, DATA, b"\0x".as_slice()).is_ok() {
+                        let _nothing = peer.connection.recv_timeout(Duration::from_millis(50));
+                    }
+                    peer.connection.state()
+                })
+            })
+            .collect();
+        let sent = send(transport, &receiver.addr, &[&from.path().join("root/sub")]);
+        assert_eq!(sent.status.code(), Some(0), "{transport}: {}", text(&sent.stderr));
+        receiver.signal(Signal::INT);
+        let (code, _, stderr) = receiver.end();
+        assert_eq!(code, Some(130), "{transport}: {stderr}");
+        assert!(stderr.contains("another one needed its place"), "{transport}: {stderr}");
+        let ends: Vec<State> = drips.into_iter().map(|drip| drip.join().unwrap()).collect();
+        assert!(ends.contains(&State::Ended(End::AbortedByPeer { code: 5 })), "{transport}: {ends:?}");
     }
 }
 

@@ -55,6 +55,9 @@ pub(crate) fn receive(
                 } else {
                     transfer.wait(|connection| connection.recv_timeout(greeting))?
                 };
+                if let Body::Whole(body) = &arrived.body {
+                    transfer.moved(body.len());
+                }
                 take(arrived, |channel, message| receiver.handle(channel, message))?;
                 progress.of(receiver.expected().1);
                 progress.at(receiver.bytes());

@@ -1,9 +1,10 @@
 //! `udpair send` and `udpair recv`: files and whole trees, as `spec/files.md` says.
 //!
 //! `sender` and `receiver` are the protocol, without a connection; `drive` runs them over one, `serve` for every sender
-//! that calls; `transfers` knows which are under way. `tree` and `reader` get files off the sender's disk, `place` and
-//! `writer` put them onto the receiver's.
+//! that calls; `transfers` knows which are under way, `course` how each peer does. `tree` and `reader` get files off
+//! the sender's disk, `place` and `writer` put them onto the receiver's.
 
+mod course;
 mod drive;
 mod interrupt;
 mod message;

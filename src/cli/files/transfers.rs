@@ -1,21 +1,17 @@
 //! The transfers under way: how many there may be, which of them gives way to another, and how all of them end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use udpair::Connection;
-use udpair::time::Timestamp;
 
+use super::course::{Course, Standing};
 use super::outcome::code;
-
-/// What stands in [`Transfer::waits_since`] of one that does not wait for its peer.
-const WORKS: u64 = u64::MAX;
 
 /// See the module.
 pub(crate) struct Transfers {
     places: usize,
-    /// One that has waited for its peer for so long gives way where there is no place.
+    /// One that has waited for its peer for so long, and got little for it, gives way where there is no place.
     patience: Duration,
     table: Mutex<Table>,
     changed: Condvar,
@@ -29,17 +25,16 @@ struct Table {
     interrupted: bool,
 }
 
-/// One transfer: its connection, and whether it is the peer's turn.
+/// One transfer: its connection, and how the peer does.
 pub(crate) struct Transfer {
     connection: Connection,
-    /// Since when it waits for the peer, nanoseconds of the transport's clock.
-    waits_since: AtomicU64,
+    course: Mutex<Course>,
 }
 
 impl Transfer {
-    fn new(connection: Connection) -> Self {
-        let now = connection.transport().now();
-        Self { connection, waits_since: AtomicU64::new(now.as_nanos()) }
+    fn new(connection: Connection, patience: Duration) -> Self {
+        let course = Mutex::new(Course::new(connection.transport().now(), patience));
+        Self { connection, course }
     }
 
     /// The connection that carries it.
@@ -49,15 +44,20 @@ impl Transfer {
 
     /// Does something that may wait for the peer; what is done between two of these is our own affair.
     pub(crate) fn wait<T>(&self, wait: impl FnOnce(&Connection) -> T) -> T {
-        self.waits_since.store(self.connection.transport().now().as_nanos(), Ordering::Relaxed);
+        let now = || self.connection.transport().now();
+        self.course().begin_wait(now());
         let result = wait(&self.connection);
-        self.waits_since.store(WORKS, Ordering::Relaxed);
+        self.course().end_wait(now());
         result
     }
 
-    fn waits_since(&self) -> Option<Timestamp> {
-        let since = self.waits_since.load(Ordering::Relaxed);
-        (since != WORKS).then(|| Timestamp::from_nanos(since))
+    /// The peer has sent so many bytes.
+    pub(crate) fn moved(&self, bytes: usize) {
+        self.course().add(bytes as u64);
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,8 +67,8 @@ impl Transfers {
         Arc::new(Self { places, patience, table: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Waits until there is a place for one more; where there is none, one whose peer has been silent for too long
-    /// makes it. False where nobody is taken in any more. Meant for one thread. Blocks.
+    /// Waits until there is a place for one more; where there is none, one whose peer has been silent or slow for too
+    /// long makes it. False where nobody is taken in any more. Meant for one thread. Blocks.
     pub(crate) fn await_place(&self) -> bool {
         let mut table = self.table();
         while !table.closed && table.under_way.len() >= self.places {
@@ -81,22 +81,27 @@ impl Transfers {
         !table.closed
     }
 
-    /// Ends the transfer that has been silent longest, if that is too long; otherwise, when to look again.
+    /// Ends the slowest transfer, if one is too slow; otherwise, when to look again.
     fn give_way(&self, table: &Table) -> Option<Duration> {
-        let waiting = table.under_way.iter().filter_map(|transfer| Some((transfer.waits_since()?, transfer)));
-        // Where all are at work, none of them can have been silent for too long before this.
-        let Some((since, silent)) = waiting.min_by_key(|(since, _)| *since) else { return Some(self.patience) };
-        let left = (since + self.patience).saturating_since(silent.connection.transport().now());
-        if !left.is_zero() {
-            return Some(left);
+        let mut left = self.patience;
+        let mut slowest: Option<(u64, &Arc<Transfer>)> = None;
+        for transfer in &table.under_way {
+            match transfer.course().standing(transfer.connection.transport().now()) {
+                Standing::Slow { moved } if slowest.is_none_or(|(least, _)| moved < least) => {
+                    slowest = Some((moved, transfer));
+                }
+                Standing::Slow { .. } => (),
+                Standing::Good { left: its } => left = left.min(its),
+            }
         }
-        silent.connection.abort(code::SILENT);
+        let Some((_, slowest)) = slowest else { return Some(left) };
+        slowest.connection.abort(code::SILENT);
         None
     }
 
     /// A transfer begins on `connection`. Where nobody is taken in any more it ends at once.
     pub(crate) fn begin(&self, connection: Connection) -> Arc<Transfer> {
-        let transfer = Arc::new(Transfer::new(connection));
+        let transfer = Arc::new(Transfer::new(connection, self.patience));
         let mut table = self.table();
         if table.closed {
             transfer.connection.abort(if table.interrupted { code::INTERRUPTED } else { code::FAILED });

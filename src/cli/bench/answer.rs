@@ -49,6 +49,7 @@ pub(crate) fn sink(link: &mut impl Link, content: &Content, lossy: bool) -> Resu
         let wait = (lossy && expected.is_some()).then_some(QUIET);
         match link.recv(wait)? {
             Heard::Body => taken.take(link.body())?,
+            Heard::End { .. } if expected.is_some() => return Err(Error::Protocol("a second end".to_owned())),
             Heard::End { sent } => expected = Some(sent),
             Heard::Nothing if wait.is_some() => {
                 let quiet_us = u64::try_from(QUIET.as_micros()).expect("less than a second");

@@ -27,6 +27,9 @@ pub(crate) const READY_WAIT: Duration = Duration::from_secs(30);
 /// How long the server waits for what a client says first.
 pub(crate) const OPENING_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a run may make no progress before the server ends it: others want to be served.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long a bare connection may take to be made, all addresses of a name together.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
@@ -236,11 +239,12 @@ impl Control {
         }
     }
 
-    /// How many messages the client says that it has sent.
-    pub(crate) fn hear_end(&mut self) -> Result<u64, Error> {
-        match self.hear(None)? {
+    /// How many messages the client says that it has sent; it has to say so within `patience`.
+    pub(crate) fn hear_end(&mut self, patience: Duration) -> Result<u64, Error> {
+        match self.hear(Some(patience))? {
             Some(Request::End { sent }) => Ok(sent),
-            Some(Request::Run(_)) | None => Err(Error::Protocol("a run within a run".to_owned())),
+            None => Err(Error::Stalled { patience }),
+            Some(Request::Run(_)) => Err(Error::Protocol("a run within a run".to_owned())),
         }
     }
 
@@ -329,10 +333,10 @@ mod tests {
         peer.write_all(br#"{"end":{"se"#).unwrap();
         assert_eq!(control.hear::<Request>(Some(Duration::ZERO)).unwrap(), None);
         peer.write_all(b"nt\":1}}\n{\"end\":{\"sent\":2}}\n").unwrap();
-        assert_eq!(control.hear_end().unwrap(), 1);
-        assert_eq!(control.hear_end().unwrap(), 2);
+        assert_eq!(control.hear_end(PATIENCE).unwrap(), 1);
+        assert_eq!(control.hear_end(PATIENCE).unwrap(), 2);
         drop(peer);
-        assert!(matches!(control.hear_end(), Err(Error::Ended)));
+        assert!(matches!(control.hear_end(PATIENCE), Err(Error::Ended)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::call::Unreached;
 use crate::cli::exit::{Exit, Failure};
@@ -64,6 +65,12 @@ pub(crate) enum Error {
         /// How long we waited.
         seconds: u64,
     },
+    /// The other side neither sent nor took anything.
+    #[error("no progress for {patience:?}: the run is over")]
+    Stalled {
+        /// How long we waited for it.
+        patience: Duration,
+    },
     /// The other side went away before the run was over.
     #[error("the other side ended the run before it was over")]
     Ended,
@@ -116,7 +123,7 @@ fn exit(error: &Error) -> Exit {
         Error::Listen { .. } => Exit::BadAddress,
         Error::Unreached(unreached) => unreached.exit(),
         Error::Connect { source, .. } | Error::Io { source, .. } | Error::File { source, .. } => io_exit(source),
-        Error::Silent { .. } => Exit::Timeout,
+        Error::Silent { .. } | Error::Stalled { .. } => Exit::Timeout,
         Error::Refused(_) => Exit::Refused,
         Error::Length { .. } | Error::Corrupt { .. } => Exit::Integrity,
         Error::Protocol(_) | Error::Remote(_) | Error::Ended => Exit::Other,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use udpair::message::{ChannelConfig, SendError};
-use udpair::transport::RecvError;
+use udpair::transport::{Body, RecvError};
 use udpair::{Config, Connection, Listener};
 
 use super::answer::{self, answer};
@@ -34,6 +34,8 @@ const LINGER: Duration = Duration::from_secs(2);
 struct Channels {
     connection: Connection,
     body: Bytes,
+    /// Where something would be waited for without end: for how long at most.
+    patience: Option<Duration>,
 }
 
 enum Got {
@@ -43,8 +45,8 @@ enum Got {
 }
 
 impl Channels {
-    fn new(connection: Connection) -> Self {
-        Self { connection, body: Bytes::new() }
+    fn new(connection: Connection, patience: Option<Duration>) -> Self {
+        Self { connection, body: Bytes::new(), patience }
     }
 
     /// What is promised for the messages of this side.
@@ -61,18 +63,29 @@ impl Channels {
     }
 
     fn recv(&mut self, wait: Option<Duration>) -> Result<Got, Error> {
-        let message = match wait {
+        let message = match wait.or(self.patience) {
             None => self.connection.recv(),
             Some(wait) => self.connection.recv_timeout(wait),
         };
         let message = match message {
             Ok(message) => message,
-            Err(RecvError::TimedOut) => return Ok(Got::Nothing),
+            Err(RecvError::TimedOut) => {
+                return match self.patience {
+                    Some(patience) if wait.is_none() => Err(Error::Stalled { patience }),
+                    _ => Ok(Got::Nothing),
+                };
+            }
             Err(error) => return Err(Error::io("receive")(error.into())),
         };
         let channel = message.channel;
         let max = if channel == CONTROL { LINE_MAX } else { SIZE_MAX };
-        let body = message.into_bytes(max).map_err(|e| Error::io("receive")(e.into()))?;
+        // What comes piece by piece could take any time.
+        let Body::Whole(body) = message.body else {
+            return Err(Error::Protocol("a message that is too long, or of unknown length".to_owned()));
+        };
+        if body.len() > max {
+            return Err(Error::Protocol(format!("a message of {} bytes", body.len())));
+        }
         match channel {
             MESSAGES => {
                 self.body = body;
@@ -97,7 +110,15 @@ impl Channels {
     }
 
     fn send_on(&self, channel: u16, body: Bytes) -> Result<(), Error> {
-        self.connection.send_on(channel, 0, body).map(drop).map_err(|e| Error::io("send")(e.into()))
+        let sent = match self.patience {
+            None => self.connection.send_on(channel, 0, body),
+            Some(patience) => self.connection.send_on_timeout(channel, 0, body, patience),
+        };
+        match (sent, self.patience) {
+            (Ok(_), _) => Ok(()),
+            (Err(SendError::TimedOut), Some(patience)) => Err(Error::Stalled { patience }),
+            (Err(error), _) => Err(Error::io("send")(error.into())),
+        }
     }
 
     fn say(&self, value: &impl serde::Serialize) -> Result<(), Error> {
@@ -118,7 +139,7 @@ impl Client {
         let timeout = config.connect_timeout;
         let transport = bind(order.transport, any_for(to), config)?;
         let connection = call(&transport, to, timeout).map_err(Error::Unreached)?;
-        let mut channels = Channels::new(connection);
+        let mut channels = Channels::new(connection, None);
         channels.deliver(order.delivery)?;
         channels.say(&Request::Run(order))?;
         match channels.hear(Some(READY_WAIT))? {
@@ -232,13 +253,19 @@ impl ServerLink for Server {
 pub(crate) struct LibraryServer {
     transport: Transport,
     listener: Listener,
+    patience: Duration,
 }
 
 impl LibraryServer {
-    /// Listens at `listen`.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport, config: Config) -> Result<Self, Error> {
+    /// Listens at `listen`. A run that makes no progress for `patience` is over.
+    pub(crate) fn bind(
+        listen: SocketAddr,
+        transport: Transport,
+        config: Config,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let listener = Listener::new(bind(transport, listen, config)?);
-        Ok(Self { transport, listener })
+        Ok(Self { transport, listener, patience })
     }
 
     /// Where it listens.
@@ -248,17 +275,25 @@ impl LibraryServer {
 
     /// Waits for a client and answers its run; only an error of the listener itself is one.
     pub(crate) fn serve_one(&self, log: &Log) -> Result<(), Error> {
-        let connection = self.listener.accept().map_err(|e| Error::io("accept a connection")(e.into()))?;
-        let peer = connection.peer_addr();
-        let mut server = Server { channels: Channels::new(connection) };
-        let done = self.run(&mut server);
-        if let Err(error) = &done {
-            // It may be gone.
-            let _told = server.channels.say(&Reply::Error { reason: error.in_full() });
-        }
-        server.channels.connection.close_within(0, LINGER);
+        let (peer, done) = self.answer_one()?;
         log.run(peer, &done);
         Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "who, and what came of it")]
+    fn answer_one(&self) -> Result<(Option<SocketAddr>, Result<(Order, Outcome), Error>), Error> {
+        let connection = self.listener.accept().map_err(|e| Error::io("accept a connection")(e.into()))?;
+        let peer = connection.peer_addr();
+        let mut server = Server { channels: Channels::new(connection, Some(self.patience)) };
+        let done = self.run(&mut server);
+        let connection = &server.channels.connection;
+        if let Err(error) = &done {
+            // It may be gone, or take nothing: nobody waits for it again.
+            let said = encode(&Reply::Error { reason: error.in_full() });
+            let _told = connection.try_send_on(CONTROL, 0, said);
+        }
+        connection.close_within(0, LINGER.min(self.patience));
+        Ok((peer, done))
     }
 
     fn run(&self, server: &mut Server) -> Result<(Order, Outcome), Error> {
@@ -289,18 +324,75 @@ fn bind(transport: Transport, at: SocketAddr, config: Config) -> Result<Arc<dyn 
 
 #[cfg(test)]
 mod tests {
+    use udpair::message::Limits;
+
+    use super::super::args::Workload;
+    use super::super::control::{PATIENCE, VERSION};
     use super::*;
 
     #[test]
     fn whoever_sends_without_saying_what_they_want_is_not_listened_to_for_ever() {
         let (any, plain) = (([127, 0, 0, 1], 0).into(), Config::insecure_plain);
-        let server = LibraryServer::bind(any, Transport::Udp, plain()).unwrap();
+        let server = LibraryServer::bind(any, Transport::Udp, plain(), PATIENCE).unwrap();
         let transport = bind(Transport::Udp, any, plain()).unwrap();
         let client = Connection::connect(&transport, server.local_addr()).unwrap();
         let flood = transport.spawn("flood", move || while client.send("no order").is_ok() {}).unwrap();
-        let mut channels = Channels::new(server.listener.accept().unwrap());
+        let mut channels = Channels::new(server.listener.accept().unwrap(), None);
         assert!(matches!(channels.hear::<Request>(Some(Duration::from_millis(50))), Ok(None)));
         channels.connection.abort(0);
         flood.join().unwrap();
+    }
+    #[test]
+    fn a_client_that_stops_half_way_does_not_hold_the_server() {
+        const PATIENCE: Duration = Duration::from_millis(200);
+        const SIZE: usize = 1_024;
+        // With nothing, after one message, and while the answers are not taken.
+        let stop: [fn(&mut Client); 3] = [
+            |_| {},
+            |client| client.send(&Content::new(SIZE, false).body(0)).unwrap(),
+            |client| {
+                let content = Content::new(SIZE, false);
+                let _ended = (0..).try_for_each(|n| client.send(&content.body(n)));
+            },
+        ];
+        let (any, small) = (([127, 0, 0, 1], 0).into(), 64 << 10);
+        let config = move || {
+            let mut config = Config::insecure_plain();
+            config.limits =
+                Limits { send_queue: small, credit_connection: small, credit_channel: small, ..Limits::default() };
+            config
+        };
+        for (transport, workload) in [Transport::Udp, Transport::Tcp]
+            .into_iter()
+            .flat_map(|transport| [Workload::Echo, Workload::Bulk].map(|workload| (transport, workload)))
+        {
+            let server = LibraryServer::bind(any, transport, config(), PATIENCE).unwrap();
+            let at = server.local_addr();
+            let delivery = Some(Delivery::Ordered);
+            let order = Order { version: VERSION, transport, workload, delivery, size: SIZE, udp_port: None };
+            let stops = if workload == Workload::Echo { &stop[..] } else { &stop[..2] };
+            for stop in stops {
+                let stop = *stop;
+                let held = move || {
+                    let (mut client, _) = Client::connect(&[at], order, config()).unwrap();
+                    stop(&mut client);
+                    client
+                };
+                let client = server.listener.transport().spawn("client", held).unwrap();
+                let (_, done) = server.answer_one().unwrap();
+                assert!(matches!(done, Err(Error::Stalled { patience: PATIENCE })), "{transport} {workload}: {done:?}");
+                drop(client.join().unwrap());
+            }
+            // And the next one is served.
+            let next = move || {
+                let (mut client, _) = Client::connect(&[at], order, config()).unwrap();
+                client.send(&Content::new(SIZE, false).body(0)).unwrap();
+                client.end(1).unwrap()
+            };
+            let client = server.listener.transport().spawn("client", next).unwrap();
+            let (_, done) = server.answer_one().unwrap();
+            assert_eq!(done.unwrap().1.received, 1);
+            assert_eq!(client.join().unwrap().received, 1);
+        }
     }
 }

@@ -57,7 +57,8 @@ pub(crate) trait ClientLink: Link {
     fn reason(&mut self) -> Option<String>;
 }
 
-/// The side that answers.
+/// The side that answers. Where it would wait for the client for ever, it gives the run up as [`Error::Stalled`] when
+/// nothing at all happens for too long: a server has others to serve.
 pub(crate) trait ServerLink: Link {
     /// Sends the message that was heard last back.
     fn reply(&mut self) -> Result<(), Error>;

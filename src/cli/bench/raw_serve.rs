@@ -29,11 +29,12 @@ pub(crate) struct RawServer {
     transport: Transport,
     control: TcpListener,
     at: SocketAddr,
+    patience: Duration,
 }
 
 impl RawServer {
-    /// Listens at `listen`.
-    pub(crate) fn bind(listen: SocketAddr, transport: Transport) -> Result<Self, Error> {
+    /// Listens at `listen`. A run that makes no progress for `patience` is over.
+    pub(crate) fn bind(listen: SocketAddr, transport: Transport, patience: Duration) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address: listen.to_string(), source };
         let tries = if transport == Transport::RawUdp && listen.port() == 0 { PORTS_TRIED_MAX } else { 1 };
         let mut tried = 0;
@@ -41,7 +42,7 @@ impl RawServer {
             tried += 1;
             let control = TcpListener::bind(listen).map_err(failed)?;
             let at = control.local_addr().map_err(failed)?;
-            let server = Self { transport, control, at };
+            let server = Self { transport, control, at, patience };
             // Every run binds a socket of its own, so that nothing of an earlier one is left in it.
             match server.transport {
                 Transport::RawUdp => match UdpSocket::bind(at) {
@@ -61,15 +62,24 @@ impl RawServer {
 
     /// Waits for a client and answers its run; only an error of the listener itself is one.
     pub(crate) fn serve_one(&self, log: &Log) -> Result<(), Error> {
+        let (peer, done) = self.answer_one()?;
+        log.run(Some(peer), &done);
+        Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "who, and what came of it")]
+    fn answer_one(&self) -> Result<(SocketAddr, Result<(Order, Outcome), Error>), Error> {
         let (tcp, peer) = self.control.accept().map_err(Error::io("accept a connection"))?;
-        let Ok(mut control) = Control::new(tcp) else { return Ok(()) };
+        let mut control = match Control::new(tcp) {
+            Ok(control) => control,
+            Err(error) => return Ok((peer, Err(Error::io("set up a connection")(error)))),
+        };
         let done = self.run(&mut control, peer);
         if let Err(error) = &done {
             // It may be gone.
             let _told = control.say(&Reply::Error { reason: error.in_full() });
         }
-        log.run(Some(peer), &done);
-        Ok(())
+        Ok((peer, done))
     }
 
     fn run(&self, control: &mut Control, peer: SocketAddr) -> Result<(Order, Outcome), Error> {
@@ -80,11 +90,11 @@ impl RawServer {
         let outcome = match self.transport {
             Transport::RawUdp => {
                 let udp = self.udp(SocketAddr::new(peer.ip(), udp_port(&order)?))?;
-                answer(&order, &mut raw_udp::Server::new(control, udp, &order)?)?
+                answer(&order, &mut raw_udp::Server::new(control, udp, &order, self.patience)?)?
             }
             _ => {
                 let tcp = self.messages_connection(control)?;
-                let mut server = raw_tcp::Server::new(control, tcp, order.size)?;
+                let mut server = raw_tcp::Server::new(control, tcp, order.size, self.patience)?;
                 let outcome = answer(&order, &mut server)?;
                 server.see_off();
                 outcome
@@ -159,6 +169,12 @@ fn refuse_as_busy(tcp: &mut TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
+    use super::super::args::Workload;
+    use super::super::content::Content;
+    use super::super::control::VERSION;
+    use super::super::link::ClientLink;
     use super::*;
 
     #[test]
@@ -191,6 +207,59 @@ mod tests {
     fn a_port_that_udp_cannot_have_is_refused() {
         let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
         let taken = holder.local_addr().unwrap();
-        assert!(matches!(RawServer::bind(taken, Transport::RawUdp), Err(Error::Listen { .. })));
+        assert!(matches!(RawServer::bind(taken, Transport::RawUdp, OPENING_WAIT), Err(Error::Listen { .. })));
+    }
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the raw baselines have no transport that would give a thread")]
+    fn a_client_that_stops_half_way_does_not_hold_the_server() {
+        const PATIENCE: Duration = Duration::from_millis(200);
+        const SIZE: usize = 32 << 10;
+        fn connect(at: SocketAddr, order: Order) -> Box<dyn ClientLink> {
+            match order.transport {
+                Transport::RawTcp => Box::new(raw_tcp::Client::connect(&[at], order).unwrap().0),
+                _ => Box::new(raw_udp::Client::connect(&[at], order).unwrap().0),
+            }
+        }
+        // With nothing, after one message, and while the answers are not taken.
+        let stop: [fn(&mut dyn ClientLink, &Content); 3] = [
+            |_, _| {},
+            |client, content| client.send(&content.body(0)).unwrap(),
+            |client, content| {
+                let _ended = (0..).try_for_each(|n| client.send(&content.body(n)));
+            },
+        ];
+        for (transport, workload) in [Transport::RawTcp, Transport::RawUdp]
+            .into_iter()
+            .flat_map(|transport| [Workload::Echo, Workload::Bulk].map(|workload| (transport, workload)))
+        {
+            let server = RawServer::bind(([127, 0, 0, 1], 0).into(), transport, PATIENCE).unwrap();
+            let at = server.local_addr();
+            let order = Order { version: VERSION, transport, workload, delivery: None, size: SIZE, udp_port: None };
+            let content = move || Content::new(SIZE, transport == Transport::RawUdp);
+            // Datagrams that nobody takes are lost: they hold up nobody.
+            let stops = if (transport, workload) == (Transport::RawTcp, Workload::Echo) { 3 } else { 2 };
+            for stop in stop.into_iter().take(stops) {
+                let (go, gone) = std::sync::mpsc::channel::<()>();
+                let client = thread::spawn(move || {
+                    let mut client = connect(at, order);
+                    stop(&mut *client, &content());
+                    // Until the server has ended the run.
+                    let _ended = gone.recv();
+                });
+                let (_, done) = server.answer_one().unwrap();
+                assert!(matches!(done, Err(Error::Stalled { patience: PATIENCE })), "{transport} {workload}: {done:?}");
+                drop(go);
+                client.join().unwrap();
+            }
+            // And the next one is served.
+            let client = thread::spawn(move || {
+                let mut client = connect(at, order);
+                client.send(&content().body(0)).unwrap();
+                client.end(1).unwrap()
+            });
+            let (_, done) = server.answer_one().unwrap();
+            assert_eq!(done.unwrap().1.received, 1);
+            assert_eq!(client.join().unwrap().received, 1);
+        }
     }
 }

@@ -203,13 +203,35 @@ impl ClientLink for Client {
 pub(crate) struct Server<'a> {
     control: &'a mut Control,
     stream: Stream,
+    patience: Duration,
 }
 
 impl<'a> Server<'a> {
-    /// Has `control`, on which an order came, and the connection for its messages, on which the token came.
-    pub(crate) fn new(control: &'a mut Control, tcp: TcpStream, size: usize) -> Result<Self, Error> {
-        let stream = Stream::new(tcp, size).map_err(Error::io("set up a connection"))?;
-        Ok(Self { control, stream })
+    /// Has `control`, on which an order came, and the connection for its messages, on which the token came. Where that
+    /// makes no progress for `patience`, the run is over.
+    pub(crate) fn new(
+        control: &'a mut Control,
+        tcp: TcpStream,
+        size: usize,
+        patience: Duration,
+    ) -> Result<Self, Error> {
+        // Late by a tick of the kernel, and without a system call for each message: the figures stay what they are.
+        let stream = tcp
+            .set_read_timeout(Some(patience))
+            .and_then(|()| tcp.set_write_timeout(Some(patience)))
+            .and_then(|()| Stream::new(tcp, size))
+            .map_err(Error::io("set up a connection"))?;
+        Ok(Self { control, stream, patience })
+    }
+
+    /// What an error of the connection for the messages is.
+    fn failed(&self, error: Error) -> Error {
+        match error {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock => {
+                Error::Stalled { patience: self.patience }
+            }
+            other => other,
+        }
     }
 
     /// Keeps the connection for the messages until the client has gone.
@@ -222,8 +244,9 @@ impl Link for Server<'_> {
     fn recv(&mut self, wait: Option<Duration>) -> Result<Heard, Error> {
         match self.stream.recv(wait)? {
             Got::Body => Ok(Heard::Body),
+            Got::Nothing if wait.is_none() => Err(Error::Stalled { patience: self.patience }),
             Got::Nothing => Ok(Heard::Nothing),
-            Got::End => self.control.hear_end().map(|sent| Heard::End { sent }),
+            Got::End => self.control.hear_end(self.patience).map(|sent| Heard::End { sent }),
         }
     }
 
@@ -237,7 +260,7 @@ impl ServerLink for Server<'_> {
         let body = std::mem::take(&mut self.stream.body);
         let written = self.stream.write_all(&body);
         self.stream.body = body;
-        written
+        written.map_err(|error| self.failed(error))
     }
 
     fn sink(&mut self, content: &Content, _lossy: bool) -> Result<Outcome, Error> {
@@ -245,7 +268,8 @@ impl ServerLink for Server<'_> {
         // Message and byte in it that come next.
         let (mut n, mut at) = (0_u64, 0);
         loop {
-            let len = self.stream.tcp.read(&mut buffer).map_err(Error::io("receive"))?;
+            let len = self.stream.tcp.read(&mut buffer).map_err(Error::io("receive"));
+            let len = len.map_err(|error| self.failed(error))?;
             if len == 0 {
                 break;
             }
@@ -260,7 +284,7 @@ impl ServerLink for Server<'_> {
                 }
             }
         }
-        let sent = self.control.hear_end()?;
+        let sent = self.control.hear_end(self.patience)?;
         if at != 0 || n != sent {
             return Err(Error::Ended);
         }

@@ -169,18 +169,25 @@ pub(crate) struct Server<'a> {
     bulk: Option<Receiver>,
     /// The client's end was heard: nothing more comes on the control connection.
     ended: bool,
+    patience: Duration,
 }
 
 impl<'a> Server<'a> {
-    /// Has `control`, on which `order` came, and a socket connected to the client; tells it to go on.
-    pub(crate) fn new(control: &'a mut Control, udp: UdpSocket, order: &Order) -> Result<Self, Error> {
+    /// Has `control`, on which `order` came, and a socket connected to the client; tells it to go on. Where nothing
+    /// comes for `patience`, the run is over.
+    pub(crate) fn new(
+        control: &'a mut Control,
+        udp: UdpSocket,
+        order: &Order,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let receive_buffer = set_buffers(&udp);
         let bulk = match order.workload {
             Workload::Bulk => Some(Receiver::new(&udp).map_err(Error::io("set up a socket"))?),
             Workload::Echo | Workload::Rate => None,
         };
         control.say(&Reply::Ready(Ready { receive_buffer, ..Ready::default() }))?;
-        Ok(Self { control, datagrams: Datagrams::new(udp), bulk, ended: false })
+        Ok(Self { control, datagrams: Datagrams::new(udp), bulk, ended: false, patience })
     }
 
     fn take(&mut self) -> Result<bool, Error> {
@@ -198,19 +205,23 @@ impl Link for Server<'_> {
             return Ok(Heard::Body);
         }
         let udp = &self.datagrams.udp;
+        let at_most = Some(wait.unwrap_or(self.patience));
         let ready = if self.ended {
-            wait::readable(udp, wait).map(|data| [data, false])
+            wait::readable(udp, at_most).map(|data| [data, false])
         } else {
-            wait::either_readable(udp, self.control.stream(), wait)
+            wait::either_readable(udp, self.control.stream(), at_most)
         };
         let [data, control] = ready.map_err(|error| Error::io("wait")(error.into()))?;
         if data && self.take()? {
             return Ok(Heard::Body);
         }
         if control {
-            let sent = self.control.hear_end()?;
+            let sent = self.control.hear_end(self.patience)?;
             self.ended = true;
             return Ok(Heard::End { sent });
+        }
+        if !data && wait.is_none() {
+            return Err(Error::Stalled { patience: self.patience });
         }
         Ok(Heard::Nothing)
     }

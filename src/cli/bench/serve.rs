@@ -9,7 +9,7 @@ use udpair::{Config, Psk};
 use zeroize::Zeroizing;
 
 use super::args::{ServeArgs, Transport};
-use super::control::{Order, Outcome};
+use super::control::{Order, Outcome, PATIENCE};
 use super::error::Error;
 use super::library::LibraryServer;
 use super::raw_serve::RawServer;
@@ -26,14 +26,14 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let log = Log { quiet: args.child };
     match args.transport {
         Transport::RawTcp | Transport::RawUdp => {
-            let server = RawServer::bind(listen, args.transport)?;
+            let server = RawServer::bind(listen, args.transport, PATIENCE)?;
             announce(server.local_addr())?;
             loop {
                 server.serve_one(&log)?;
             }
         }
         Transport::Udp | Transport::Tcp => {
-            let server = LibraryServer::bind(listen, args.transport, config)?;
+            let server = LibraryServer::bind(listen, args.transport, config, PATIENCE)?;
             announce(server.local_addr())?;
             loop {
                 server.serve_one(&log)?;

@@ -24,7 +24,7 @@ pub struct DeviceInvite {
 }
 
 impl Pairing {
-    /// Waits to be found by the device that shares `psk` ([`Transport::device_key`](crate::Transport::device_key) of an
+    /// Waits to be found by the device that shares `psk` ([`Transport::device_key`] of an
     /// earlier pairing, or one that both were given), which calls [`join_device`](Self::join_device). Nothing is sent
     /// before [`accept`](DeviceInvite::accept). Does not block. `spec/pairing.md`, section "Known devices".
     ///

@@ -106,12 +106,22 @@ pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     };
     let mut addrs = Vec::new();
     let numbered = scope_as_number(text).map_err(|error| bad(&error))?;
-    for addr in numbered.to_socket_addrs().map_err(|error| bad(&error))? {
+    for addr in numbered.to_socket_addrs().map_err(|error| bad(&error))?.map(scoped_where_it_counts) {
         if !addrs.contains(&addr) && addrs.len() < ADDRESSES_MAX {
             addrs.push(addr);
         }
     }
     if addrs.is_empty() { Err(bad(&"the name has no address")) } else { Ok(addrs) }
+}
+
+/// Of other addresses than a link's own the system takes a scope and forgets it: its answers have none.
+fn scoped_where_it_counts(mut addr: SocketAddr) -> SocketAddr {
+    if let SocketAddr::V6(v6) = &mut addr
+        && !v6.ip().is_unicast_link_local()
+    {
+        v6.set_scope_id(0);
+    }
+    addr
 }
 
 /// `text`, which may hold an IPv6 address of a link's own, with the interface's number where its name stands:
@@ -168,6 +178,7 @@ mod tests {
         let ip = "fe80::1".parse().unwrap();
         assert_eq!(scope("[fe80::1%lo]:80"), (ip, lo, 80));
         assert_eq!(scope(&format!("[fe80::1%{lo}]:80")), (ip, lo, 80));
+        assert_eq!(scope("[::1%lo]:80"), ("::1".parse().unwrap(), 0, 80), "it would not be known again");
         let failure = resolve("[fe80::1%none-such]:80").unwrap_err();
         assert_eq!(failure.exit, Exit::BadAddress);
         assert!(failure.message.contains("no interface is called \"none-such\""), "{}", failure.message);

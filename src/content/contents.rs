@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::{Array, Content, Element, FromContent, Image, IntoContent, RecvContentError, SendContentError};
 use crate::Connection;
-use crate::message::{ArrivalBody, End, MessageId, Preview, ReadError, Select, SendError, Wanted, Whole};
-use crate::time::Timestamp;
+use crate::message::{ArrivalBody, End, MessageId, Preview, ReadError, Select, Wanted, Whole};
 use crate::transport::{Interest, WaitError};
 
 /// Up to this length, in bytes, content is received unless [`Contents::up_to`] says otherwise: 256 MiB. It bounds what
@@ -57,15 +56,6 @@ enum Wait {
     Not,
 }
 
-/// What a call waits for was not there in time.
-#[derive(Clone, Copy, Debug)]
-enum Late {
-    WouldBlock,
-    TimedOut,
-    /// The transport failed.
-    Broken,
-}
-
 impl<'a> Contents<'a> {
     pub(super) const fn new(conn: &'a Connection, channel: Option<u16>) -> Self {
         Self { conn, channel, wait: Wait::Forever, len_max: CONTENT_LEN_MAX }
@@ -96,19 +86,13 @@ impl<'a> Contents<'a> {
     /// [`SendContentError`]; nothing was sent then.
     pub fn send_as(&self, content: impl IntoContent) -> Result<MessageId, SendContentError> {
         let Content { tag, body } = content.into_content()?;
-        let (channel, until) = (self.channel.unwrap_or(0), self.until());
-        loop {
-            match self.conn.try_send_on(channel, tag, body.clone()) {
-                Err(SendError::WouldBlock) => {}
-                other => return Ok(other?),
-            }
-            let writable = Interest::Writable(self.conn.id(), channel);
-            self.wait(writable, until).map_err(|late| match late {
-                Late::WouldBlock => SendError::WouldBlock.into(),
-                Late::TimedOut => SendContentError::TimedOut,
-                Late::Broken => SendError::Ended(End::Broken).into(),
-            })?;
-        }
+        let channel = self.channel.unwrap_or(0);
+        let sent = match self.wait {
+            Wait::Forever => self.conn.send_on(channel, tag, body),
+            Wait::For(timeout) => self.conn.send_on_timeout(channel, tag, body, timeout),
+            Wait::Not => self.conn.try_send_on(channel, tag, body),
+        };
+        Ok(sent?)
     }
 
     /// Receives the next message, if it is a `T`, to its last byte. Blocks as long as it was told to.
@@ -121,7 +105,10 @@ impl<'a> Contents<'a> {
     pub fn recv_as<T: FromContent>(&self) -> Result<T, RecvContentError> {
         let select = self.channel.map_or(Select::Any, Select::One);
         let wanted = Wanted { tags: T::TAGS, len_max: u64::try_from(self.len_max).unwrap_or(u64::MAX) };
-        let until = self.until();
+        let until = match self.wait {
+            Wait::For(timeout) => Some(self.conn.transport().now() + timeout),
+            Wait::Forever | Wait::Not => None,
+        };
         loop {
             let whole = self.conn.transport().recv_whole(self.conn.id(), select, &wanted);
             match whole.map_err(RecvContentError::Ended)? {
@@ -140,12 +127,14 @@ impl<'a> Contents<'a> {
                 Some(Whole::Kept(next)) => return Err(self.kept::<T>(next)),
                 None => {}
             }
-            let readable = Interest::Readable(self.conn.id(), select);
-            self.wait(readable, until).map_err(|late| match late {
-                Late::WouldBlock => RecvContentError::WouldBlock,
-                Late::TimedOut => RecvContentError::TimedOut,
-                Late::Broken => RecvContentError::Ended(End::Broken),
-            })?;
+            if matches!(self.wait, Wait::Not) {
+                return Err(RecvContentError::WouldBlock);
+            }
+            match self.conn.transport().wait(&[Interest::Readable(self.conn.id(), select)], until) {
+                Ok(_) => {}
+                Err(WaitError::TimedOut) => return Err(RecvContentError::TimedOut),
+                Err(WaitError::Broken(_)) => return Err(RecvContentError::Ended(End::Broken)),
+            }
         }
     }
 
@@ -230,25 +219,6 @@ impl<'a> Contents<'a> {
     #[cfg(feature = "serde")]
     pub fn recv_value<T: serde::de::DeserializeOwned>(&self) -> Result<T, RecvContentError> {
         self.recv_as::<super::Value<T>>().map(|value| value.0)
-    }
-
-    /// Until when a call that begins now waits.
-    fn until(&self) -> Option<Timestamp> {
-        match self.wait {
-            Wait::For(timeout) => Some(self.conn.transport().now() + timeout),
-            Wait::Forever | Wait::Not => None,
-        }
-    }
-
-    fn wait(&self, interest: Interest, until: Option<Timestamp>) -> Result<(), Late> {
-        if matches!(self.wait, Wait::Not) {
-            return Err(Late::WouldBlock);
-        }
-        match self.conn.transport().wait(&[interest], until) {
-            Ok(_) => Ok(()),
-            Err(WaitError::TimedOut) => Err(Late::TimedOut),
-            Err(WaitError::Broken(_)) => Err(Late::Broken),
-        }
     }
 
     fn kept<T: FromContent>(&self, next: Preview) -> RecvContentError {

@@ -60,10 +60,7 @@ pub enum SendContentError {
     /// It cannot be what it is to be.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The send queue stayed full for the time given.
-    #[error("the send queue was full all the time")]
-    TimedOut,
-    /// The message was not accepted; `WouldBlock` only where nobody was to wait.
+    /// The message was not accepted; `TimedOut` and `WouldBlock` only where it was not to wait for ever.
     #[error(transparent)]
     Send(#[from] SendError),
 }
@@ -125,7 +122,6 @@ impl From<SendContentError> for io::Error {
     fn from(error: SendContentError) -> Self {
         let kind = match &error {
             SendContentError::Encode(_) => io::ErrorKind::InvalidInput,
-            SendContentError::TimedOut => io::ErrorKind::TimedOut,
             SendContentError::Send(error) => Self::from(*error).kind(),
         };
         Self::new(kind, error)

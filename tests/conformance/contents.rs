@@ -234,7 +234,7 @@ pub(crate) fn a_send_waits_as_long_as_it_was_told_to(pair: Pair) {
             Err(error) => break error,
         }
     };
-    assert!(matches!(full, SendContentError::TimedOut), "{full}");
+    assert!(matches!(full, SendContentError::Send(SendError::TimedOut)), "{full}");
     match client.on(1).at_once().send_text("now or never") {
         Err(SendContentError::Send(SendError::WouldBlock)) => {}
         other => panic!("{other:?}"),

@@ -142,6 +142,15 @@ impl Link {
         Some(Interest::Readable(self.conn.id(), Select::One(number)))
     }
 
+    /// As [`values_of`](Self::values_of), where each is the newest; what is queued is not waited for with them, for
+    /// nobody who looks for the newest would take it.
+    pub(super) fn newest_at(&self, name: &str) -> Option<Interest> {
+        let mut state = self.lock();
+        let channel = state.peer.get_mut(name)?;
+        let interest = Interest::Readable(self.conn.id(), Select::One(channel.number));
+        (channel.kind == Kind::Latest).then_some(interest)
+    }
+
     /// How often the bell was rung: to be read before looking.
     pub(super) fn rings(&self) -> u64 {
         self.bell.rings()

@@ -156,6 +156,18 @@ pub(crate) fn values_in_order_go_by_the_channels_of_a_peer(pair: Pair) {
     a.close();
 }
 
+/// Nobody takes what is queued by looking for what is newest: a wait that saw it would never wait.
+pub(crate) fn a_wait_for_the_newest_minds_no_queued_value_of_the_same_name(pair: Pair) {
+    let (a, b) = (hub(&pair, "a"), hub(&pair, "b"));
+    b.connect("a", a.local_addr()).unwrap();
+    let to_a = b.peer("a").unwrap();
+    to_a.send("log", "queued").unwrap();
+    to_a.flush().unwrap();
+    assert_eq!(a.changed_timeout("log", SHORT).unwrap_err(), ReadError::TimedOut);
+    assert_eq!(a.peer("b").unwrap().recv_timeout("log", STUCK).unwrap().get::<String>().unwrap(), "queued");
+    [a, b].iter().for_each(Hub::close);
+}
+
 pub(crate) fn a_reader_waits_for_all_and_each_has_its_turn(pair: Pair) {
     let [a, b, c] = ["a", "b", "c"].map(|name| hub(&pair, name));
     b.connect("a", a.local_addr()).unwrap();

@@ -63,6 +63,7 @@ everywhere! {
         names_are_unique_or_refused
         there_is_no_such_peer
         values_in_order_go_by_the_channels_of_a_peer
+        a_wait_for_the_newest_minds_no_queued_value_of_the_same_name
         a_reader_waits_for_all_and_each_has_its_turn
         hubs_that_call_each_other_are_connected_once
         a_hub_has_peers_at_several_transports

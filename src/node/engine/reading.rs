@@ -90,11 +90,14 @@ impl Engine {
             // Looked at after the bell: a bell where no peer is any more is not rung.
             let peers = self.inner.state().all();
             let is_there = |peer: &Arc<Peer>| bell.hangs_at(peer.link.connection().transport());
-            if !bell.hangs_at(&self.inner.home) && !peers.iter().any(is_there) {
-                continue;
-            }
-            if self.inner.state().life != Life::Running {
-                return Err(Gone::Ended(End::Closed { code: 0 }).into());
+            {
+                let state = self.inner.state();
+                if !bell.hangs_at(&self.inner.home) && !state.peers.values().any(is_there) {
+                    continue;
+                }
+                if state.life != Life::Running {
+                    return Err(Gone::Ended(End::Closed { code: 0 }).into());
+                }
             }
             if let Some(found) = self.newer(&peers, channel) {
                 return Ok(found);
@@ -102,7 +105,7 @@ impl Engine {
             watches.iter_mut().for_each(Watch::clear);
             // Of one that is gone nothing more comes.
             for peer in peers.iter().filter(|peer| peer.link.gone().is_none()) {
-                if let Some(interest) = peer.link.values_of(channel) {
+                if let Some(interest) = peer.link.newest_at(channel) {
                     watch_at(&mut watches, peer.link.connection().transport()).add(interest, ());
                 }
             }

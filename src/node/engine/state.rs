@@ -100,13 +100,14 @@ impl State {
             let _ = peer.put(&channel, &value);
         }
         self.departed.retain(|departed| departed.name != name);
-        if let Some(call) = self.calls.get_mut(&name)
-            && (side == Side::Remote || !call.is_under_way())
-        {
-            call.phase = Phase::Up;
-            call.was_up = true;
+        if let Some(call) = self.calls.get_mut(&name) {
+            // Whoever called: what it was before is past.
             call.last = None;
             call.backoff.reset();
+            if side == Side::Remote || !call.is_under_way() {
+                call.phase = Phase::Up;
+                call.was_up = true;
+            }
         }
         self.peers.insert(name.clone(), peer);
         self.events.push(Event::Joined { name, side });

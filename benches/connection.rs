@@ -40,31 +40,40 @@ fn timed(iterations: u64, mut work: impl FnMut()) -> Duration {
     cpu_time() - start
 }
 
+/// What a figure of a plain connection is called, and how that of a sealed one.
+fn securities() -> [(&'static str, Security); 2] {
+    [("", Security::plain()), (" sealed", Security::psk([3; 8], &[4; 32]))]
+}
+
 fn echo(criterion: &mut Criterion) {
-    let mut pair = Pair::new(1_472, Security::plain());
     let mut group = criterion.benchmark_group("echo");
-    group.bench_function("64", |bencher| {
-        bencher.iter_custom(|iterations| {
-            timed(iterations, || {
-                pair.messages(0).send(0, 0, Bytes::from_static(MESSAGE)).expect("there is room");
-                while pair.deliver(0) {}
-                let body = pair.recv_whole(1).expect("it arrived");
-                pair.messages(1).send(0, 0, body).expect("there is room");
-                while pair.deliver(1) {}
-                black_box(pair.recv_whole(0).expect("it came back"));
-            })
+    for (sealed, security) in securities() {
+        let mut pair = Pair::new(1_472, security);
+        group.bench_function(format!("64{sealed}"), |bencher| {
+            bencher.iter_custom(|iterations| {
+                timed(iterations, || {
+                    pair.messages(0).send(0, 0, Bytes::from_static(MESSAGE)).expect("there is room");
+                    while pair.deliver(0) {}
+                    let body = pair.recv_whole(1).expect("it arrived");
+                    pair.messages(1).send(0, 0, body).expect("there is room");
+                    while pair.deliver(1) {}
+                    black_box(pair.recv_whole(0).expect("it came back"));
+                })
+            });
         });
-    });
+    }
 }
 
 fn bulk(criterion: &mut Criterion) {
     let sources: Vec<Bytes> = (0..BULK_SOURCES).map(|n| vec![u8::try_from(n).unwrap_or(0); BULK_LEN].into()).collect();
     let mut group = criterion.benchmark_group("bulk");
     group.throughput(Throughput::Bytes(BULK_LEN as u64));
-    for datagram_len in [1_472, 65_507] {
-        let mut pair = Pair::new(datagram_len, Security::plain());
+    for (datagram_len, (sealed, security)) in
+        [1_472, 65_507].into_iter().flat_map(|len| securities().map(|it| (len, it)))
+    {
+        let mut pair = Pair::new(datagram_len, security);
         let mut turn = sources.iter().cycle();
-        group.bench_function(datagram_len.to_string(), |bencher| {
+        group.bench_function(format!("{datagram_len}{sealed}"), |bencher| {
             bencher.iter_custom(|iterations| {
                 timed(iterations, || {
                     // Two under way at a time: the pipe never runs dry.

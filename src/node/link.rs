@@ -211,18 +211,30 @@ impl Link {
         let mut state = self.lock();
         if !state.settled {
             self.pump(&mut state);
+            let State { peer, offset, .. } = &mut *state;
+            if let Some(channel) = peer.get_mut(name).filter(|channel| channel.kind == Kind::Latest)
+                && self.refresh(channel)
+            {
+                offset.on_value();
+                self.ring();
+            }
         }
-        let State { peer, offset, settled, .. } = &mut *state;
-        let Some(channel) = peer.get_mut(name) else { return Ok(None) };
+        self.held_by(&mut state, name)
+    }
+
+    /// As [`newest`](Self::newest), of what was read before: without a look at the connection.
+    pub(super) fn held(&self, name: &str) -> Result<Option<(Value, u64)>, ReadError> {
+        self.held_by(&mut self.lock(), name)
+    }
+
+    fn held_by(&self, state: &mut State, name: &str) -> Result<Option<(Value, u64)>, ReadError> {
+        let Some(channel) = state.peer.get_mut(name) else { return Ok(None) };
         if channel.kind != Kind::Latest {
             return Err(ReadError::Kind { name: Name::new(name)?, is: channel.kind });
         }
-        if !*settled && self.refresh(channel) {
-            offset.on_value();
-            self.ring();
-        }
-        let clock = offset.estimate(self.now());
-        Ok(channel.newest.clone().map(|value| (value.with_clock(clock), channel.version)))
+        let Some(value) = channel.newest.clone() else { return Ok(None) };
+        let version = channel.version;
+        Ok(Some((value.with_clock(state.offset.estimate(self.now())), version)))
     }
 
     /// The next value of a queued channel; `None` where there is none yet. Does not wait.

@@ -11,6 +11,10 @@ impl Durations {
         self.0.push(duration);
     }
 
+    pub(crate) fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -83,12 +83,13 @@ impl Engine {
     /// Waits for a value of a channel that this handle has not given yet, of any peer, also of one that has left.
     pub(in crate::node) fn changed(&self, channel: &str, until: Option<Timestamp>) -> Result<(Name, Value), ReadError> {
         name::check(channel)?;
-        let mut watches: Vec<Watch<()>> = Vec::new();
+        let mut watches: Vec<Watch<Arc<Peer>>> = Vec::new();
         loop {
             let bell = self.inner.news.at(&self.place_of_most());
             let rings = bell.rings();
             // Looked at after the bell: a bell where no peer is any more is not rung.
             let peers = self.inner.state().all();
+            lock(&self.seen).forget_all_but(&peers);
             let is_there = |peer: &Arc<Peer>| bell.hangs_at(peer.link.connection().transport());
             {
                 let state = self.inner.state();
@@ -99,17 +100,22 @@ impl Engine {
                     return Err(Gone::Ended(End::Closed { code: 0 }).into());
                 }
             }
-            if let Some(found) = self.newer(&peers, channel) {
+            // What somebody else has read for us; of what nobody has, the wait tells at once.
+            if let Some(found) = self.newer(&peers, |peer| peer.link.held(channel), channel) {
                 return Ok(found);
             }
             watches.iter_mut().for_each(Watch::clear);
-            // Of one that is gone nothing more comes.
-            for peer in peers.iter().filter(|peer| peer.link.gone().is_none()) {
+            // Of one that is gone nothing more comes. Of several the first is told of: not always the same.
+            let first = self.first_in_turn(&peers);
+            for peer in peers[first..].iter().chain(&peers[..first]).filter(|peer| peer.link.gone().is_none()) {
                 if let Some(interest) = peer.link.newest_at(channel) {
-                    watch_at(&mut watches, peer.link.connection().transport()).add(interest, ());
+                    watch_at(&mut watches, peer.link.connection().transport()).add(interest, Arc::clone(peer));
                 }
             }
-            watch::wait(&mut watches, &bell, rings, until).map_err(not_read)?;
+            let Some(peer) = watch::wait(&mut watches, &bell, rings, until).map_err(not_read)? else { continue };
+            if let Some(found) = self.newer(&[peer], |peer| peer.link.newest(channel), channel) {
+                return Ok(found);
+            }
         }
     }
 
@@ -133,15 +139,23 @@ impl Engine {
         state.peers.values().filter(|peer| side.is_none_or(|side| peer.side == side)).cloned().collect()
     }
 
-    /// A value that this handle has not given yet: of those that have one, it is each peer's turn.
-    fn newer(&self, peers: &[Arc<Peer>], channel: &str) -> Option<(Name, Value)> {
+    /// Of peers in the order of their names, the one whose turn it is: not the one whose value was given last.
+    fn first_in_turn(&self, peers: &[Arc<Peer>]) -> usize {
+        lock(&self.seen).last.as_ref().map_or(0, |last| peers.partition_point(|peer| peer.name <= *last))
+    }
+
+    /// A value that this handle has not given yet.
+    fn newer(
+        &self,
+        peers: &[Arc<Peer>],
+        look: impl Fn(&Peer) -> Result<Option<(Value, u64)>, ReadError>,
+        channel: &str,
+    ) -> Option<(Name, Value)> {
+        let first = self.first_in_turn(peers);
         let mut seen = lock(&self.seen);
-        let first = seen.last.as_ref().map_or(0, |last| peers.partition_point(|peer| peer.name <= *last));
-        let (later, sooner) = peers.split_at(first);
-        for peer in sooner.iter().chain(later) {
-            let Ok(Some((value, version))) = peer.link.newest(channel) else { continue };
+        for peer in peers[first..].iter().chain(&peers[..first]) {
+            let Ok(Some((value, version))) = look(peer) else { continue };
             if seen.give(peer, channel, &value, version) {
-                seen.forget_all_but(peers);
                 return Some((peer.name.clone(), value));
             }
         }

@@ -58,24 +58,25 @@ pub(super) fn watch_at<'a, W>(watches: &'a mut Vec<Watch<W>>, transport: &Arc<dy
     &mut watches[at]
 }
 
-/// Waits until something of `watches` may hold, or `bell` was rung since `seen`. The bell hangs at one of their
-/// transports: there the thread waits, and reads the socket; at the others it is a task.
+/// Waits until something of `watches` holds, which is returned, or `bell` was rung since `seen`. The bell hangs at one of
+/// their transports: there the thread waits, and reads the socket; at the others it is a task.
 ///
 /// # Errors
 /// As [`Transport::wait`].
-pub(super) fn wait<W>(
+pub(super) fn wait<W: Clone>(
     watches: &mut [Watch<W>],
     bell: &Bell,
     seen: u64,
     until: Option<Timestamp>,
-) -> Result<(), WaitError> {
+) -> Result<Option<W>, WaitError> {
     for watch in watches.iter_mut().filter(|watch| !bell.hangs_at(&watch.transport)) {
-        if watch.poll(bell)?.is_some() {
-            return Ok(());
+        if let Some(index) = watch.poll(bell)? {
+            return Ok(watch.whose.get(index).cloned());
         }
     }
     let own = watches.iter().find(|watch| bell.hangs_at(&watch.transport));
     let mut interests = own.map_or_else(Vec::new, |watch| watch.interests.clone());
     interests.push(bell.interest(seen));
-    bell.transport().wait(&interests, until).map(|_| ())
+    let ready = bell.transport().wait(&interests, until)?;
+    Ok(own.and_then(|watch| watch.whose.get(ready.index).cloned()))
 }

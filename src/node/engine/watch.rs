@@ -58,8 +58,8 @@ pub(super) fn watch_at<'a, W>(watches: &'a mut Vec<Watch<W>>, transport: &Arc<dy
     &mut watches[at]
 }
 
-/// Waits until something of `watches` holds, which is returned, or `bell` was rung since `seen`. The bell hangs at one of
-/// their transports: there the thread waits, and reads the socket; at the others it is a task.
+/// Waits until something of `watches` holds, which is returned, or `bell` was rung since `seen`. The bell hangs at one
+/// of their transports: there the thread waits, and reads the socket; at the others it is a task.
 ///
 /// # Errors
 /// As [`Transport::wait`].

@@ -35,6 +35,7 @@ mod listener;
 mod message;
 pub mod pairing;
 mod psk;
+mod random;
 mod reader;
 pub(crate) mod sim;
 mod site;

@@ -3,11 +3,11 @@
 use core::fmt;
 use core::str::FromStr;
 
-use rand::rngs::SysRng;
-use rand::{Rng, TryRng as _};
+use rand::Rng;
 use ring::digest;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::random;
 use crate::proto::{InviteId, NO_INVITE, Security};
 use crate::seal::Secret;
 
@@ -38,7 +38,7 @@ impl Psk {
     /// Where the system gives no random bytes.
     pub fn generate() -> std::io::Result<Self> {
         let mut bytes = Zeroizing::new([0; ID_LEN + KEY_LEN]);
-        SysRng.try_fill_bytes(&mut *bytes).map_err(std::io::Error::other)?;
+        random::fill(&mut *bytes)?;
         Ok(Self::from_bytes(&bytes))
     }
 

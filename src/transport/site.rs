@@ -7,12 +7,9 @@ use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
-
 use super::discovery::{Medium, Sockets, interfaces};
 use super::driven::Joining;
-use super::{BindError, Config, clock, tcp, udp};
+use super::{BindError, Config, clock, random, tcp, udp};
 use crate::pairing::{Carrier, Interface};
 use crate::time::Timestamp;
 
@@ -59,7 +56,7 @@ impl Site for System {
     }
 
     fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {
-        SysRng.try_fill_bytes(bytes).map_err(io::Error::other)
+        random::fill(bytes)
     }
 
     fn interfaces(&self) -> io::Result<Vec<Interface>> {

@@ -39,9 +39,6 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
-
 pub(super) use self::core::{Core, Event, FillStats, Io, Polled, Received, Transmitted};
 pub(super) use self::duty::WaiterKey;
 pub(super) use self::ground::Drainer;
@@ -51,7 +48,7 @@ use self::shared::Shared;
 pub(super) use self::state::{State, Work};
 use self::task::Place;
 pub(super) use self::verbs::{Joining, Machine, Verbs};
-use super::{ConnectError, Interest, Joiner, Ready, TransportStats, WaitError, WaitSlot, clock};
+use super::{ConnectError, Interest, Joiner, Ready, TransportStats, WaitError, WaitSlot, clock, random};
 use crate::message::Limits;
 use crate::time::Timestamp;
 
@@ -145,9 +142,7 @@ impl<I: Io> Machine for Driven<I> {
     }
 
     fn chance(&self) -> std::io::Result<[u8; 32]> {
-        let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(std::io::Error::other)?;
-        Ok(seed)
+        random::seed()
     }
 
     fn call(&self, remote: SocketAddr) -> Result<<I::Core as Core>::Call, ConnectError> {

@@ -4,8 +4,6 @@ use ::core::net::SocketAddr;
 use std::io;
 use std::sync::Arc;
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::core::TcpCore;
@@ -13,7 +11,7 @@ use super::io::{Rx, TcpIo, Tx};
 use super::stream::set_options;
 use crate::transport::buffers::Buffers;
 use crate::transport::driven::{Driven, Joining, Verbs};
-use crate::transport::{BindError, Config, Transport};
+use crate::transport::{BindError, Config, Transport, random};
 
 /// Connections that may wait in the kernel until the library has looked at them.
 const LISTEN_MAX: i32 = 1024;
@@ -52,10 +50,8 @@ fn start(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
     let controller =
         socket.tcp_congestion().ok().map(|name| String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned());
     let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-    let mut seed = [0; 32];
-    SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     // Without a listener the socket only finds out whether the address is this machine's, and which port it would be.
     let io = TcpIo::new(listens.then(|| socket.into()), local, asked, given)?;
-    let core = TcpCore::new(config, config.security.clone(), seed, controller);
+    let core = TcpCore::new(config, config.security.clone(), random::seed()?, controller);
     Driven::start(io, core, (Rx::new(), Tx::default()), config.limits.mended(), config.busy_poll)
 }

@@ -15,14 +15,11 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
-
 pub(super) use self::core::{Call, UdpCore};
 use self::io::{UdpIo, UdpRx, UdpTx};
 pub(super) use self::outbox::Outbox;
 use super::driven::{Driven, Joining, LEASE, Verbs};
-use super::{BindError, Config, Transport};
+use super::{BindError, Config, Transport, random};
 use crate::proto;
 
 /// Binds a transport over UDP to `addr`; port 0 lets the system choose one. An unspecified IPv6 address (`[::]`) also
@@ -43,8 +40,7 @@ pub(super) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>
     config.check_key(addr)?;
     let failed = |error| BindError::from_io(addr, error);
     let io = UdpIo::bind(addr, config).map_err(failed)?;
-    let mut seed = [0; 32];
-    SysRng.try_fill_bytes(&mut seed).map_err(|error| failed(std::io::Error::other(error)))?;
+    let seed = random::seed().map_err(failed)?;
     let endpoint = proto::Config {
         security: config.security.clone(),
         limits: config.limits,

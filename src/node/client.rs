@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Event, NodeConfig};
 use super::timeout::Timeout;
-use super::{Channels, JoinError, Name, ReadError, Role, Value, WriteError};
+use super::{Channels, IMAGE, JoinError, Name, ReadError, Role, Value, WriteError};
 use crate::content::IntoContent;
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
 
 /// What a client calls its host.
 const HOST: &str = "host";
-/// The channel of images.
-const IMAGE: &str = "image";
-
 /// A node that calls a [`Host`](super::Host), under a name that nobody else there has. What a written value is and what
 /// a handle is, [`Hub`](super::Hub) says.
 #[derive(Clone)]

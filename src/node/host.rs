@@ -7,13 +7,10 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Event, NodeConfig, PeerInfo, StartError};
 use super::timeout::Timeout;
-use super::{Channels, JoinError, Name, NameError, ReadError, Role, Value, WriteError};
+use super::{Channels, IMAGE, JoinError, Name, NameError, ReadError, Role, Value, WriteError};
 use crate::content::IntoContent;
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
-
-/// The channel of images.
-const IMAGE: &str = "image";
 
 /// The middle of a star: [`Client`](super::Client)s call it, each under a name of its own, and it reads from and writes
 /// to them on named channels. What a written value is, how waiting goes and what a handle is, [`Hub`](super::Hub) says.

@@ -6,13 +6,10 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::engine::{Engine, Event, NodeConfig, PeerInfo, Side, StartError};
-use super::{Channels, JoinError, Name, NameError, ReadError, Role, Value, WriteError};
+use super::{Channels, IMAGE, JoinError, Name, NameError, ReadError, Role, Value, WriteError};
 use crate::content::IntoContent;
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
-
-/// The channel of images.
-const IMAGE: &str = "image";
 
 /// One of many equals: it listens, connects to others, and speaks with all of them on named channels.
 ///

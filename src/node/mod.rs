@@ -27,3 +27,6 @@ pub use host::Host;
 pub use hub::Hub;
 pub use name::{Name, NameError};
 pub use value::{Age, Value};
+
+/// The channel of images.
+const IMAGE: &str = "image";

@@ -6,7 +6,9 @@ use std::time::Duration;
 use udpair::message::End;
 use udpair::node::{CONTROL_CHANNEL, Client, Control, Event, Gone, Hello, Host, Hub, NodeConfig, ReadError, Reason};
 use udpair::node::{Reconnect, Role, Side};
-use udpair::{Connection, Listener, Transport};
+use udpair::sim::{Sim, Verdict};
+use udpair::time::Timestamp;
+use udpair::{Config, Connection, Listener, Transport};
 
 use crate::hubs::{config, named};
 use crate::pair::{Pair, SHORT, STUCK, end_of};
@@ -157,4 +159,42 @@ pub(crate) fn a_node_that_tries_again_can_be_closed(pair: Pair) {
     });
     client.close();
     assert!(matches!(waiting.join().unwrap(), ReadError::Gone(_)));
+}
+
+/// Both call, so that both call again when the link was away: what each was before is then not news beside what it is.
+#[test]
+fn hubs_that_cross_after_an_outage_have_forgotten_what_the_other_was_before() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for seed in 0..20 {
+        let sim = Sim::new(seed);
+        let hosts = ["a", "z"].map(|name| (name, sim.host(name)));
+        let [near, far] = [&hosts[0].1, &hosts[1].1].map(|host| host.addr(7_000));
+        sim.network(|network| {
+            network.at(Timestamp::ZERO + 5 * SECOND, |network| {
+                let cut = network.add_rule(|_| Verdict::Drop);
+                network.at(Timestamp::ZERO + 10 * SECOND, move |network| _ = network.remove_rule(cut));
+            });
+        });
+        for (name, host) in hosts {
+            let (other, other_addr) = if name == "a" { ("z", far) } else { ("a", near) };
+            sim.spawn(&host, move |host| {
+                let mut config = Config::insecure_plain();
+                config.idle_timeout = SECOND;
+                let hub = Hub::start_with(name, [host.bind(host.addr(7_000), config)?], soon())?;
+                // Whoever was too late to call had it already.
+                let _crossed = hub.connect(other, other_addr);
+                hub.write_all("pose", "before")?;
+                let told = |timeout| hub.changed_timeout("pose", timeout).map(|(_, value)| value.content.body);
+                assert_eq!(told(4 * SECOND).unwrap(), "before");
+                host.sleep((Timestamp::ZERO + 8 * SECOND).saturating_since(host.now()));
+                assert!(hub.connections().is_empty(), "nobody is there in the outage");
+                hub.write_all("pose", "after")?;
+                assert_eq!(told(10 * SECOND).unwrap(), "after", "seed {seed}");
+                assert_eq!(told(SECOND).unwrap_err(), ReadError::TimedOut, "seed {seed}");
+                hub.close();
+                Ok(())
+            });
+        }
+        sim.run().unwrap();
+    }
 }

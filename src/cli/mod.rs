@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod bench;
 mod buffers;
 mod call;
+mod code;
 mod doctor;
 pub(crate) mod exit;
 mod files;

@@ -7,12 +7,13 @@ use udpair::transport::{Body, RecvError};
 use udpair::{Connection, Message as Arrived};
 
 use super::message::Message;
-use super::outcome::{Broken, code};
+use super::outcome::Broken;
 use super::progress::Progress;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::step::{Outgoing, Step};
 use super::transfers::Transfer;
+use crate::cli::code;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::peer::give_up;
 

@@ -31,12 +31,12 @@ use udpair::time::Timestamp;
 use udpair::{Connection, Transport};
 
 use self::message::{CONTROL, DATA, Totals};
-use self::outcome::code;
 use self::progress::Bars;
 use self::sender::Sender;
 pub(crate) use self::serve::recv;
 pub(crate) use self::transfers::Transfers;
-use super::args::{SendArgs, scope_as_number};
+use super::args::SendArgs;
+use super::code;
 use super::exit::{Exit, Failure};
 use super::peer::{Told, Way};
 
@@ -46,8 +46,7 @@ const SENDER_LIMITS: Limits =
 
 /// Sends `args.paths` to a receiver and says what became of them.
 pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
-    let code = args.code.as_deref().map(scope_as_number).transpose()?;
-    let way = Way::of("--to", args.to.as_deref(), code.map(Into::into), &args.link)?;
+    let way = Way::of("--to", args.to.as_deref(), args.code.clone(), &args.link)?;
     let transfers = Transfers::new(1, args.link.timeout());
     interrupt::install(&transfers)?;
     let expected = tree::measure(args.paths.clone());

@@ -8,6 +8,7 @@ use udpair::wire::DecodeError;
 
 use super::message::{Reason, Totals};
 use super::name::Escaped;
+use crate::cli::code;
 use crate::cli::exit::Exit;
 
 /// Something that the user should read: one line on stderr.
@@ -62,22 +63,6 @@ impl Broken {
             Self::Version(_) => code::VERSION,
         }
     }
-}
-
-/// The codes that end a connection: `spec/files.md`, section "Ending early".
-pub(crate) mod code {
-    /// All is said.
-    pub(crate) const DONE: u32 = 0;
-    /// The user or the system stopped it.
-    pub(crate) const INTERRUPTED: u32 = 1;
-    /// The other side broke the protocol.
-    pub(crate) const VIOLATION: u32 = 2;
-    /// The version is not spoken.
-    pub(crate) const VERSION: u32 = 3;
-    /// A reason of its own.
-    pub(crate) const FAILED: u32 = 4;
-    /// Nothing came for too long.
-    pub(crate) const SILENT: u32 = 5;
 }
 
 /// What the peer says about a failure, fit for a terminal.

@@ -10,14 +10,14 @@ use udpair::transport::pairing::DeviceInvite;
 use udpair::{Connection, Listener, Transport};
 
 use super::message::Reason;
-use super::outcome::code;
 use super::place::Place;
 use super::progress::Bars;
 use super::receiver::{Policy, Receiver, Unfinished};
 use super::transfers::{Transfer, Transfers};
 use super::writer::Existing;
 use super::{configure, drive, interrupt, print, report};
-use crate::cli::args::{RecvArgs, scope_as_number};
+use crate::cli::args::RecvArgs;
+use crate::cli::code;
 use crate::cli::exit::{Exit, Failure, complain};
 use crate::cli::peer::{Told, Way, failure, give_up};
 
@@ -35,8 +35,7 @@ const LIMITS: Limits =
 /// until the first has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
     let code = (!args.code.is_empty()).then(|| args.code.join(" "));
-    let code = code.as_deref().map(scope_as_number).transpose()?;
-    let way = Way::of("--listen", args.listen.as_deref(), code.map(Into::into), &args.link)?;
+    let way = Way::of("--listen", args.listen.as_deref(), code, &args.link)?;
     let transfers = Transfers::new(PLACES, args.link.timeout());
     interrupt::install(&transfers)?;
     let job = Job::new(args);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use udpair::Connection;
 
 use super::course::{Course, Standing};
-use super::outcome::code;
+use crate::cli::code;
 
 /// See the module.
 pub(crate) struct Transfers {

@@ -1,5 +1,6 @@
 //! What every command that talks to a peer is told about it, and which way to the peer that means.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use udpair::{Config, Pairing, Psk};
 
 use super::device::DeviceName;
 use super::seal::SealArgs;
-use crate::cli::args::resolve;
+use crate::cli::args::{resolve, scope_as_number};
 use crate::cli::exit::{Exit, Failure};
 
 /// Silence after which a peer is given up, where the user says nothing.
@@ -74,6 +75,7 @@ impl Way {
         link: &LinkArgs,
     ) -> Result<Self, Failure> {
         let usage = |message: String| Err(Failure::new(Exit::Usage, message));
+        let code = code.as_deref().map(scope_as_number).transpose()?.map(Cow::into_owned);
         let key = link.seal.key()?;
         if link.remember.is_some() && (key.is_some() || address.is_some()) {
             return usage("--remember goes with a code: only who was met by one can be remembered".to_owned());
@@ -176,6 +178,15 @@ mod tests {
         assert!(matches!(Way::of("--to", None, code(), &link()), Ok(Way::Join(code)) if code == "42-maple-otter"));
         assert!(matches!(Way::of("--to", Some("127.0.0.1:9"), None, &plain()), Ok(Way::At(..))));
         refused(Way::of("--to", Some("127.0.0.1:9"), code(), &plain()), "not both");
+    }
+
+    #[test]
+    fn an_interface_may_be_named_after_the_at_of_a_code_whatever_the_command() {
+        let code = Some("42-maple-otter@[fe80::1%lo]:7000/tcp".to_owned());
+        let way = Way::of("E PORT", None, code, &link());
+        assert!(matches!(&way, Ok(Way::Join(code)) if !code.contains("%lo")), "{way:?}");
+        let code = Some("42-maple-otter@[fe80::1%none-such]:7000/tcp".to_owned());
+        assert!(Way::of("E PORT", None, code, &link()).unwrap_err().message.contains("none-such"));
     }
 
     #[test]

@@ -23,13 +23,11 @@ use self::device::DeviceName;
 pub(crate) use self::key::{KeyArgs, make as make_key};
 pub(crate) use self::seal::SealArgs;
 use super::call::{any_for, call};
+use super::code;
 use super::exit::Failure;
 
 /// Addresses for which the code with the address is shown, at most.
 const ADDRESSES_SHOWN_MAX: usize = 3;
-
-/// The code by which a connection ends where this side cannot go on, in all protocols of the tool.
-const FAILED: u32 = 4;
 
 /// Where a code is told to the user: on standard output, or, where that carries something else, on standard error.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +149,7 @@ impl LinkArgs {
     /// Remembers whoever was met, where the user wants that.
     pub(crate) fn remembered(&self, connection: Connection) -> Result<Connection, Failure> {
         let Some(name) = &self.remember else { return Ok(connection) };
-        name.remember(&connection).inspect_err(|_| give_up(&connection, FAILED))?;
+        name.remember(&connection).inspect_err(|_| give_up(&connection, code::FAILED))?;
         note(&format!("remembered: from now on --device {} stands for the code", name.as_str()));
         Ok(connection)
     }

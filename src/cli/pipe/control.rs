@@ -17,20 +17,6 @@ const HELLO: u16 = 1;
 const END: u16 = 2;
 const WRITTEN: u16 = 3;
 
-/// The codes that end a connection: `spec/pipe.md`, section "Ending early".
-pub(crate) mod code {
-    /// Both directions have ended.
-    pub(crate) const DONE: u32 = 0;
-    /// The user or the system stopped it.
-    pub(crate) const INTERRUPTED: u32 = 1;
-    /// The other side broke the protocol.
-    pub(crate) const VIOLATION: u32 = 2;
-    /// The version is not spoken.
-    pub(crate) const VERSION: u32 = 3;
-    /// The input cannot be read, or the output not be written.
-    pub(crate) const FAILED: u32 = 4;
-}
-
 /// What one side says to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Control {

@@ -2,7 +2,8 @@
 
 use udpair::wire::DecodeError;
 
-use super::control::{Control, VERSION, code};
+use super::control::{Control, VERSION};
+use crate::cli::code;
 
 /// What the other side must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

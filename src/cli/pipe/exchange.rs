@@ -6,10 +6,11 @@ use udpair::Connection;
 use udpair::message::{ChannelConfig, End, Select};
 use udpair::transport::{Body, Interest, Message, RecvError};
 
-use super::control::{CONTENT, CONTROL, Control, VERSION, code};
+use super::control::{CONTENT, CONTROL, Control, VERSION};
 use super::ends::{Broken, Ends};
 use super::input::Input;
 use super::output::Output;
+use crate::cli::code;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::peer::{give_up, note};
 

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use udpair::Connection;
 use udpair::message::SendError;
 
-use super::control::{CONTENT, CONTROL, Control, code};
+use super::control::{CONTENT, CONTROL, Control};
 use crate::cli::buffers::Buffers;
+use crate::cli::code;
 
 /// Bytes that are read, and sent in one message, at most: what a pipe of the system holds.
 const PIECE_LEN: usize = 64 << 10;

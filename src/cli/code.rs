@@ -1,0 +1,15 @@
+//! The codes by which a connection ends, the same in all protocols of the tool: `spec/files.md` and `spec/pipe.md`,
+//! section "Ending early".
+
+/// All is said.
+pub(crate) const DONE: u32 = 0;
+/// The user or the system stopped it.
+pub(crate) const INTERRUPTED: u32 = 1;
+/// The other side broke the protocol.
+pub(crate) const VIOLATION: u32 = 2;
+/// The version is not spoken.
+pub(crate) const VERSION: u32 = 3;
+/// A reason of its own: the disk, an input that cannot be read, an output that cannot be written.
+pub(crate) const FAILED: u32 = 4;
+/// Nothing came for too long. Of the file protocol alone.
+pub(crate) const SILENT: u32 = 5;

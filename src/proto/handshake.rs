@@ -23,7 +23,9 @@ use zeroize::Zeroizing;
 use crate::message::End;
 use crate::seal::{Agreed, Ask, Joiner, Session};
 use crate::time::{Timer, Timestamp, earliest};
-use crate::wire::{Confirm, ConnectionCid, Cookie, Hello, Hello2, Packet, Params, RANDOM_LEN, Refuse, Retry, Share};
+use crate::wire::{
+    Confirm, ConnectionCid, Cookie, Hello, Hello2, Mode, Packet, Params, RANDOM_LEN, Refuse, RefuseCode, Retry, Share,
+};
 
 use super::mtu::PathLimits;
 use super::security::{InviteId, Security};
@@ -325,22 +327,43 @@ impl Handshake {
 
     /// The listener, or somebody who would like to pass for it, refuses.
     pub fn on_refuse(&mut self, now: Timestamp, refuse: &Refuse) {
+        if self.is_one_of_many() {
+            return;
+        }
         self.hint(now, End::Refused(refuse.code));
     }
 
-    /// The network reports that nobody listens at `remote`. Of several candidates each may be wrong.
+    /// The network reports that nobody listens at `remote`.
     pub fn on_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
-        if self.candidates.len() == 1 && self.calls(remote) {
+        if !self.is_one_of_many() && self.calls(remote) {
             self.hint(now, End::Unreachable);
         }
     }
 
+    /// What one of several candidates leads to says nothing of the others.
+    fn is_one_of_many(&self) -> bool {
+        matches!(self.stage, Stage::Calling(_)) && self.candidates.len() > 1
+    }
+
     fn hint(&mut self, now: Timestamp, end: End) {
+        let Some(end) = self.believed(end) else { return };
         match &mut self.hint {
             // A busy listener is a better reason than none at all.
             Some(hint) if hint.end == End::Unreachable => hint.end = end,
             Some(_) => {}
             None => self.hint = Some(Hint { since: now, end }),
+        }
+    }
+
+    /// What an end that somebody reports comes to. In the mode code it matters whether our proof is out: whoever has it
+    /// has had a guess at the words, so that no reason of theirs may lead to another attempt; and who has it not yet
+    /// cannot know that it is wrong.
+    fn believed(&self, end: End) -> Option<End> {
+        let proven = matches!(self.stage, Stage::Confirming { .. });
+        match end {
+            End::Refused(RefuseCode::WrongTag) => proven.then_some(end),
+            _ if proven && self.security.mode() == Mode::Code => Some(End::Unconfirmed),
+            _ => Some(end),
         }
     }
 
@@ -362,7 +385,8 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::wire::{COOKIE_LEN, HELLO_LEN, Mode, RefuseCode, VERSION};
+    use crate::seal::{Inviter, Prs};
+    use crate::wire::{COOKIE_LEN, HELLO_LEN, VERSION};
 
     const CID: ConnectionCid = ConnectionCid(9);
     const RETRY: Retry = Retry { client_random: [0; RANDOM_LEN], cookie: [5; COOKIE_LEN] };
@@ -511,6 +535,53 @@ mod tests {
         answered.on_unreachable(at(1), remote(1));
         answered.on_retry(at(2), remote(1), &RETRY);
         assert_eq!(answered.ended(at(501)), None);
+    }
+
+    #[test]
+    fn one_candidate_of_several_speaks_for_itself_alone() {
+        let mut several = handshake();
+        assert!(several.add_candidate(at(0), candidate(2)));
+        several.on_unreachable(at(1), remote(1));
+        several.on_refuse(at(1), &BUSY);
+        assert_eq!(several.ended(at(4_999)), None);
+        assert!(several.on_retry(at(4_000), remote(2), &RETRY));
+        several.on_unreachable(at(4_001), remote(2));
+        assert_eq!(several.ended(at(4_501)), Some(End::Unreachable), "the choice is made");
+    }
+
+    /// A code is one guess for whoever has our proof: nothing that they say afterwards may look like a failure before.
+    #[test]
+    fn once_a_code_is_proven_no_other_end_is_believed_than_that_the_proof_is_wrong() {
+        const WRONG: Refuse = Refuse { code: RefuseCode::WrongTag, ..BUSY };
+        let proving = || {
+            let security = Security::code([1; 8], Prs::words("maple-otter"));
+            let mut handshake =
+                Handshake::new(at(0), security, candidate(1), CID, &Params::default(), Duration::from_secs(5), [3; 32]);
+            handshake.on_refuse(at(0), &WRONG);
+            assert_eq!(handshake.ended(at(501)), None, "nobody has a proof that could be wrong");
+            assert!(handshake.on_retry(at(1), remote(1), &RETRY));
+            let mut hello = Vec::new();
+            handshake.poll(at(1), &mut hello);
+            let Ok((mode, Packet::Hello2(asked))) = Packet::decode(&hello) else { panic!("HELLO2") };
+            let ours = (ConnectionCid(7), &[][..]);
+            let inviter = Inviter::answer(mode, &Prs::words("otter-maple"), (&hello, &asked), ours, &[9; 64]).unwrap();
+            let Ok((_, Packet::Share(share))) = Packet::decode(inviter.share()) else { panic!("SHARE") };
+            assert!(handshake.on_share(at(2), inviter.share(), &share).is_none());
+            assert!(handshake.confirms(&share));
+            handshake
+        };
+        let mut gone = proving();
+        gone.on_unreachable(at(3), remote(1));
+        assert_eq!(gone.ended(at(503)), Some(End::Unconfirmed));
+        for code in [RefuseCode::Busy, RefuseCode::InviteUsed, RefuseCode::InviteBurnt, RefuseCode::Version] {
+            let mut refused = proving();
+            refused.on_refuse(at(3), &Refuse { code, ..BUSY });
+            assert_eq!(refused.ended(at(503)), Some(End::Unconfirmed), "{code:?}");
+        }
+        let mut wrong = proving();
+        wrong.on_refuse(at(3), &WRONG);
+        assert_eq!(wrong.ended(at(503)), Some(End::Refused(RefuseCode::WrongTag)));
+        assert_eq!(proving().ended(at(5_000)), Some(End::Unconfirmed));
     }
 
     #[test]

@@ -47,11 +47,7 @@ impl Pairing {
     pub fn join_device(&self, psk: &Psk) -> Result<Connection, JoinError> {
         self.check_key(psk)?;
         let discovery = Discovery::seeking_device(Arc::clone(&self.site), self.options(), InviteId(psk.id()))?;
-        self.seek(discovery, Secret::Key(psk)).map_err(|error| match error {
-            // Nothing is burnt: the other side has another key under the same id.
-            JoinError::WrongWords => JoinError::SomebodyElse,
-            error => error,
-        })
+        self.seek(discovery, Secret::Key(psk))
     }
 
     /// Whoever has the seed of a simulation has its keys.

@@ -64,18 +64,23 @@ pub enum JoinError {
         /// That one.
         version: u8,
     },
-    /// The words are not the invite's, which is burnt by that: ask for a new code.
-    #[error("these are not the words of the invite, which is burnt by that: ask for a new code")]
+    /// Whoever answered says that the words are not the invite's. Nothing proves who that was: where it was the
+    /// inviter, the invite is burnt, and it says so ([`InviteError::Burnt`]): ask for a new code then. Where it does
+    /// not, somebody else answered, and the same code may be typed again.
+    #[error(
+        "whoever answered says that these are not the words of the invite: if the other side says that its invite is \
+         burnt, ask for a new code; else try the same again"
+    )]
     WrongWords,
-    /// Somebody else came by the invite first.
-    #[error("the invite has been used")]
+    /// Somebody else came by the invite first, says whoever answered.
+    #[error("whoever answered says that the invite has been used: ask for a new code")]
     Used,
-    /// Somebody tried wrong words before.
-    #[error("somebody tried wrong words before, so the invite is burnt: ask for a new code")]
+    /// Somebody tried wrong words before, says whoever answered.
+    #[error("whoever answered says that the invite is burnt, for somebody tried wrong words: ask for a new code")]
     Burnt,
-    /// Somebody answered without knowing the words or the key, or several offered this number and one of them refused,
-    /// who need not be the inviter. The invite may be alive: the same code may be typed again. Where that happens
-    /// again, ask for a new one.
+    /// Whoever answered did not prove to know the words or the key; or several offered this number and one of them
+    /// refused, who need not be the inviter. The invite may be alive: the same code may be typed again. Where that
+    /// happens again, ask for a new one.
     #[error("somebody answered first who does not know the secret: try the same code or key again")]
     SomebodyElse,
     /// The conversation could not be begun.

@@ -24,13 +24,16 @@
 //! the code may then meet its invite. Each time that a code is typed, whoever is on the network has one guess at its
 //! words, of which there are a million pairs.
 
+mod attempt;
 mod device;
 mod error;
 mod invite;
 mod join;
 mod race;
+mod search;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use core::time::Duration;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

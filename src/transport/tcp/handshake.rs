@@ -170,11 +170,18 @@ impl Handshake {
                 *self = Self::Over;
                 Ok(Outcome::Established(Established { theirs, session }))
             }
-            (Self::Calling { us, .. } | Self::Proving { us, .. }, Packet::Refuse(refuse))
-                if refuse.client_random == us.random =>
+            // Who has no proof yet cannot know that it is wrong.
+            (Self::Calling { us, .. }, Packet::Refuse(refuse))
+                if refuse.client_random == us.random && refuse.code != RefuseCode::WrongTag =>
             {
                 *self = Self::Over;
                 Ok(Outcome::Failed(End::Refused(refuse.code)))
+            }
+            (Self::Proving { us, .. }, Packet::Refuse(refuse)) if refuse.client_random == us.random => {
+                *self = Self::Over;
+                // Whoever has it has had a guess at the words: no other reason of theirs may lead to another attempt.
+                let guessed = mode == Mode::Code && refuse.code != RefuseCode::WrongTag;
+                Ok(Outcome::Failed(if guessed { End::Unconfirmed } else { End::Refused(refuse.code) }))
             }
             _ => Err(DecodeError::Value("handshake")),
         }

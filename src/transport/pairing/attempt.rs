@@ -1,0 +1,108 @@
+//! A connection that is being made to whoever may have made the invite.
+
+use core::task::{Context, Poll};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Secret;
+use super::error::JoinError;
+use super::ways::Way;
+use crate::message::{End, State};
+use crate::pairing::Carrier;
+use crate::transport::driven::Joining;
+use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
+use crate::wire::RefuseCode;
+
+/// See the module.
+pub(super) struct Attempt {
+    transport: Arc<dyn Joining>,
+    connection: Connection,
+    carrier: Carrier,
+    called: SocketAddr,
+    /// The secret is a code's, which is one guess for whoever answers.
+    is_code: bool,
+    slot: WaitSlot,
+}
+
+/// Why an attempt came to nothing, and what that means for others.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Whoever answered has had the one guess at the words, or everything failed: there must be no other attempt.
+    Over(JoinError),
+    /// Nobody there will have us, now or later. There may be others.
+    Dead(JoinError),
+    /// Nothing has been proven to anybody: it may be tried again, there and elsewhere.
+    Again(JoinError),
+}
+
+impl Failed {
+    pub(super) fn into_error(self) -> JoinError {
+        let (Self::Over(error) | Self::Dead(error) | Self::Again(error)) = self;
+        error
+    }
+}
+
+impl Attempt {
+    /// Calls; there may be [more ways](Self::add).
+    pub(super) fn begin(transport: Arc<dyn Joining>, secret: Secret<'_>, way: &Way) -> Result<Self, ConnectError> {
+        let conn = transport.join(way.address, secret.security(way.invite), way.invite.0)?;
+        let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
+        let is_code = matches!(secret, Secret::Words(_));
+        let (carrier, called) = (way.carrier, way.address);
+        Ok(Self { transport, connection, carrier, called, is_code, slot: WaitSlot::default() })
+    }
+
+    /// One more way, unless it is one over the other carrier.
+    pub(super) fn add(&self, way: &Way) {
+        if way.carrier == self.carrier {
+            self.transport.add_candidate(self.connection.id(), way.address, way.invite.0);
+        }
+    }
+
+    pub(super) const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// Who answered, or would be called first.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.connection.peer_addr().unwrap_or(self.called)
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, Failed>> {
+        let interest = [Interest::Connected(self.connection.id())];
+        match self.connection.transport().poll_wait(&mut self.slot, &interest, cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(_)) => Poll::Ready(self.result()),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Failed::Over(JoinError::Io(error.into())))),
+        }
+    }
+
+    /// Waits until it is over. Blocks.
+    pub(super) fn wait(self) -> Result<Connection, Failed> {
+        let interest = [Interest::Connected(self.connection.id())];
+        let waited = self.connection.transport().wait(&interest, None);
+        waited.map_err(|error| Failed::Over(JoinError::Io(error.into())))?;
+        self.result()
+    }
+
+    fn result(&self) -> Result<Connection, Failed> {
+        let State::Ended(end) = self.connection.transport().state(self.connection.id()) else {
+            return Ok(self.connection.clone());
+        };
+        let connect = || JoinError::Connect(ConnectError::from_end(self.remote(), end));
+        Err(match end {
+            // What arrived before the peer closed can still be received.
+            End::ClosedByPeer { .. } => return Ok(self.connection.clone()),
+            End::Refused(RefuseCode::WrongTag) if self.is_code => Failed::Over(JoinError::WrongWords),
+            End::Unconfirmed if self.is_code => Failed::Over(JoinError::SomebodyElse),
+            // A key cannot be guessed.
+            End::Refused(RefuseCode::WrongTag) | End::Unconfirmed => Failed::Dead(JoinError::SomebodyElse),
+            End::Refused(RefuseCode::InviteUsed) => Failed::Dead(JoinError::Used),
+            End::Refused(RefuseCode::InviteBurnt) => Failed::Dead(JoinError::Burnt),
+            End::Refused(RefuseCode::Version) | End::Unreachable => Failed::Dead(connect()),
+            // These come from before our proof: after it they would be `Unconfirmed`.
+            End::Refused(RefuseCode::Busy) | End::ConnectTimedOut | End::Broken => Failed::Again(connect()),
+            _ => Failed::Over(connect()),
+        })
+    }
+}

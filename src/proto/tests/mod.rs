@@ -5,6 +5,7 @@ mod downgrade;
 mod end;
 mod establish;
 mod flood;
+mod handshake;
 mod hostile;
 mod net;
 mod path;

@@ -185,7 +185,14 @@ impl Program {
                 let (host, port) = (host.parse().expect("a number"), port.parse().expect("a port"));
                 joined(|| pairing.join_host(host, port, words));
             }
-            ["hostile", name, nameplate, manner] => hostile::be(carrier(name), nameplate, manner),
+            ["offer", millis] => {
+                let invite = self.invite.as_mut().expect("an invite was made");
+                let nobody = invite.accept_timeout(duration(millis));
+                assert!(matches!(nobody, Err(InviteError::Expired)), "somebody came");
+                say("offered");
+            }
+            ["hostile", name, nameplate, manner] => hostile::be(carrier(name), nameplate, manner, false),
+            ["hostile", name, nameplate, manner, "copy"] => hostile::be(carrier(name), nameplate, manner, true),
             ["take-discovery-port"] => {
                 let port = udpair::pairing::DISCOVERY_PORT;
                 let every = [SocketAddr::from(([0; 16], port)), SocketAddr::from(([0; 4], port))];

@@ -28,6 +28,10 @@ enum Manner {
     Bluff,
     /// They are silent before that already, and hang on.
     Mute,
+    /// They end the stream before that; over UDP they are silent.
+    HangUp,
+    /// They refuse before that.
+    Refuse(RefuseCode),
     /// They say that it is the other side that does not know them.
     Accuse,
 }
@@ -58,32 +62,65 @@ fn whoever_answers_first_without_the_words_costs_this_attempt_and_not_the_invite
     }
 }
 
+/// Nothing is proven to them, so that they cannot end the search, nor keep it to the carrier that they offer.
 #[test]
-fn whoever_answers_first_and_then_falls_silent_costs_time_alone() {
+fn whoever_answers_first_and_then_falls_silent_or_refuses_costs_time_alone() {
+    for manner in ["mute", "hang-up", "busy", "used", "wrong"] {
+        let Some(net) = Net::bridge(3) else { return };
+        for (carrier, theirs) in CARRIERS.iter().flat_map(|ours| CARRIERS.map(|theirs| (*ours, theirs))) {
+            let mut inviter = Guest::on(&net, 0, "inviter");
+            let mut joiner = Guest::on(&net, 1, "joiner");
+            let mut hostile = Guest::on(&net, 2, "hostile");
+            let (code, _) = inviter.invite(carrier);
+            hostile.tell(&["hostile", theirs, &code[..2], manner]);
+            hostile.hear("answering");
+            joiner.tell(&["connect-timeout", "800"]);
+            joiner.begin_join(&["join", &code]);
+            hostile.hear("asked by");
+            inviter.begin_accept();
+            inviter.accepted();
+            assert_eq!(joiner.joined(), "inviter", "{manner} over {theirs}, the invite over {carrier}");
+        }
+    }
+}
+
+/// Beacons can be copied, so that there is only one invite for all that the joiner can tell.
+#[test]
+fn whoever_passes_for_the_invite_and_accuses_the_joiner_is_not_believed_more_than_it_is_due() {
     let Some(net) = Net::bridge(3) else { return };
     for carrier in CARRIERS {
         let mut inviter = Guest::on(&net, 0, "inviter");
         let mut joiner = Guest::on(&net, 1, "joiner");
         let mut hostile = Guest::on(&net, 2, "hostile");
         let (code, _) = inviter.invite(carrier);
-        hostile.tell(&["hostile", carrier, &code[..2], "mute"]);
+        hostile.tell(&["hostile", carrier, &code[..2], "accuse", "copy"]);
+        hostile.hear("listening");
+        inviter.tell(&["offer", "300"]);
+        inviter.hear("offered");
         hostile.hear("answering");
-        joiner.tell(&["connect-timeout", "800"]);
         joiner.begin_join(&["join", &code]);
-        hostile.hear("asked by");
+        hostile.hear("proven to");
+        let said = joiner.hear("failed WrongWords: ");
+        assert!(said.contains("if the other side says that its invite is burnt"), "{said}");
+        drop(hostile);
+        joiner.begin_join(&["join", &code]);
         inviter.begin_accept();
         inviter.accepted();
         assert_eq!(joiner.joined(), "inviter", "{carrier}");
     }
 }
 
-/// Offers `nameplate`, and talks to whoever comes.
-pub(super) fn be(carrier: Carrier, nameplate: &str, manner: &str) {
+/// Offers `nameplate`, with the id of the invite that was heard to offer it if `copies`, and talks to whoever comes.
+pub(super) fn be(carrier: Carrier, nameplate: &str, manner: &str, copies: bool) {
     let nameplate = nameplate.parse().ok().and_then(Nameplate::new).expect("two digits");
     let manner = match manner {
         "silent" => Manner::Silent,
         "bluff" => Manner::Bluff,
         "mute" => Manner::Mute,
+        "hang-up" => Manner::HangUp,
+        "busy" => Manner::Refuse(RefuseCode::Busy),
+        "used" => Manner::Refuse(RefuseCode::InviteUsed),
+        "wrong" => Manner::Refuse(RefuseCode::WrongTag),
         _ => Manner::Accuse,
     };
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -103,12 +140,34 @@ pub(super) fn be(carrier: Carrier, nameplate: &str, manner: &str) {
             port
         }
     };
-    let offer = Offer { invite: INVITE, carrier, port };
     let shared = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
     shared.set_reuse_address(true).expect("an option");
     shared.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, DISCOVERY_PORT)).into()).expect("it is shared");
-    std::thread::spawn(move || answer(&shared.into(), nameplate, offer, &tell));
+    let shared = shared.into();
+    let invite = if copies {
+        say("listening");
+        overhear(&shared, nameplate)
+    } else {
+        INVITE
+    };
+    if copies {
+        tell.send(()).expect("they are told later");
+    }
+    let offer = Offer { invite, carrier, port };
+    std::thread::spawn(move || answer(&shared, nameplate, offer, &tell));
     say("answering");
+}
+
+/// The id of the invite that offers the nameplate.
+fn overhear(shared: &UdpSocket, nameplate: Nameplate) -> InviteId {
+    let mut buffer = [0; BEACON_LEN];
+    loop {
+        let (len, _) = shared.recv_from(&mut buffer).expect("a datagram");
+        match Beacon::decode(&buffer[..len]) {
+            Ok(Beacon { nameplate: theirs, say: Say::Offer(offer, _) }) if theirs == nameplate => return offer.invite,
+            _ => {}
+        }
+    }
 }
 
 /// Answers every SEEK for the nameplate.
@@ -192,12 +251,18 @@ impl Talk {
                 let retry = Retry { client_random: hello.client_random, cookie: [5; COOKIE_LEN] };
                 Packet::Retry(retry).put_handshake(mode, &mut out);
             }
-            Packet::Hello2(_) if self.manner == Manner::Mute => {
+            Packet::Hello2(_) if matches!(self.manner, Manner::Mute | Manner::HangUp) => {
                 say("asked by");
-                self.held = true;
+                self.held = self.manner == Manner::Mute;
                 return None;
             }
             Packet::Hello2(hello) => {
+                if let Manner::Refuse(code) = self.manner {
+                    say("asked by");
+                    let client_random = hello.client_random;
+                    Packet::Refuse(Refuse { client_random, code, version: VERSION }).put_handshake(mode, &mut out);
+                    return Some(out);
+                }
                 let mut params = Vec::new();
                 Params::default().put(&mut params);
                 let ours = (ConnectionCid(7), params.as_slice());
@@ -210,7 +275,7 @@ impl Talk {
                 self.inviter.as_ref()?.on_confirm(&confirm).expect_err("they do not know the words");
                 say("proven to");
                 match self.manner {
-                    Manner::Silent | Manner::Mute => return None,
+                    Manner::Silent | Manner::Mute | Manner::HangUp | Manner::Refuse(_) => return None,
                     Manner::Bluff => {
                         Packet::ConfirmI(Confirm { tag: [3; 32], ..confirm }).put_handshake(mode, &mut out);
                     }

@@ -88,6 +88,9 @@
 #ifndef RESTLESS
 #define RESTLESS 0              /* a joiner that begins again and again */
 #endif
+#ifndef SECOND_TRY
+#define SECOND_TRY 0            /* a joiner begins again after its CONFIRM_J, too */
+#endif
 #ifndef TWO_GUESSES
 #define TWO_GUESSES 0           /* not a rule: claims one guess for both sides together, which is not so */
 #endif
@@ -258,11 +261,14 @@ end_untyped:
         joiner[t].step = HELLO2_SENT; joiner[t].cookie_is_good = true; hello2[AT(t, joiner[t].generation)] = true }
     :: d_step { joiner[t].state == TRYING && joiner[t].step == HELLO_SENT && HOSTILE ->
         joiner[t].step = HELLO2_SENT; joiner[t].cookie_is_good = false }
-    /* No answer to HELLO2: it begins again, with a fresh random, cookie and share. */
+    /* No answer to HELLO2, or a refusal that is not believed: it begins again, with a fresh random, cookie and share. */
     :: d_step { joiner[t].state == TRYING && joiner[t].step == HELLO2_SENT &&
         joiner[t].generation + 1 < GENERATIONS ->
         joiner[t].generation++; joiner[t].step = HELLO_SENT; joiner[t].cookie_is_good = false;
         hello[AT(t, joiner[t].generation)] = true }
+    :: d_step { SECOND_TRY && joiner[t].state == CONFIRMED && joiner[t].generation + 1 < GENERATIONS ->
+        joiner[t].generation++; joiner[t].state = TRYING; joiner[t].step = HELLO_SENT;
+        joiner[t].cookie_is_good = false; hello[AT(t, joiner[t].generation)] = true }
     :: d_step { RESTLESS && joiner[t].state == TRYING && joiner[t].step == HELLO2_SENT ->
         joiner[t].step = HELLO_SENT }
 

@@ -21,12 +21,10 @@ use crate::transport::{ConnectError, Connection};
 const OTHERS_WITHIN: Duration = Duration::from_millis(1_500);
 /// An attempt does not begin sooner after the last one began.
 const ATTEMPT_EACH: Duration = Duration::from_millis(500);
-/// How long an attempt lasts at most, whatever the configured connect timeout: there may be others to be tried.
-const ATTEMPT_MAX: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Search<'a> {
-    pairing: Pairing,
+    pairing: &'a Pairing,
     secret: Secret<'a>,
     discovery: Discovery<Seeking>,
     until: Timestamp,
@@ -45,9 +43,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(pairing: &Pairing, discovery: Discovery<Seeking>, secret: Secret<'a>) -> Self {
-        let mut pairing = pairing.clone();
-        pairing.config.connect_timeout = pairing.config.connect_timeout.min(ATTEMPT_MAX);
+    pub(super) fn new(pairing: &'a Pairing, discovery: Discovery<Seeking>, secret: Secret<'a>) -> Self {
         let now = discovery.now();
         Self {
             secret,

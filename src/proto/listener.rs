@@ -183,7 +183,7 @@ impl Listener {
         hello: &Hello,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        self.guard.check(&hello.invite)?;
+        self.guard.check(now, &hello.invite)?;
         let cookie = self.cookies.bake(now, from, hello);
         Packet::Retry(Retry { client_random: hello.client_random, cookie }).put_handshake(self.mode(), out);
         Ok(())
@@ -220,7 +220,7 @@ impl Listener {
             return Ok(Granted::Again);
         }
         let params = Params::decode(hello.params).map_err(|_| silent(Dropped::Malformed))?;
-        self.guard.check(&hello.invite)?;
+        self.guard.check(now, &hello.invite)?;
         if self.mode().is_sealed() {
             // First of all, so that whoever asks more often than that costs nothing more, and no others their places.
             self.guard.admit(now, from.ip(), &hello.invite)?;
@@ -283,6 +283,10 @@ impl Listener {
             Proof::Refused(code) => return Err(Refusal { dropped: Dropped::InviteOver, code: Some(*code) }),
             Proof::Awaited(inviter) => inviter,
         };
+        if let Some(code) = self.guard.over(now) {
+            self.end(cid, code);
+            return Err(Refusal { dropped: Dropped::InviteOver, code: Some(code) });
+        }
         match inviter.on_confirm(confirm) {
             Ok((session, answer)) => {
                 let mut bytes = Vec::new();
@@ -294,13 +298,13 @@ impl Listener {
                 self.guard.on_right();
                 self.uncount(from.ip());
                 // Of several who know the words the first has come, and there is room for one.
-                self.refuse_others();
+                self.refuse_others(now);
                 Ok(Confirmed::New(cid, half_open, Box::new(session)))
             }
             Err(HandshakeError::WrongTag) => {
                 self.guard.on_wrong();
                 self.end(cid, RefuseCode::WrongTag);
-                self.refuse_others();
+                self.refuse_others(now);
                 Err(Refusal { dropped: Dropped::WrongTag, code: Some(RefuseCode::WrongTag) })
             }
             Err(_) => Err(stale),
@@ -309,12 +313,8 @@ impl Listener {
 
     /// Where the invite is over, so are all handshakes for it that are not done. They are remembered for as long as a
     /// repetition may come, which is told why.
-    fn refuse_others(&mut self) {
-        let code = match self.guard.invite() {
-            Some(InviteState::Used) => RefuseCode::InviteUsed,
-            Some(InviteState::Burnt) => RefuseCode::InviteBurnt,
-            Some(InviteState::Open) | None => return,
-        };
+    fn refuse_others(&mut self, now: Timestamp) {
+        let Some(code) = self.guard.over(now) else { return };
         let open = |(cid, attempt): (&ConnectionCid, &Attempt)| (!attempt.confirmed).then_some(*cid);
         let cids: Vec<ConnectionCid> = self.attempts.iter().filter_map(open).collect();
         cids.into_iter().for_each(|cid| self.end(cid, code));

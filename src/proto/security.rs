@@ -28,25 +28,33 @@ pub struct Security {
     mode: Mode,
     id: InviteId,
     prs: Prs,
+    ends_at: Option<Timestamp>,
 }
 
 impl Security {
     /// Neither encrypted nor authenticated.
     #[must_use]
     pub fn plain() -> Self {
-        Self { mode: Mode::Plain, id: NO_INVITE, prs: Prs::words("") }
+        Self { mode: Mode::Plain, id: NO_INVITE, prs: Prs::words(""), ends_at: None }
     }
 
     /// By the words of a code: as the inviter under the id of its invite, as a joiner under [`NO_INVITE`].
     #[must_use]
     pub const fn code(id: InviteId, words: Prs) -> Self {
-        Self { mode: Mode::Code, id, prs: words }
+        Self { mode: Mode::Code, id, prs: words, ends_at: None }
     }
 
     /// By a key that both sides have, under an id that both know it by.
     #[must_use]
     pub fn psk(id: InviteId, key: &[u8; 32]) -> Self {
-        Self { mode: Mode::Psk, id, prs: Prs::key(key) }
+        Self { mode: Mode::Psk, id, prs: Prs::key(key), ends_at: None }
+    }
+
+    /// As the inviter: nobody comes by the invite from `end` on.
+    #[must_use]
+    pub const fn until(mut self, end: Timestamp) -> Self {
+        self.ends_at = Some(end);
+        self
     }
 
     /// The mode of every packet.
@@ -126,23 +134,30 @@ impl Guard {
         (self.security.mode == Mode::Code).then_some(self.state)
     }
 
+    /// What is told to whoever comes by the invite at `now`, where it lets nobody in any more.
+    #[must_use]
+    pub fn over(&self, now: Timestamp) -> Option<RefuseCode> {
+        match self.state {
+            InviteState::Used => Some(RefuseCode::InviteUsed),
+            InviteState::Burnt => Some(RefuseCode::InviteBurnt),
+            InviteState::Open => self.security.ends_at.filter(|end| *end <= now).map(|_| RefuseCode::InviteUsed),
+        }
+    }
+
     /// Whether a handshake that asks for `invite` may go on. An invite that is not ours is not talked about.
     ///
     /// # Errors
     /// Why not.
-    pub fn check(&self, invite: &InviteId) -> Result<(), Refusal> {
+    pub fn check(&self, now: Timestamp, invite: &InviteId) -> Result<(), Refusal> {
         let asked = match self.security.mode {
             Mode::Plain => return Ok(()),
             Mode::Code => *invite == self.security.id || *invite == NO_INVITE,
             Mode::Psk => *invite == self.security.id,
         };
-        let (dropped, code) = match self.state {
-            _ if !asked => (Dropped::UnknownInvite, None),
-            InviteState::Open => return Ok(()),
-            InviteState::Used => (Dropped::InviteOver, Some(RefuseCode::InviteUsed)),
-            InviteState::Burnt => (Dropped::InviteOver, Some(RefuseCode::InviteBurnt)),
-        };
-        Err(Refusal { dropped, code })
+        if !asked {
+            return Err(Refusal { dropped: Dropped::UnknownInvite, code: None });
+        }
+        self.over(now).map_or(Ok(()), |code| Err(Refusal { dropped: Dropped::InviteOver, code: Some(code) }))
     }
 
     /// As [`check`](Self::check), for one key agreement more, with somebody at `source`.
@@ -150,7 +165,7 @@ impl Guard {
     /// # Errors
     /// Why not.
     pub fn admit(&mut self, now: Timestamp, source: IpAddr, invite: &InviteId) -> Result<(), Refusal> {
-        self.check(invite)?;
+        self.check(now, invite)?;
         if self.runs.take(now, source) { Ok(()) } else { Err(Refusal { dropped: Dropped::RunsLimited, code: None }) }
     }
 
@@ -171,6 +186,8 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_nanos(5_000_000_000);
@@ -180,13 +197,13 @@ mod tests {
     }
 
     fn told(guard: &Guard, id: InviteId) -> Option<RefuseCode> {
-        guard.check(&id).expect_err("refused").code
+        guard.check(NOW, &id).expect_err("refused").code
     }
 
     #[test]
     fn one_guest_or_one_wrong_guess_and_an_invite_is_over() {
         let mut used = invite();
-        assert_eq!([used.check(&[7; 8]), used.check(&NO_INVITE)], [Ok(()); 2]);
+        assert_eq!([used.check(NOW, &[7; 8]), used.check(NOW, &NO_INVITE)], [Ok(()); 2]);
         used.on_right();
         assert_eq!(told(&used, [7; 8]), Some(RefuseCode::InviteUsed));
         used.on_wrong();
@@ -195,6 +212,19 @@ mod tests {
         burnt.on_wrong();
         assert_eq!(told(&burnt, [7; 8]), Some(RefuseCode::InviteBurnt));
         assert_eq!(burnt.invite(), Some(InviteState::Burnt));
+    }
+
+    #[test]
+    fn nobody_comes_by_an_invite_whose_time_is_over() {
+        let words = Security::code([7; 8], Prs::words("maple-otter"));
+        let last = NOW + Duration::from_nanos(1);
+        let mut guard = Guard::new(words.until(last));
+        assert_eq!((guard.check(NOW, &[7; 8]), guard.over(NOW)), (Ok(()), None));
+        let over = Refusal { dropped: Dropped::InviteOver, code: Some(RefuseCode::InviteUsed) };
+        assert_eq!((guard.check(last, &[7; 8]), guard.check(last, &NO_INVITE)), (Err(over), Err(over)));
+        assert_eq!(guard.admit(last, [10, 0, 0, 1].into(), &[7; 8]), Err(over));
+        guard.on_wrong();
+        assert_eq!(guard.over(last), Some(RefuseCode::InviteBurnt), "which was before");
     }
 
     #[test]
@@ -211,7 +241,7 @@ mod tests {
         let mut guard = Guard::new(Security::psk([7; 8], &[1; 32]));
         guard.on_wrong();
         guard.on_right();
-        assert_eq!((guard.check(&[7; 8]), guard.invite()), (Ok(()), None));
+        assert_eq!((guard.check(NOW, &[7; 8]), guard.invite()), (Ok(()), None));
     }
 
     #[test]

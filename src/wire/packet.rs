@@ -171,7 +171,7 @@ pub struct Confirm {
 pub enum RefuseCode {
     /// It does not speak the version.
     Version,
-    /// The invite has been used.
+    /// The invite has been used, or its time is over.
     InviteUsed,
     /// Somebody guessed wrong: the invite is dead.
     InviteBurnt,

@@ -6,7 +6,7 @@ use super::net::{Faults, Net, address};
 
 use crate::message::{ArrivalBody, End, Select, State};
 use crate::proto::handshake::Candidate;
-use crate::proto::{Config, Dropped, InviteState, PathLimits, Security};
+use crate::proto::{Config, Dropped, Endpoint, InviteState, PathLimits, Security};
 use crate::seal::Prs;
 use crate::slots::ConnectionId;
 use crate::wire::{Mode, Packet, RefuseCode, put_crc};
@@ -140,6 +140,38 @@ fn a_second_guest_is_told_that_the_invite_is_used_and_the_first_stays() {
     net.run_for(Duration::from_secs(6));
     assert_eq!(ended(&net, second), Some(End::Refused(RefuseCode::InviteUsed)));
     assert_eq!(ended(&net, first), None);
+}
+
+/// The other host comes by an invite that ends so long after the beginning; SHARE reaches it `share_late`.
+fn come_by_an_invite_that_ends(after: Duration, share_late: bool) -> (Net, Option<End>) {
+    let mut inviter = code("maple-otter");
+    let mut net = Net::new(1, [code("maple-otter"), inviter.clone()], Faults::default());
+    inviter.security = inviter.security.until(net.now + after);
+    net.hosts[1] = Endpoint::new(inviter, [2; 32]);
+    let id = connect(&mut net);
+    if share_late {
+        net.rule = Some(Box::new(|datagram| matches!(Packet::decode(&datagram.bytes), Ok((_, Packet::Share(_))))));
+        net.run_for(after);
+        net.rule = None;
+    }
+    net.run_for(Duration::from_secs(6));
+    let end = ended(&net, id);
+    (net, end)
+}
+
+#[test]
+fn an_invite_ends_by_itself_whoever_waits_for_a_guest() {
+    // HELLO arrives at 50 us, and CONFIRM_J at 250.
+    let (net, end) = come_by_an_invite_that_ends(Duration::from_micros(251), false);
+    assert_eq!((end, net.hosts[1].invite()), (None, Some(InviteState::Used)));
+    for after in [Duration::from_micros(50), Duration::from_micros(250)] {
+        let (mut net, end) = come_by_an_invite_that_ends(after, false);
+        assert_eq!(end, Some(End::Refused(RefuseCode::InviteUsed)), "{after:?}");
+        assert!(net.hosts[1].incoming().is_none());
+    }
+    let (mut net, end) = come_by_an_invite_that_ends(Duration::from_millis(300), true);
+    assert_eq!(end, Some(End::Refused(RefuseCode::InviteUsed)), "a proof that comes too late");
+    assert!(net.hosts[1].incoming().is_none());
 }
 
 #[test]

@@ -72,8 +72,8 @@ pub enum JoinError {
          burnt, ask for a new code; else try the same again"
     )]
     WrongWords,
-    /// Somebody else came by the invite first, says whoever answered.
-    #[error("whoever answered says that the invite has been used: ask for a new code")]
+    /// Somebody else came by the invite first, or its time is over, says whoever answered.
+    #[error("whoever answered says that the invite has been used, or its time is over: ask for a new code")]
     Used,
     /// Somebody tried wrong words before, says whoever answered.
     #[error("whoever answered says that the invite is burnt, for somebody tried wrong words: ask for a new code")]

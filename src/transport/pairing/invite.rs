@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::error::InviteError;
-use super::{INVITE_LIFETIME, Pairing, Secret};
+use super::{Pairing, Secret};
 use crate::pairing::{Carrier, Code, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
 use crate::time::Timestamp;
 use crate::transport::discovery::{Discovery, PollError};
@@ -45,12 +45,12 @@ impl Pairing {
         let words = Words::from_entropy(*self.random()?);
         let id = InviteId(*self.random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
-        let transport = self.bind(carrier, 0, Secret::Words(&words).security(id), BACKLOG)?;
+        let until = self.site.now() + self.lifetime;
+        let transport = self.bind(carrier, 0, Secret::Words(&words).security(id).until(until), BACKLOG)?;
         let port = transport.local_addr().port();
         let first = Nameplate::from_entropy(*self.random()?);
         let offer = Offer { invite: id, carrier, port };
         let mut discovery = Discovery::inviting_on(Arc::clone(&self.site), self.options(), first, offer)?;
-        let until = discovery.now() + INVITE_LIFETIME;
         let nameplate = loop {
             match discovery.poll(until) {
                 Ok(InvitingEvent::Held { nameplate, .. }) => break nameplate,
@@ -80,8 +80,8 @@ impl Pairing {
         let words = Words::from_entropy(*self.random()?);
         let id = InviteId(*self.random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
-        let transport = self.bind(carrier, port, Secret::Words(&words).security(id), BACKLOG)?;
-        let until = transport.now() + INVITE_LIFETIME;
+        let until = self.site.now() + self.lifetime;
+        let transport = self.bind(carrier, port, Secret::Words(&words).security(id).until(until), BACKLOG)?;
         let nameplate = Nameplate::from_entropy(*self.random()?);
         Ok(Invite { code: Code { nameplate, words }, carrier, transport, discovery: None, until, burnt: false })
     }

@@ -81,6 +81,8 @@ pub struct Pairing {
     carrier: Option<Carrier>,
     interface: Option<String>,
     timeout: Duration,
+    /// [`INVITE_LIFETIME`] but in tests.
+    lifetime: Duration,
     config: Config,
 }
 
@@ -99,7 +101,7 @@ impl Pairing {
 
     pub(super) fn on(site: Arc<dyn Site>) -> Self {
         let config = Config::insecure_plain(); // its security is set for each pairing
-        Self { site, carrier: None, interface: None, timeout: JOIN_TIMEOUT, config }
+        Self { site, carrier: None, interface: None, timeout: JOIN_TIMEOUT, lifetime: INVITE_LIFETIME, config }
     }
 
     /// Over UDP or TCP. As a joiner: only if the inviter does so, too.

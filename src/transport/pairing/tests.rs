@@ -127,6 +127,18 @@ fn a_transport_dropped_while_its_last_answer_waits_to_leave_is_gone() {
 }
 
 #[test]
+fn an_invite_that_lies_around_past_its_time_lets_nobody_in() {
+    for carrier in [Carrier::Udp, Carrier::Tcp] {
+        let past = Pairing { lifetime: Duration::ZERO, ..pairing().carrier(carrier) };
+        let invite = past.invite_on(0).unwrap();
+        let address = ([127, 0, 0, 1], invite.local_addr().port()).into();
+        let error = pairing().carrier(carrier).join_at(address, &invite.code().to_string()).unwrap_err();
+        assert!(matches!(error, JoinError::Used), "{error}");
+        assert!(matches!(invite.accept(), Err(InviteError::Expired)));
+    }
+}
+
+#[test]
 fn a_code_that_carries_the_address_needs_no_discovery() {
     let mut invite = pairing().invite_on(0).unwrap();
     let code = format!("{}@127.0.0.1:{}", invite.code(), invite.local_addr().port());

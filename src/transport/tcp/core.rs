@@ -171,6 +171,9 @@ impl TcpCore {
                 Ok(()) => self.grant(now, id, (since, source)),
                 Err(turned) => self.turn_away(now, id, turned),
             },
+            Question::Proven | Question::Disproven if self.guard.over(now).is_some() => {
+                self.turn_away(now, id, Turned { why: Lost::InviteOver, told: self.guard.over(now) });
+            }
             Question::Proven => {
                 self.change(id, |entry| entry.link.admit(now));
                 self.take_in(id, since);
@@ -195,7 +198,7 @@ impl TcpCore {
     ) -> Result<(), Turned> {
         const BUSY: Turned = Turned { why: Lost::Busy, told: Some(RefuseCode::Busy) };
         const REFLECTED: Turned = Turned { why: Lost::Reflected, told: None };
-        self.guard.check(invite).map_err(Turned::by)?;
+        self.guard.check(now, invite).map_err(Turned::by)?;
         // Those who have yet to prove themselves may all do so.
         let room = self.backlog.saturating_sub(self.unanswered);
         if !self.guard.security().mode().is_sealed() {
@@ -253,11 +256,7 @@ impl TcpCore {
     /// Where the invite is over, so are all handshakes for it that are not done: of several who know the words the
     /// first has come, and there is room for one.
     fn end_others(&mut self, now: Timestamp) {
-        let code = match self.guard.invite() {
-            Some(InviteState::Used) => RefuseCode::InviteUsed,
-            Some(InviteState::Burnt) => RefuseCode::InviteBurnt,
-            Some(InviteState::Open) | None => return,
-        };
+        let Some(code) = self.guard.over(now) else { return };
         self.announce = true;
         let others: Vec<ConnectionId> = self.strangers.challenged().collect();
         for id in others {

@@ -162,6 +162,29 @@ fn an_invite_that_nobody_came_by_expires_after_ten_minutes() {
     sim.run().unwrap();
 }
 
+#[test]
+fn an_invite_that_is_not_waited_for_expires_too() {
+    let (sim, code, address) = (Sim::new(7), Mouth::default(), Mouth::default());
+    let (inviter, joiner) = (sim.host("inviter"), sim.host("joiner"));
+    let told = (code.clone(), address.clone());
+    sim.spawn(&inviter, move |host| {
+        let mut invite = host.pairing().invite()?;
+        told.1.say(host.addr(invite.local_addr().port()).to_string());
+        told.0.say(invite.code().to_string());
+        host.sleep(620 * SECOND);
+        assert!(matches!(invite.accept_timeout(SECOND), Err(InviteError::Expired)));
+        Ok(())
+    });
+    sim.spawn(&joiner, move |host| {
+        let (code, address) = (code.hear(&host), address.hear(&host).parse()?);
+        host.sleep(600 * SECOND);
+        let error = host.pairing().join_at(address, &code).unwrap_err();
+        assert!(matches!(error, JoinError::Used), "{error}");
+        Ok(())
+    });
+    sim.run().unwrap();
+}
+
 /// What a host that does not know the words is like.
 #[derive(Clone, Copy, PartialEq)]
 enum Hostile {

@@ -66,7 +66,7 @@ pub(super) fn answer(guard: &mut Guard, link: &mut Link, now: Timestamp) {
 pub(super) fn answer_with(guard: &mut Guard, link: &mut Link, now: Timestamp, entropy: &Entropy) {
     match link.question() {
         None => {}
-        Some(Question::Asks(invite, _)) => match guard.check(&invite) {
+        Some(Question::Asks(invite, _)) => match guard.check(now, &invite) {
             Ok(()) => link.grant(now, ConnectionCid(88), guard.security().prs(), entropy),
             Err(Refusal { code: Some(code), .. }) => link.refuse(now, code),
             Err(_) => link.fail(End::Broken),

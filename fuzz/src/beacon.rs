@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 use udpair::pairing::{
     ANSWERS_BURST, ANSWERS_PER_SECOND, ASKING, ASKS, BEACON_LEN, BURST, BURST_DISTANCE, Beacon, CANDIDATES_MAX,
-    Carrier, Destination, INVITES_MAX, INVITES_PER_HOST_MAX, InterfaceId, InviteId, Inviting, InvitingEvent, Machine,
-    NAMEPLATE_TRIES_MAX, Nameplate, Offer, Say, SeekId, Seeking, SeekingEvent,
+    Carrier, Destination, INVITES_PER_HOST_MAX, InterfaceId, InviteId, Inviting, InvitingEvent, Machine,
+    NAMEPLATE_TRIES_MAX, Nameplate, Offer, Say, SeekId, Seeking, SeekingEvent, WAYS_PER_HOST_MAX,
 };
 use udpair::time::Timestamp;
 use udpair::wire::{DecodeError, put_crc};
@@ -261,10 +261,11 @@ impl World {
         assert!(found.len() <= CANDIDATES_MAX);
         let mut invites: BTreeMap<InviteId, Vec<SocketAddr>> = BTreeMap::new();
         found.iter().for_each(|candidate| invites.entry(candidate.invite).or_default().push(candidate.address));
-        assert!(invites.len() <= INVITES_MAX);
         for candidate in found {
             let of_host = |ways: &&Vec<SocketAddr>| ways.iter().any(|way| way.ip() == candidate.address.ip());
             assert!(invites.values().filter(of_host).count() <= INVITES_PER_HOST_MAX);
+            let ways = invites[&candidate.invite].iter().filter(|way| way.ip() == candidate.address.ip());
+            assert!(ways.count() <= WAYS_PER_HOST_MAX);
         }
         assert!(self.taken <= NAMEPLATE_TRIES_MAX);
         assert_eq!(self.inviting.nameplate(), self.held.map(|(nameplate, _)| nameplate));

@@ -11,6 +11,7 @@ mod beacon;
 mod burst;
 mod code;
 mod counters;
+mod found;
 mod interface;
 mod inviting;
 mod machine;
@@ -25,11 +26,12 @@ pub use beacon::{BEACON_LEN, Beacon, Carrier, InviteId, Offer, Say, SeekId};
 pub use burst::{BURST, BURST_DISTANCE, SLOW};
 pub use code::{Code, CodeError, NAMEPLATES, Nameplate};
 pub use counters::{Counters, Dropped};
+pub use found::{CANDIDATES_MAX, CANDIDATES_RESERVED, Candidate, INVITES_PER_HOST_MAX, UNASKED_MAX, WAYS_PER_HOST_MAX};
 pub use interface::{
     DISCOVERY_GROUP, DISCOVERY_GROUP_V4, DISCOVERY_PORT, Interface, InterfaceAddress, InterfaceId, Target,
 };
 pub use inviting::{ASKING, ASKS, Inviting, InvitingEvent, NAMEPLATE_TRIES_MAX};
 pub use machine::{Destination, Machine, Transmit};
 pub use place::{CodeAt, Host, HostNumber};
-pub use seeking::{CANDIDATES_MAX, Candidate, INVITES_MAX, INVITES_PER_HOST_MAX, Seeking, SeekingEvent};
+pub use seeking::{Seeking, SeekingEvent};
 pub use words::{UnknownWord, WORDS_LEN, Words};

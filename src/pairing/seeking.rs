@@ -6,33 +6,13 @@ use std::collections::VecDeque;
 
 use rand::Rng as _;
 
-use super::beacon::{Beacon, Carrier, InviteId, Kind, Say, SeekId};
+use super::beacon::{Beacon, InviteId, Kind, Say, SeekId};
 use super::code::Nameplate;
 use super::counters::{Counters, Dropped};
+use super::found::{Candidate, Found};
 use super::interface::InterfaceId;
 use super::machine::{Letter, Machine, Post, Transmit};
 use crate::time::Timestamp;
-
-/// So many invites of one nameplate are looked at; with everybody honest there is one.
-pub const INVITES_MAX: usize = 8;
-/// So many of them from one address, so that one host cannot take the room of all.
-pub const INVITES_PER_HOST_MAX: usize = 2;
-/// So many ways to all invites together are given out.
-pub const CANDIDATES_MAX: usize = 32;
-
-/// A way to an invite: one to be tried, all at once with the others of the same invite. Whether it is the one that was
-/// meant only the handshake tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// Which invite.
-    pub invite: InviteId,
-    /// Where the conversation is.
-    pub address: SocketAddr,
-    /// What it is carried by.
-    pub carrier: Carrier,
-    /// By which interface it was heard.
-    pub interface: InterfaceId,
-}
 
 /// What happens to a joiner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +34,7 @@ pub struct Seeking {
     /// Only this one is meant; `None` where the id is not known.
     only: Option<InviteId>,
     seek: SeekId,
-    found: Vec<Candidate>,
+    found: Found,
     other_version: bool,
     events: VecDeque<SeekingEvent>,
     post: Post,
@@ -80,13 +60,13 @@ impl Seeking {
         // Zeros would mean: no search.
         let seek = SeekId(post.rng.next_u64().max(1).to_be_bytes());
         post.begin_burst(now);
-        Self { nameplate, only, seek, found: Vec::new(), other_version: false, events: VecDeque::new(), post }
+        Self { nameplate, only, seek, found: Found::default(), other_version: false, events: VecDeque::new(), post }
     }
 
     /// Everything that was found so far.
     #[must_use]
     pub fn found(&self) -> &[Candidate] {
-        &self.found
+        self.found.all()
     }
 
     fn on_beacon(&mut self, from: SocketAddr, interface: InterfaceId, beacon: Beacon) -> Result<(), Dropped> {
@@ -105,29 +85,9 @@ impl Seeking {
         let mut address = from;
         address.set_port(offer.port);
         let candidate = Candidate { invite: offer.invite, address, carrier: offer.carrier, interface };
-        let same = |known: &Candidate| Candidate { interface, ..*known } == candidate;
-        if self.found.iter().any(same) {
-            return Err(Dropped::Repeated);
-        }
-        if !self.has_room(&candidate) {
-            return Err(Dropped::OffersFull);
-        }
-        self.found.push(candidate);
+        self.found.add(candidate, echo.is_some())?;
         self.events.push_back(SeekingEvent::Found(candidate));
         Ok(())
-    }
-
-    fn has_room(&self, candidate: &Candidate) -> bool {
-        let mut invites: Vec<InviteId> = self.found.iter().map(|known| known.invite).collect();
-        invites.sort_unstable();
-        invites.dedup();
-        let same_host = |invite: &&InviteId| {
-            let mut ways = self.found.iter().filter(|known| known.invite == **invite);
-            ways.any(|known| known.address.ip() == candidate.address.ip())
-        };
-        let of_host = invites.iter().filter(|invite| **invite != candidate.invite).filter(same_host).count();
-        let is_known = invites.contains(&candidate.invite);
-        self.found.len() < CANDIDATES_MAX && (is_known || invites.len() < INVITES_MAX) && of_host < INVITES_PER_HOST_MAX
     }
 }
 

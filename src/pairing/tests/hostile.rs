@@ -22,17 +22,23 @@ fn stranger(number: u16) -> SocketAddr {
 fn a_flood_of_offers_fills_its_room_and_no_more() {
     let mut medium = Medium::new(1, Faults::default());
     let joiner = medium.seek(42);
+    let dropped = |medium: &Medium| medium.processes[joiner].side.counters().dropped(Dropped::OffersFull);
     for number in 0..1_000_u16 {
         let id = u8::try_from(number % 250 + 1).unwrap();
         medium.inject(joiner, stranger(number), &offer(42, id, None));
     }
-    let found = medium.found(joiner);
-    let mut invites: Vec<InviteId> = found.iter().map(|candidate| candidate.invite).collect();
-    invites.sort_unstable();
-    invites.dedup();
-    assert_eq!((invites.len(), found.len()), (INVITES_MAX, CANDIDATES_MAX));
-    let counters = medium.processes[joiner].side.counters();
-    assert_eq!(counters.dropped(Dropped::OffersFull), 1_000 - CANDIDATES_MAX as u64);
+    assert_eq!((medium.found(joiner).len(), dropped(&medium)), (UNASKED_MAX, 1_000 - UNASKED_MAX as u64));
+    // Who answers the question itself finds room all the same.
+    medium.run_until(at(5));
+    let asked = medium.log.iter().find_map(|(.., beacon)| match beacon.say {
+        Say::Seek(seek) => Some(seek),
+        _ => None,
+    });
+    for number in 2_000..3_000_u16 {
+        medium.inject(joiner, stranger(number), &offer(42, 251, asked));
+    }
+    assert_eq!(medium.found(joiner).len(), CANDIDATES_MAX);
+    assert_eq!(dropped(&medium), 2_000 - CANDIDATES_MAX as u64);
 }
 
 #[test]
@@ -43,6 +49,13 @@ fn one_host_does_not_take_the_room_of_all() {
         medium.inject(joiner, stranger(1), &offer(42, id, None));
     }
     assert_eq!(medium.found(joiner).len(), INVITES_PER_HOST_MAX);
+    // Nor with one invite, the honest one's, and many ports.
+    for port in 1..200 {
+        let many = Offer { invite: invite_id(222), carrier: Carrier::Udp, port };
+        let say = Say::Offer(many, None);
+        medium.inject(joiner, stranger(3), &Beacon { nameplate: nameplate(42), say }.encode());
+    }
+    assert_eq!(medium.found(joiner).len(), INVITES_PER_HOST_MAX + WAYS_PER_HOST_MAX);
     medium.inject(joiner, stranger(2), &offer(42, 222, None));
     assert_eq!(medium.found(joiner).last().unwrap().invite, invite_id(222));
 }

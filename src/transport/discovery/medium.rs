@@ -17,6 +17,8 @@ pub(in crate::transport) struct Heard {
     pub(in crate::transport) from: SocketAddr,
     pub(in crate::transport) interface: InterfaceId,
     pub(in crate::transport) len: usize,
+    /// A router passed it on: it is not from this link.
+    pub(in crate::transport) routed: bool,
 }
 
 /// The sockets of one discovery: for IPv4 and IPv6 one that shares the discovery port and hears everyone, and one with

@@ -4,6 +4,7 @@
 //! waits. So that the same thread can wait for a transport meanwhile, [`Discovery::waker`] gives a waker for
 //! [`Transport::poll_wait`](super::Transport::poll_wait) that ends the wait; another thread cancels by it.
 
+mod hops;
 mod interfaces;
 mod medium;
 mod report;
@@ -318,7 +319,9 @@ impl<M: Machine> Discovery<M> {
                 && let Some(heard) = self.medium.receive(number, &mut buffer)
             {
                 count += 1;
-                if self.is_meant(heard.interface, heard.from) {
+                if heard.routed {
+                    self.report.off_link += 1;
+                } else if self.is_meant(heard.interface, heard.from) {
                     self.machine.handle_beacon(now, heard.from, heard.interface, &buffer[..heard.len]);
                 } else {
                     self.report.filtered += 1;

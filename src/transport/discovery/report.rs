@@ -88,6 +88,8 @@ pub struct DiscoveryReport {
     pub failures: Vec<Failure>,
     /// Datagrams that came in by an interface that discovery is not to use.
     pub filtered: u64,
+    /// Datagrams that a router passed on: beacons are of one link.
+    pub off_link: u64,
 }
 
 impl DiscoveryReport {

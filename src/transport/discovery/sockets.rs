@@ -17,13 +17,13 @@ use nix::sys::socket::{
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-use super::{BUFFER_LEN, Heard, Medium};
+use super::{BUFFER_LEN, Heard, Medium, hops};
 use crate::pairing::{DISCOVERY_PORT, InterfaceId, Target};
 use crate::time::Timestamp;
 use crate::transport::clock;
 use crate::transport::driven::Signal;
 
-/// Room for one of the two packet informations.
+/// Room for one of the two packet informations, and for how far it came.
 const CONTROL_LEN: usize = 128;
 
 /// See the module.
@@ -118,8 +118,14 @@ impl Medium for Sockets {
             match received {
                 Ok(message) => {
                     let interface = message.cmsgs().ok().and_then(|mut all| all.find_map(|one| interface_of(&one)));
+                    let routed = message.cmsgs().ok().and_then(|mut all| all.find_map(|one| hops::was_routed(&one)));
                     let from = message.address.as_ref().and_then(address_of)?;
-                    return Some(Heard { from, interface: interface.unwrap_or(InterfaceId(0)), len: message.bytes });
+                    return Some(Heard {
+                        from,
+                        interface: interface.unwrap_or(InterfaceId(0)),
+                        len: message.bytes,
+                        routed: routed.unwrap_or(false),
+                    });
                 }
                 Err(nix::errno::Errno::EINTR) => {}
                 // Nothing there, or an error that an earlier datagram met: it was told where it was sent.
@@ -161,6 +167,7 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
     }
+    hops::ask(&socket, address.is_ipv6())?;
     if address.port() != 0 {
         socket.set_reuse_address(true)?;
     }
@@ -209,4 +216,40 @@ fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
         return Some(SocketAddr::from((v4.ip(), v4.port())));
     }
     address.as_sockaddr_in6().map(|v6| SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::pairing::BEACON_LEN;
+
+    #[test]
+    fn how_far_a_beacon_came_is_told_over_either_family() {
+        for (number, ip) in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].into_iter().enumerate() {
+            let mut sockets = Sockets::closed().unwrap();
+            sockets.open();
+            let Some(own) = &sockets.own[number] else { continue };
+            let to = SocketAddr::new(ip, own.local_addr().unwrap().as_socket().unwrap().port());
+            let stranger = UdpSocket::bind((ip, 0)).unwrap();
+            let by = Target { interface: InterfaceId(0), from: None, to };
+            let mut others = Sockets::closed().unwrap();
+            others.open();
+            others.send(&by, &[1; BEACON_LEN]).unwrap();
+            // A program that does not know better: with what the system has for a default.
+            stranger.send_to(&[2; BEACON_LEN], to).unwrap();
+            let mut routed = [None; 2];
+            let end = clock::now() + Duration::from_secs(20);
+            while routed.contains(&None) && clock::now() < end {
+                sockets.sleep(end).unwrap();
+                let mut buffer = [0; BUFFER_LEN];
+                while let Some(heard) = sockets.receive(number, &mut buffer) {
+                    routed[usize::from(buffer[0]) - 1] = Some(heard.routed);
+                }
+            }
+            assert_eq!(routed, [Some(false), Some(true)], "{ip}");
+        }
+    }
 }

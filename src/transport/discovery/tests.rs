@@ -1,9 +1,13 @@
 //! Two sides on the loopback interface, each driven by turns on one thread.
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::pairing::{Candidate, Carrier, InviteId, InvitingEvent, NAMEPLATES, SeekingEvent};
+use crate::pairing::{
+    BEACON_LEN, Beacon, Candidate, Carrier, DISCOVERY_PORT, InviteId, InvitingEvent, NAMEPLATES, Say, SeekId,
+    SeekingEvent,
+};
 use crate::transport::clock;
 
 /// Other runs of these tests may be on the machine at the same time, and share the port: nameplates are theirs as well.
@@ -129,6 +133,35 @@ fn an_invite_is_not_found_under_another_nameplate() {
     }
     assert!(joiner.machine().found().iter().all(|candidate| candidate.invite != offer.invite));
     assert!(joiner.machine().counters().sent_to_everyone >= 3);
+}
+
+/// A program that asks for a nameplate, so many hops away.
+fn ask_from_afar(hops: u32, nameplate: Nameplate, seek: SeekId) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.set_ttl(255 - hops).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let to = (Ipv4Addr::new(127, 255, 255, 255), DISCOVERY_PORT);
+    socket.send_to(&Beacon { nameplate, say: Say::Seek(seek) }.encode(), to).unwrap();
+    socket
+}
+
+#[test]
+fn what_a_router_passed_on_is_counted_and_not_answered() {
+    let offer = an_offer(Carrier::Udp);
+    let mut inviter = inviting(a_nameplate(), offer);
+    let nameplate = hold(&mut inviter);
+    let far = ask_from_afar(1, nameplate, SeekId([1; 8]));
+    let near = ask_from_afar(0, nameplate, SeekId([2; 8]));
+    let mut buffer = [0; BEACON_LEN];
+    let end = inviter.now() + PATIENCE;
+    while near.recv(&mut buffer).is_err() {
+        assert!(inviter.now() < end, "no answer");
+        turn(&mut inviter);
+    }
+    assert_eq!(Beacon::decode(&buffer).unwrap().say, Say::Offer(offer, Some(SeekId([2; 8]))));
+    assert!(far.recv(&mut buffer).is_err());
+    assert!(inviter.report().off_link > 0);
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Medium for SimMedium {
         let delivery = self.baton.world().sockets.ears.get_mut(self.ear).take()?;
         let len = delivery.bytes.len().min(BUFFER_LEN);
         buffer[..len].copy_from_slice(&delivery.bytes[..len]);
-        Some(Heard { from: delivery.from, interface: delivery.interface, len })
+        Some(Heard { from: delivery.from, interface: delivery.interface, len, routed: false })
     }
 
     fn waker(&self) -> Waker {

@@ -173,6 +173,7 @@ fn overhear(shared: &UdpSocket, nameplate: Nameplate) -> InviteId {
 /// Answers every SEEK for the nameplate.
 fn answer(shared: &UdpSocket, nameplate: Nameplate, offer: Offer, honest: &mpsc::Sender<()>) {
     let own = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+    own.set_ttl(255).expect("an option");
     let mut buffer = [0; BEACON_LEN];
     loop {
         let (len, from) = shared.recv_from(&mut buffer).expect("a datagram");

@@ -46,6 +46,11 @@ impl Burst {
         }
     }
 
+    /// No more.
+    pub(super) const fn end(&mut self) {
+        self.timer.disarm();
+    }
+
     /// When something is to be sent next.
     pub(super) const fn deadline(&self) -> Option<Timestamp> {
         self.timer.deadline()

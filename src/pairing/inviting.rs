@@ -117,6 +117,12 @@ impl Inviting {
         }
     }
 
+    /// The invite is over: nothing is sent to everyone any more. Whoever asks is still answered, by one that will be
+    /// told so.
+    pub const fn retire(&mut self) {
+        self.post.burst.end();
+    }
+
     fn ask(&mut self, now: Timestamp, nameplate: Nameplate) {
         self.nameplate = nameplate;
         self.tried |= 1 << nameplate.number();

@@ -129,6 +129,11 @@ impl Discovery<Inviting> {
     ) -> Result<Self, DiscoveryError> {
         Self::begin(site, options, |now, seed| Inviting::device(now, offer, seed))
     }
+
+    /// The invite is over: whoever asks is answered, and nothing else is sent.
+    pub(super) const fn retire(&mut self) {
+        self.machine.retire();
+    }
 }
 
 impl Discovery<Seeking> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::error::{InviteError, JoinError};
 use super::invite::{BACKLOG, accept_found};
+use super::notice::InviteNotice;
 use super::{Pairing, Secret};
 use crate::pairing::{Carrier, InviteId, Inviting, Offer};
 use crate::time::Timestamp;
@@ -21,6 +22,7 @@ pub struct DeviceInvite {
     carrier: Carrier,
     transport: Arc<dyn Joining>,
     discovery: Discovery<Inviting>,
+    notices: Vec<InviteNotice>,
 }
 
 impl Pairing {
@@ -36,7 +38,7 @@ impl Pairing {
         let transport = self.bind(carrier, 0, psk.security(), BACKLOG)?;
         let offer = Offer { invite: InviteId(psk.id()), carrier, port: transport.local_addr().port() };
         let discovery = Discovery::inviting_device(Arc::clone(&self.site), self.options(), offer)?;
-        Ok(DeviceInvite { carrier, transport, discovery })
+        Ok(DeviceInvite { carrier, transport, discovery, notices: Vec::new() })
     }
 
     /// Connects to the device that shares `psk` and [invites](Self::invite_device), wherever on the network it is.
@@ -78,12 +80,18 @@ impl DeviceInvite {
         self.carrier
     }
 
+    /// What was heard so far that may be why nobody comes; each once.
+    #[must_use]
+    pub fn notices(&self) -> &[InviteNotice] {
+        &self.notices
+    }
+
     /// Waits for the next that comes. Blocks.
     ///
     /// # Errors
     /// [`InviteError::Io`].
     pub fn accept(&mut self) -> Result<Connection, InviteError> {
-        accept_found(&self.transport, &mut self.discovery, Timestamp::FAR_FUTURE)
+        self.accept_until(Timestamp::FAR_FUTURE)
     }
 
     /// As [`accept`](Self::accept), for at most `timeout`.
@@ -92,7 +100,12 @@ impl DeviceInvite {
     /// [`InviteError::Io`]; `Expired` where nobody came within `timeout`.
     pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Connection, InviteError> {
         let until = self.transport.now() + timeout;
-        accept_found(&self.transport, &mut self.discovery, until)
+        self.accept_until(until)
+    }
+
+    fn accept_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
+        let notices = &mut self.notices;
+        accept_found(&self.transport, &mut self.discovery, until, &mut |notice| notices.push(notice))
     }
 }
 

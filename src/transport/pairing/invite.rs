@@ -10,7 +10,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::error::InviteError;
-use super::{Pairing, Secret};
+use super::notice::InviteNotice;
+use super::{Pairing, Secret, tomb};
 use crate::pairing::{Carrier, Code, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
 use crate::time::Timestamp;
 use crate::transport::discovery::{Discovery, PollError};
@@ -29,8 +30,9 @@ pub struct Invite {
     code: Code,
     carrier: Carrier,
     transport: Arc<dyn Joining>,
-    /// `None` where whoever comes was told the address.
+    /// `None` where whoever comes was told the address, and when it is over.
     discovery: Option<Discovery<Inviting>>,
+    notices: Vec<InviteNotice>,
     until: Timestamp,
     /// Whoever waited was told that it is burnt.
     burnt: bool,
@@ -51,10 +53,16 @@ impl Pairing {
         let first = Nameplate::from_entropy(*self.random()?);
         let offer = Offer { invite: id, carrier, port };
         let mut discovery = Discovery::inviting_on(Arc::clone(&self.site), self.options(), first, offer)?;
+        let mut notices = Vec::new();
         let nameplate = loop {
             match discovery.poll(until) {
-                Ok(InvitingEvent::Held { nameplate, .. }) => break nameplate,
-                Ok(_) | Err(PollError::Woken) => {}
+                Ok(event) => {
+                    notices.extend(InviteNotice::of(event));
+                    if let InvitingEvent::Held { nameplate, .. } = event {
+                        break nameplate;
+                    }
+                }
+                Err(PollError::Woken) => {}
                 Err(PollError::TimedOut) => return Err(InviteError::Expired),
                 Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
             }
@@ -64,6 +72,7 @@ impl Pairing {
             carrier,
             transport,
             discovery: Some(discovery),
+            notices,
             until,
             burnt: false,
         })
@@ -83,7 +92,15 @@ impl Pairing {
         let until = self.site.now() + self.lifetime;
         let transport = self.bind(carrier, port, Secret::Words(&words).security(id).until(until), BACKLOG)?;
         let nameplate = Nameplate::from_entropy(*self.random()?);
-        Ok(Invite { code: Code { nameplate, words }, carrier, transport, discovery: None, until, burnt: false })
+        Ok(Invite {
+            code: Code { nameplate, words },
+            carrier,
+            transport,
+            discovery: None,
+            notices: Vec::new(),
+            until,
+            burnt: false,
+        })
     }
 
     fn random<const N: usize>(&self) -> io::Result<Zeroizing<[u8; N]>> {
@@ -112,14 +129,33 @@ impl Invite {
         self.carrier
     }
 
+    /// What was heard so far that may be why nobody comes; each once.
+    #[must_use]
+    pub fn notices(&self) -> &[InviteNotice] {
+        &self.notices
+    }
+
     /// Waits for whoever was told the code, for as long as it is good. Blocks; where wrong words were tried, 0.2 s
     /// longer, so that whoever tried them is told, too.
     ///
+    /// Whoever looks for the code for a minute afterwards is told that it was used, as long as the connection's
+    /// transport is held, or that it is burnt or too old, as long as the program runs.
+    ///
     /// # Errors
     /// See [`InviteError`].
-    pub fn accept(mut self) -> Result<Connection, InviteError> {
+    pub fn accept(self) -> Result<Connection, InviteError> {
+        self.accept_telling(|_| {})
+    }
+
+    /// As [`accept`](Self::accept), and calls `tell` with the [notices](Self::notices) of before, and of the time that
+    /// it waits.
+    ///
+    /// # Errors
+    /// See [`InviteError`].
+    pub fn accept_telling(mut self, mut tell: impl FnMut(InviteNotice)) -> Result<Connection, InviteError> {
+        self.notices.iter().for_each(|notice| tell(*notice));
         let until = self.until;
-        self.accept_until(until)
+        self.accept_until(until, &mut tell)
     }
 
     /// As [`accept`](Self::accept), for at most `timeout`; the invite can be waited for again.
@@ -128,11 +164,24 @@ impl Invite {
     /// See [`InviteError`]; `Expired` where nobody came within `timeout`.
     pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Connection, InviteError> {
         let until = self.until.min(self.transport.now() + timeout);
-        self.accept_until(until)
+        self.accept_until(until, &mut |_| {})
     }
 
-    fn accept_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
-        let accepted = self.wait_until(until);
+    fn accept_until(
+        &mut self,
+        until: Timestamp,
+        tell: &mut dyn FnMut(InviteNotice),
+    ) -> Result<Connection, InviteError> {
+        let accepted = self.wait_until(until, tell);
+        let is_over = match &accepted {
+            Ok(_) | Err(InviteError::Burnt) => true,
+            Err(InviteError::Expired) => self.transport.now() >= self.until,
+            Err(_) => false,
+        };
+        if let Some(discovery) = self.discovery.take_if(|_| is_over) {
+            let bury = if accepted.is_ok() { tomb::of_used } else { tomb::of_dead };
+            bury(&self.transport, discovery);
+        }
         if matches!(accepted, Err(InviteError::Burnt)) && !self.burnt {
             self.burnt = true;
             self.transport.sleep_until(self.transport.now() + BURNT_KEPT);
@@ -140,9 +189,13 @@ impl Invite {
         accepted
     }
 
-    fn wait_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
+    fn wait_until(&mut self, until: Timestamp, tell: &mut dyn FnMut(InviteNotice)) -> Result<Connection, InviteError> {
         if let Some(discovery) = &mut self.discovery {
-            return accept_found(&self.transport, discovery, until);
+            let notices = &mut self.notices;
+            return accept_found(&self.transport, discovery, until, &mut |notice| {
+                notices.push(notice);
+                tell(notice);
+            });
         }
         let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
         let left = until.saturating_since(listener.transport().now());
@@ -155,6 +208,7 @@ pub(super) fn accept_found(
     transport: &Arc<dyn Joining>,
     discovery: &mut Discovery<Inviting>,
     until: Timestamp,
+    tell: &mut dyn FnMut(InviteNotice),
 ) -> Result<Connection, InviteError> {
     let listener = Listener::new(Arc::clone(transport) as Arc<dyn Transport>);
     let waker = discovery.waker();
@@ -170,7 +224,8 @@ pub(super) fn accept_found(
             Poll::Pending => {}
         }
         match discovery.poll(until) {
-            Ok(_) | Err(PollError::Woken) => {}
+            Ok(event) => InviteNotice::of(event).into_iter().for_each(&mut *tell),
+            Err(PollError::Woken) => {}
             Err(PollError::TimedOut) => return Err(InviteError::Expired),
             Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
         }

@@ -29,10 +29,12 @@ mod device;
 mod error;
 mod invite;
 mod join;
+mod notice;
 mod race;
 mod search;
 #[cfg(test)]
 mod tests;
+mod tomb;
 mod ways;
 
 use core::time::Duration;
@@ -42,6 +44,7 @@ use std::sync::Arc;
 pub use self::device::DeviceInvite;
 pub use self::error::{InviteError, JoinError, NobodyAnswered};
 pub use self::invite::Invite;
+pub use self::notice::InviteNotice;
 use super::discovery::DiscoveryOptions;
 use super::driven::Joining;
 use super::site::{Site, System};

@@ -127,6 +127,28 @@ fn a_transport_dropped_while_its_last_answer_waits_to_leave_is_gone() {
 }
 
 #[test]
+fn who_comes_by_a_used_code_is_told_so_at_once() {
+    for carrier in [Carrier::Udp, Carrier::Tcp] {
+        // As above.
+        assert!((0..5).any(|_| used(&pairing().carrier(carrier))), "five nameplates that others have");
+    }
+}
+
+/// False where somebody else offered the nameplate, too.
+fn used(pairing: &Pairing) -> bool {
+    let mut invite = pairing.invite().unwrap();
+    let code = invite.code().to_string();
+    let (other_side, same) = (pairing.clone(), code.clone());
+    let first = std::thread::spawn(move || other_side.join(&same).unwrap());
+    let peer = invite.accept_timeout(STUCK).unwrap();
+    drop(invite);
+    let error = pairing.join(&code).unwrap_err();
+    assert!(matches!(error, JoinError::Used | JoinError::SomebodyElse), "{error}");
+    drop((peer, first.join().unwrap()));
+    matches!(error, JoinError::Used)
+}
+
+#[test]
 fn an_invite_that_lies_around_past_its_time_lets_nobody_in() {
     for carrier in [Carrier::Udp, Carrier::Tcp] {
         let past = Pairing { lifetime: Duration::ZERO, ..pairing().carrier(carrier) };

@@ -73,6 +73,20 @@ fn without_any_interface_that_is_said() {
 }
 
 #[test]
+fn who_comes_by_a_burnt_code_is_told_so_after_its_inviter_went_on() {
+    let Some(net) = Net::two_hosts(1) else { return };
+    let [mut inviter, mut joiner] = two_guests(&net);
+    for carrier in super::CARRIERS {
+        let (code, _) = inviter.invite(carrier);
+        let guess = if code.ends_with("maple-otter") { "otter-maple" } else { "maple-otter" };
+        inviter.begin_accept();
+        joiner.join_fails(&["join", &format!("{}-{guess}", &code[..2])], "WrongWords");
+        inviter.hear("failed Burnt: ");
+        joiner.join_fails(&["join", &code], "Burnt");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let Some(net) = Net::two_hosts(1) else { return };
     let [mut inviter, mut second] = [Guest::on(&net, 0, "inviter"), Guest::on(&net, 0, "second")];

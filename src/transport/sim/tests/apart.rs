@@ -12,7 +12,7 @@ use crate::transport::pairing::{InviteError, JoinError};
 use crate::wire::Packet;
 
 /// The code with other words, from the list.
-fn mistyped(code: &str) -> String {
+pub(super) fn mistyped(code: &str) -> String {
     let code: Code = code.parse().unwrap();
     let other = (0..=255_u8).map(|n| Words::from_entropy([n; 4])).find(|words| *words != code.words).unwrap();
     Code { words: other, ..code }.to_string()

@@ -1,6 +1,7 @@
 //! Programs in a simulated world.
 
 mod apart;
+mod over;
 mod pairing;
 mod sealed;
 mod threads;

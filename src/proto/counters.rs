@@ -48,9 +48,11 @@ pub enum Dropped {
     WrongTag,
     /// A handshake that we began ourselves: somebody sent it back.
     Reflected,
+    /// A handshake by somebody at an address that tried a wrong key a moment ago.
+    BackedOff,
 }
 
-const NAMES: [(Dropped, &str); 22] = [
+const NAMES: [(Dropped, &str); 23] = [
     (Dropped::Checksum, "checksum"),
     (Dropped::Malformed, "malformed"),
     (Dropped::Version, "version"),
@@ -73,6 +75,7 @@ const NAMES: [(Dropped, &str); 22] = [
     (Dropped::RunsLimited, "runs_limited"),
     (Dropped::WrongTag, "wrong_tag"),
     (Dropped::Reflected, "reflected"),
+    (Dropped::BackedOff, "backed_off"),
 ];
 
 /// Counts since the endpoint was made.

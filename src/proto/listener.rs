@@ -302,7 +302,7 @@ impl Listener {
                 Ok(Confirmed::New(cid, half_open, Box::new(session)))
             }
             Err(HandshakeError::WrongTag) => {
-                self.guard.on_wrong();
+                self.guard.on_wrong(now, from.ip());
                 self.end(cid, RefuseCode::WrongTag);
                 self.refuse_others(now);
                 Err(Refusal { dropped: Dropped::WrongTag, code: Some(RefuseCode::WrongTag) })

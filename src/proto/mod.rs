@@ -18,6 +18,7 @@
 //! was acknowledged and what was lost.
 
 pub mod acks;
+mod backoff;
 pub mod budget;
 pub mod config;
 pub mod congestion;

@@ -6,6 +6,7 @@ use crate::seal::Prs;
 use crate::time::Timestamp;
 use crate::wire::{Mode, RefuseCode};
 
+use super::backoff::Backoff;
 use super::counters::Dropped;
 use super::runs::Runs;
 
@@ -108,6 +109,7 @@ pub struct Guard {
     security: Security,
     state: InviteState,
     runs: Runs,
+    backoff: Backoff,
 }
 
 impl Guard {
@@ -119,7 +121,7 @@ impl Guard {
             Mode::Code => CODE_RUNS_PER_SECOND,
             Mode::Psk => PSK_RUNS_PER_SECOND,
         };
-        Self { security, state: InviteState::Open, runs: Runs::new(per_second) }
+        Self { security, state: InviteState::Open, runs: Runs::new(per_second), backoff: Backoff::default() }
     }
 
     /// What is guarded.
@@ -166,6 +168,9 @@ impl Guard {
     /// Why not.
     pub fn admit(&mut self, now: Timestamp, source: IpAddr, invite: &InviteId) -> Result<(), Refusal> {
         self.check(now, invite)?;
+        if self.backoff.holds(now, source) {
+            return Err(Refusal { dropped: Dropped::BackedOff, code: None });
+        }
         if self.runs.take(now, source) { Ok(()) } else { Err(Refusal { dropped: Dropped::RunsLimited, code: None }) }
     }
 
@@ -176,10 +181,12 @@ impl Guard {
         }
     }
 
-    /// Somebody tried another secret.
-    pub fn on_wrong(&mut self) {
-        if self.security.mode == Mode::Code && self.state == InviteState::Open {
-            self.state = InviteState::Burnt;
+    /// Somebody at `source` tried another secret.
+    pub fn on_wrong(&mut self, now: Timestamp, source: IpAddr) {
+        match self.security.mode {
+            Mode::Code if self.state == InviteState::Open => self.state = InviteState::Burnt,
+            Mode::Psk => self.backoff.on_wrong(now, source),
+            Mode::Code | Mode::Plain => {}
         }
     }
 }
@@ -187,10 +194,12 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
+    use std::net::Ipv4Addr;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_nanos(5_000_000_000);
+    const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
     fn invite() -> Guard {
         Guard::new(Security::code([7; 8], Prs::words("maple-otter")))
@@ -206,10 +215,10 @@ mod tests {
         assert_eq!([used.check(NOW, &[7; 8]), used.check(NOW, &NO_INVITE)], [Ok(()); 2]);
         used.on_right();
         assert_eq!(told(&used, [7; 8]), Some(RefuseCode::InviteUsed));
-        used.on_wrong();
+        used.on_wrong(NOW, SOURCE);
         assert_eq!(used.invite(), Some(InviteState::Used), "nobody burns what is used");
         let mut burnt = invite();
-        burnt.on_wrong();
+        burnt.on_wrong(NOW, SOURCE);
         assert_eq!(told(&burnt, [7; 8]), Some(RefuseCode::InviteBurnt));
         assert_eq!(burnt.invite(), Some(InviteState::Burnt));
     }
@@ -223,14 +232,14 @@ mod tests {
         let over = Refusal { dropped: Dropped::InviteOver, code: Some(RefuseCode::InviteUsed) };
         assert_eq!((guard.check(last, &[7; 8]), guard.check(last, &NO_INVITE)), (Err(over), Err(over)));
         assert_eq!(guard.admit(last, [10, 0, 0, 1].into(), &[7; 8]), Err(over));
-        guard.on_wrong();
+        guard.on_wrong(NOW, SOURCE);
         assert_eq!(guard.over(last), Some(RefuseCode::InviteBurnt), "which was before");
     }
 
     #[test]
     fn an_invite_that_is_not_ours_is_not_talked_about() {
         let mut guard = invite();
-        guard.on_wrong();
+        guard.on_wrong(NOW, SOURCE);
         assert_eq!(told(&guard, [8; 8]), None);
         let key = Guard::new(Security::psk([7; 8], &[1; 32]));
         assert_eq!(told(&key, NO_INVITE), None, "a key has an id");
@@ -239,9 +248,12 @@ mod tests {
     #[test]
     fn a_key_lives_through_wrong_guesses() {
         let mut guard = Guard::new(Security::psk([7; 8], &[1; 32]));
-        guard.on_wrong();
+        guard.on_wrong(NOW, SOURCE);
         guard.on_right();
         assert_eq!((guard.check(NOW, &[7; 8]), guard.invite()), (Ok(()), None));
+        let waits = Refusal { dropped: Dropped::BackedOff, code: None };
+        assert_eq!(guard.admit(NOW, SOURCE, &[7; 8]), Err(waits), "but whoever tried waits");
+        assert_eq!(guard.admit(NOW, [10, 0, 0, 2].into(), &[7; 8]), Ok(()));
     }
 
     #[test]

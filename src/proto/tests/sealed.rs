@@ -242,3 +242,20 @@ fn of_several_candidates_the_one_that_answers_is_connected_to() {
     assert_eq!(net.hosts[0].messages(id).unwrap().state(), State::Open);
     assert_eq!(net.hosts[0].remote(id), Some(address(1)));
 }
+
+#[test]
+fn whoever_tries_wrong_keys_one_after_another_waits_and_then_the_right_one_comes_in() {
+    let mut net = Net::new(1, [psk(3, 5), psk(3, 4)], Faults::default());
+    // Three round trips, and after the first wrong key 125 ms, then 250: HELLO2 is repeated meanwhile.
+    for (tried, least_ms) in [(1, 0), (2, 125), (3, 250)] {
+        let began = net.now;
+        let wrong = connect(&mut net);
+        assert!(net.run(Duration::from_secs(3), |net| net.hosts[1].counters().dropped(Dropped::WrongTag) == tried));
+        assert!(net.now.saturating_since(began) >= Duration::from_millis(least_ms), "{tried}");
+        net.hosts[0].release(net.now, wrong);
+    }
+    assert!(net.hosts[1].counters().dropped(Dropped::BackedOff) > 0);
+    let candidate = Candidate { remote: address(1), path: PathLimits::unlimited(address(1)), invite: [3; 8] };
+    let right = net.hosts[0].join(net.now, Security::psk([3; 8], &[4; 32]), candidate).unwrap();
+    assert!(net.run(Duration::from_secs(3), |net| net.hosts[0].messages(right).unwrap().state() == State::Open));
+}

@@ -182,7 +182,7 @@ impl TcpCore {
             }
             Question::Disproven => {
                 self.turn_away(now, id, Turned { why: Lost::WrongTag, told: Some(RefuseCode::WrongTag) });
-                self.guard.on_wrong();
+                self.guard.on_wrong(now, source);
                 self.end_others(now);
             }
         }
@@ -383,6 +383,7 @@ impl Turned {
             Dropped::UnknownInvite => Self { why: Lost::UnknownInvite, told: code },
             // A stream that ends without a word would not be tried again; over UDP it is the network's to repeat.
             Dropped::RunsLimited => Self { why: Lost::RunsLimited, told: Some(RefuseCode::Busy) },
+            Dropped::BackedOff => Self { why: Lost::BackedOff, told: Some(RefuseCode::Busy) },
             _ => Self { why: Lost::InviteOver, told: code },
         }
     }

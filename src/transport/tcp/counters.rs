@@ -21,13 +21,15 @@ pub(super) enum Lost {
     WrongTag,
     /// It is ourselves: somebody passed our call back to us.
     Reflected,
+    /// Its address tried a wrong key a moment ago.
+    BackedOff,
     /// It was established, and then came what is no record.
     Malformed,
     /// It was established, and then came a record that the peer did not seal.
     Forged,
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "stranger",
     "evicted",
     "busy",
@@ -37,6 +39,7 @@ const NAMES: [&str; 11] = [
     "runs_limited",
     "wrong_tag",
     "reflected",
+    "backed_off",
     "malformed",
     "forged",
 ];

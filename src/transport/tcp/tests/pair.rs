@@ -76,7 +76,7 @@ pub(super) fn answer_with(guard: &mut Guard, link: &mut Link, now: Timestamp, en
             link.admit(now);
         }
         Some(Question::Disproven) => {
-            guard.on_wrong();
+            guard.on_wrong(now, [10, 0, 0, 1].into());
             link.refuse(now, RefuseCode::WrongTag);
         }
     }

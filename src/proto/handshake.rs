@@ -15,13 +15,10 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use rand::rngs::ChaCha20Rng;
-use rand::{Rng, SeedableRng};
 use ring::digest;
-use zeroize::Zeroizing;
 
 use crate::message::End;
-use crate::seal::{Agreed, Ask, Joiner, Session};
+use crate::seal::{Agreed, Ask, Entropy, Joiner, Session};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::wire::{
     Confirm, ConnectionCid, Cookie, Hello, Hello2, Mode, Packet, Params, RANDOM_LEN, Refuse, RefuseCode, Retry, Share,
@@ -103,7 +100,7 @@ pub struct Handshake {
     random: [u8; RANDOM_LEN],
     cid: ConnectionCid,
     params: Vec<u8>,
-    rng: ChaCha20Rng,
+    entropy: Entropy,
     stage: Stage,
     /// True once a HELLO2 was sent: a plain SHARE may come, however late.
     asked: bool,
@@ -130,9 +127,8 @@ impl Handshake {
     ) -> Self {
         let mut encoded = Vec::new();
         params.put(&mut encoded);
-        let mut rng = ChaCha20Rng::from_seed(seed);
-        let mut random = [0; RANDOM_LEN];
-        rng.fill_bytes(&mut random);
+        let mut entropy = Entropy::new(seed);
+        let random = *entropy.draw();
         let mut repeat = Timer::default();
         repeat.arm(now);
         let sealed = security.mode().is_sealed();
@@ -144,7 +140,7 @@ impl Handshake {
             random,
             cid,
             params: encoded,
-            rng,
+            entropy,
             stage: Stage::Calling(0),
             asked: false,
             sent: 0,
@@ -266,8 +262,7 @@ impl Handshake {
         }
         let Some(chosen) = self.candidates.iter().position(|candidate| candidate.remote == from) else { return false };
         let joiner = if self.security.mode().is_sealed() {
-            let mut entropy = Zeroizing::new([0; 64]);
-            self.rng.fill_bytes(&mut *entropy);
+            let entropy = self.entropy.draw();
             let ask = Ask {
                 client_random: self.random,
                 invite: self.candidates[chosen].invite,

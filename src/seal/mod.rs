@@ -8,6 +8,7 @@
 //! are wiped when dropped, as far as they are held here: what `ring` makes of them it does not wipe.
 
 pub mod cpace;
+mod entropy;
 pub mod generation;
 pub mod handshake;
 pub mod keys;
@@ -15,6 +16,7 @@ pub mod packet;
 pub mod protection;
 mod secret;
 
+pub use entropy::Entropy;
 pub use generation::Generations;
 pub use handshake::{Agreed, Ask, Exports, HandshakeError, Inviter, Joiner, Session};
 pub use packet::Cipher;

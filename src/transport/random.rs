@@ -4,6 +4,7 @@ use std::io;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use zeroize::Zeroizing;
 
 /// Fills `bytes`. Where it fails they are good for nothing.
 pub(super) fn fill(bytes: &mut [u8]) -> io::Result<()> {
@@ -11,8 +12,8 @@ pub(super) fn fill(bytes: &mut [u8]) -> io::Result<()> {
 }
 
 /// What a generator begins with.
-pub(super) fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    fill(&mut seed)?;
+pub(super) fn seed() -> io::Result<Zeroizing<[u8; 32]>> {
+    let mut seed = Zeroizing::new([0; 32]);
+    fill(&mut *seed)?;
     Ok(seed)
 }

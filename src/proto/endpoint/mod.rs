@@ -6,12 +6,8 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use rand::rngs::ChaCha20Rng;
-use rand::{Rng, SeedableRng};
-use zeroize::Zeroizing;
-
 use crate::message::{End, Messages};
-use crate::seal::Exports;
+use crate::seal::{Entropy, Exports};
 use crate::slots::{ConnectionId, Slots};
 use crate::time::Timestamp;
 use crate::wire::{ConnectionCid, Params};
@@ -117,7 +113,7 @@ pub struct Endpoint {
     config: Config,
     params: Params,
     params_encoded: Vec<u8>,
-    rng: ChaCha20Rng,
+    entropy: Entropy,
     entries: Slots<Entry>,
     routes: Routes,
     listener: Listener,
@@ -147,9 +143,7 @@ impl Endpoint {
     /// connection ids are as hard to guess as it is.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let mut rng = ChaCha20Rng::from_seed(seed);
-        let mut secret = [0; 32];
-        rng.fill_bytes(&mut secret);
+        let mut entropy = Entropy::new(seed);
         let params = Messages::new(config.limits).params(Params {
             ack_delay_max_us: micros(config.ack_delay_max),
             idle_timeout_ms: micros(config.idle_timeout).div_ceil(1_000),
@@ -163,10 +157,10 @@ impl Endpoint {
         Self {
             params,
             params_encoded,
-            rng,
+            listener: Listener::new(&entropy.draw(), config.security.clone()),
+            entropy,
             entries: Slots::default(),
             routes: Routes::default(),
-            listener: Listener::new(&secret, config.security.clone()),
             timers: Timers::default(),
             ready: VecDeque::new(),
             changed: VecDeque::new(),
@@ -219,8 +213,7 @@ impl Endpoint {
             return Err(ConnectError::TooMany { max: self.config.connections_max });
         }
         let candidate = Candidate { remote, path, invite };
-        let mut seed = Zeroizing::new([0; 32]);
-        self.rng.fill_bytes(&mut *seed);
+        let seed = self.entropy.draw();
         let (cid, timeout) = (self.new_cid(), self.config.connect_timeout);
         let handshake = Handshake::new(now, security, candidate, cid, &self.params, timeout, *seed);
         let random = handshake.random();
@@ -472,7 +465,7 @@ impl Endpoint {
 
     fn new_cid(&mut self) -> ConnectionCid {
         loop {
-            let cid = ConnectionCid(self.rng.next_u64());
+            let cid = ConnectionCid(self.entropy.draw_u64());
             if self.routes.of_cid(cid).is_none() && !self.listener.knows(cid) {
                 return cid;
             }

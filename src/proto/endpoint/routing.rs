@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 
 use crate::slots::ConnectionId;
 use crate::time::Timestamp;
-use rand::Rng;
-use zeroize::Zeroizing;
 
 use crate::seal::Session;
 use crate::wire::{
@@ -212,8 +210,7 @@ impl Endpoint {
         }
         let cid = self.new_cid();
         let room = if self.is_full() { 0 } else { self.config.backlog.saturating_sub(self.unanswered) };
-        let mut entropy = Zeroizing::new([0; 64]);
-        self.rng.fill_bytes(&mut *entropy);
+        let entropy = self.entropy.draw();
         let asked = Asked { from, packet, hello, cid, ours: &self.params_encoded, room, entropy: &entropy };
         let mut answer = Vec::new();
         match self.listener.answer_hello2(now, &asked, &mut answer) {

@@ -142,7 +142,7 @@ impl<I: Io> Machine for Driven<I> {
     }
 
     fn chance(&self) -> std::io::Result<[u8; 32]> {
-        random::seed()
+        random::seed().map(|seed| *seed)
     }
 
     fn call(&self, remote: SocketAddr) -> Result<<I::Core as Core>::Call, ConnectError> {

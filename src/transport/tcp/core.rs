@@ -5,13 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use rand::rngs::ChaCha20Rng;
-use rand::{Rng, SeedableRng};
-use zeroize::Zeroizing;
-
 use super::counters::{Counters, Lost};
 use super::entry::{Entry, Holder};
-use super::handshake::{Entropy, Identity, Question};
+use super::handshake::{Identity, Question};
 use super::info;
 use super::link::{Link, LinkConfig};
 use super::outbox::{Brought, Done, Job, Spare};
@@ -21,7 +17,7 @@ use crate::message::{End, Messages, Sent};
 use crate::proto::security::{Guard, Refusal};
 use crate::proto::timers::Timers;
 use crate::proto::{Dropped, InviteId, InviteState, Security};
-use crate::seal::{Cipher, Exports};
+use crate::seal::{Cipher, Entropy, Exports};
 use crate::slots::{ConnectionId, Slots};
 use crate::time::{Timer, Timestamp, earliest};
 use crate::transport::driven::{Core, Event, FillStats, Polled};
@@ -41,7 +37,7 @@ pub(super) struct TcpCore {
     config: LinkConfig,
     backlog: usize,
     controller: Option<String>,
-    rng: ChaCha20Rng,
+    entropy: Entropy,
     entries: Slots<Entry>,
     by_key: BTreeMap<u64, ConnectionId>,
     /// How many have something to do as soon as what is being written is written.
@@ -82,7 +78,7 @@ impl TcpCore {
             },
             backlog: config.backlog,
             controller,
-            rng: ChaCha20Rng::from_seed(seed),
+            entropy: Entropy::new(seed),
             entries: Slots::default(),
             by_key: BTreeMap::new(),
             waited_for: 0,
@@ -218,7 +214,7 @@ impl TcpCore {
 
     /// Answers with SHARE.
     fn grant(&mut self, now: Timestamp, id: ConnectionId, (since, source): (Timestamp, IpAddr)) {
-        let (cid, entropy) = (ConnectionCid(self.rng.next_u64()), self.entropy());
+        let (cid, entropy) = (ConnectionCid(self.entropy.draw_u64()), self.entropy.draw());
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.link.grant(now, cid, self.guard.security().prs(), &entropy);
         self.look_at(id);
@@ -262,12 +258,6 @@ impl TcpCore {
         for id in others {
             self.turn_away(now, id, Turned { why: Lost::InviteOver, told: Some(code) });
         }
-    }
-
-    fn entropy(&mut self) -> Entropy {
-        let mut entropy = Zeroizing::new([0; 64]);
-        self.rng.fill_bytes(&mut *entropy);
-        entropy
     }
 
     /// Takes in what came of a job.
@@ -417,11 +407,9 @@ impl Core for TcpCore {
         if self.entries.len() >= CONNECTIONS_MAX {
             return Err(ConnectError::TooMany);
         }
-        let mut random = [0; RANDOM_LEN];
-        self.rng.fill_bytes(&mut random);
-        let identity = Identity { random, cid: ConnectionCid(self.rng.next_u64()) };
+        let identity = Identity { random: *self.entropy.draw(), cid: ConnectionCid(self.entropy.draw_u64()) };
         let stream = Arc::new(call);
-        let entropy = self.entropy();
+        let entropy = self.entropy.draw();
         let link = Link::call(now, self.config, (&security, invite), identity, &entropy);
         let id = self.entries.insert(Entry::calling(link, Arc::clone(&stream), remote));
         self.by_key.insert(stream.key, id);

@@ -29,7 +29,7 @@ const FORM_MASK: u8 = 0x03;
 const FORM_RECORD: u8 = 2;
 
 /// Random bytes of one key agreement, used for nothing else.
-pub(super) type Entropy = Zeroizing<[u8; 64]>;
+pub(super) type ScalarBytes = Zeroizing<[u8; 64]>;
 
 /// What a caller draws at random for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Handshake {
         invite: InviteId,
         us: Identity,
         ours: &Params,
-        entropy: &Entropy,
+        entropy: &ScalarBytes,
         out: &mut Vec<u8>,
     ) -> Self {
         let mode = security.mode();
@@ -203,7 +203,7 @@ impl Handshake {
         (mode, prs): (Mode, &Prs),
         server_cid: ConnectionCid,
         ours: &Params,
-        entropy: &Entropy,
+        entropy: &ScalarBytes,
         out: &mut Vec<u8>,
     ) -> Outcome {
         let Self::Asked { caller, theirs, hello, .. } = core::mem::replace(self, Self::Over) else {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::counters::Lost;
 use super::farewell::{Farewell, Socket};
-use super::handshake::{self, Entropy, Established, Handshake, Identity, Outcome, Question};
+use super::handshake::{self, Established, Handshake, Identity, Outcome, Question, ScalarBytes};
 use super::intake::{Found, Intake};
 use super::receipts::{self, Awaited, Owed};
 use crate::message::{End, Limits, Messages, Sent, Violation};
@@ -86,7 +86,7 @@ impl Link {
         config: LinkConfig,
         (security, invite): (&Security, InviteId),
         us: Identity,
-        entropy: &Entropy,
+        entropy: &ScalarBytes,
     ) -> Self {
         let mut link = Self::listen(now, config, security.mode());
         let ours = config.params(&link.messages);
@@ -136,7 +136,7 @@ impl Link {
     }
 
     /// A caller who asks may go on: in plain mode that is all, in others they have to prove themselves.
-    pub(super) fn grant(&mut self, now: Timestamp, cid: ConnectionCid, prs: &Prs, entropy: &Entropy) {
+    pub(super) fn grant(&mut self, now: Timestamp, cid: ConnectionCid, prs: &Prs, entropy: &ScalarBytes) {
         let ours = self.config.params(&self.messages);
         let outcome = self.handshake.grant((self.mode, prs), cid, &ours, entropy, &mut self.opening);
         self.handle_outcome(now, outcome);

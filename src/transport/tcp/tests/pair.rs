@@ -9,7 +9,7 @@ use crate::proto::Security;
 use crate::proto::security::{Guard, Refusal};
 use crate::time::Timestamp;
 use crate::transport::tcp::farewell::Socket;
-use crate::transport::tcp::handshake::{Entropy, Identity, Question};
+use crate::transport::tcp::handshake::{Identity, Question, ScalarBytes};
 use crate::transport::tcp::link::{Link, LinkConfig};
 use crate::wire::{ConnectionCid, RANDOM_LEN, RefuseCode};
 
@@ -38,8 +38,8 @@ pub(super) const fn identity() -> Identity {
     Identity { random: [7; RANDOM_LEN], cid: ConnectionCid(77) }
 }
 
-pub(super) fn entropy(seed: u8) -> Entropy {
-    Entropy::new([seed; 64])
+pub(super) fn entropy(seed: u8) -> ScalarBytes {
+    ScalarBytes::new([seed; 64])
 }
 
 /// A call with `security`, and for its invite.
@@ -63,7 +63,7 @@ pub(super) fn answer(guard: &mut Guard, link: &mut Link, now: Timestamp) {
 }
 
 /// The same, with another share.
-pub(super) fn answer_with(guard: &mut Guard, link: &mut Link, now: Timestamp, entropy: &Entropy) {
+pub(super) fn answer_with(guard: &mut Guard, link: &mut Link, now: Timestamp, entropy: &ScalarBytes) {
     match link.question() {
         None => {}
         Some(Question::Asks(invite, _)) => match guard.check(now, &invite) {

@@ -71,7 +71,8 @@ impl fmt::Debug for Words {
     }
 }
 
-/// A word that no code has. `Display` says which and what was probably meant, to whoever typed it; `Debug` does not.
+/// A word that no code has. Neither `Display` nor `Debug` says it, for it may be all but right, and the code still be
+/// good: they say which of the two it is. Whoever typed it may be shown the [suggestion](Self::suggestion).
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnknownWord {
     typed: Zeroizing<String>,
@@ -80,9 +81,10 @@ pub struct UnknownWord {
 
 impl UnknownWord {
     fn new(typed: &str, place: u8) -> Self {
-        // Nobody types that much by mistake, and the message is for a terminal.
-        let typed = typed.chars().filter(|c| !c.is_control()).take(32).collect();
-        Self { typed: Zeroizing::new(typed), place }
+        // Nobody types that much by mistake. A string that grows leaves copies behind.
+        let mut kept = Zeroizing::new(String::with_capacity(typed.len()));
+        kept.extend(typed.chars().take(32));
+        Self { typed: kept, place }
     }
 
     /// The word of the list that is nearest to what was typed, if any is near.
@@ -94,8 +96,8 @@ impl UnknownWord {
 
 impl fmt::Display for UnknownWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not a word that a code can have", *self.typed)?;
-        self.suggestion().map_or(Ok(()), |word| write!(f, "; is it \"{word}\"?"))
+        let place = if self.place == 1 { "first" } else { "second" };
+        write!(f, "the {place} word is none that a code can have")
     }
 }
 
@@ -124,7 +126,13 @@ fn nearest(typed: &str) -> Option<&'static str> {
 
 /// Letters put in, left out, changed, or swapped with their neighbour, to get from `a` to `b`.
 fn slips(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // Of what was typed no copy is left behind.
+    let letters = |text: &str| {
+        let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
+        letters.extend(text.chars());
+        letters
+    };
+    let (a, b) = (letters(a), letters(b));
     let (mut before, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
     for i in 1..=a.len() {
         let mut row = vec![i];
@@ -237,6 +245,7 @@ mod tests {
         assert_eq!(format!("{words:?}"), "Words(..)");
         let error = Words::find(["maple", "oter"]).unwrap_err();
         assert_eq!(format!("{error:?}"), "UnknownWord { place: 2, .. }");
-        assert_eq!(error.to_string(), "\"oter\" is not a word that a code can have; is it \"otter\"?");
+        assert_eq!(error.suggestion(), Some("otter"));
+        assert_eq!(error.to_string(), "the second word is none that a code can have");
     }
 }

@@ -50,9 +50,11 @@ pub enum Dropped {
     Reflected,
     /// A handshake by somebody at an address that tried a wrong key a moment ago.
     BackedOff,
+    /// It deserved an answer, and is shorter than that.
+    TooShort,
 }
 
-const NAMES: [(Dropped, &str); 23] = [
+const NAMES: [(Dropped, &str); 24] = [
     (Dropped::Checksum, "checksum"),
     (Dropped::Malformed, "malformed"),
     (Dropped::Version, "version"),
@@ -76,6 +78,7 @@ const NAMES: [(Dropped, &str); 23] = [
     (Dropped::WrongTag, "wrong_tag"),
     (Dropped::Reflected, "reflected"),
     (Dropped::BackedOff, "backed_off"),
+    (Dropped::TooShort, "too_short"),
 ];
 
 /// Counts since the endpoint was made.

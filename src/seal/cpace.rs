@@ -55,7 +55,7 @@ fn generator(prs: &[u8], ci: &[u8], sid: &[u8]) -> RistrettoPoint {
 
 /// Which of the two this side is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// The joiner, whose share comes first.
     Initiator,
     /// The inviter.
@@ -64,15 +64,15 @@ pub enum Role {
 
 /// A share and the data that is bound to it.
 #[derive(Clone, Copy, Debug)]
-pub struct Bound<'a> {
+pub(super) struct Bound<'a> {
     /// The share.
-    pub share: &'a KeyShare,
+    pub(super) share: &'a KeyShare,
     /// The data.
-    pub data: &'a [u8],
+    pub(super) data: &'a [u8],
 }
 
 /// One side of one agreement, between its own share and its peer's.
-pub struct Run {
+pub(super) struct Run {
     sid: Vec<u8>,
     scalar: Scalar,
     share: KeyShare,
@@ -93,7 +93,7 @@ impl Drop for Run {
 impl Run {
     /// Begins. `entropy` is 64 random bytes that are used for nothing else.
     #[must_use]
-    pub fn start(prs: &Prs, ci: &[u8], sid: &[u8], entropy: &[u8; 64]) -> Self {
+    pub(super) fn start(prs: &Prs, ci: &[u8], sid: &[u8], entropy: &[u8; 64]) -> Self {
         Self::with_scalar(prs.expose(), ci, sid, Scalar::from_bytes_mod_order_wide(entropy))
     }
 
@@ -106,14 +106,14 @@ impl Run {
 
     /// Our share, for the peer.
     #[must_use]
-    pub const fn share(&self) -> &KeyShare {
+    pub(super) const fn share(&self) -> &KeyShare {
         &self.share
     }
 
     /// The key, from the peer's share. `None` where that is no share: it does not decode, or is the identity. `ours`
     /// and `theirs` are what is bound to the shares.
     #[must_use]
-    pub fn finish(&self, role: Role, ours: &[u8], peer: Bound<'_>) -> Option<Secret<64>> {
+    pub(super) fn finish(&self, role: Role, ours: &[u8], peer: Bound<'_>) -> Option<Secret<64>> {
         let point = CompressedRistretto(*peer.share).decompress()?;
         let mut common = point * self.scalar;
         if common.is_identity() {

@@ -27,6 +27,7 @@ impl Generations {
     /// The protocol's: 2^22 numbers each.
     pub const STANDARD: Self = Self { bits: GENERATION_BITS };
 
+    #[doc(hidden)]
     /// 2^`bits` numbers each, for tests: nobody who speaks the protocol understands what is sealed so, nor does
     /// anybody else who has not the same.
     ///

@@ -63,15 +63,15 @@ impl Key {
 }
 
 /// Seals. It does not know which numbers it has sealed: see [`super::generation::Sealer`].
-pub struct SealKey(Key);
+pub(super) struct SealKey(Key);
 
 /// Opens.
-pub struct OpenKey(Key);
+pub(super) struct OpenKey(Key);
 
 impl SealKey {
     /// The key of the generation whose secret this is.
     #[must_use]
-    pub fn new(cipher: Cipher, secret: &Secret<32>) -> Self {
+    pub(super) fn new(cipher: Cipher, secret: &Secret<32>) -> Self {
         Self(Key::new(cipher, secret))
     }
 
@@ -80,7 +80,7 @@ impl SealKey {
     ///
     /// # Panics
     /// When there is no whole header.
-    pub fn seal(&self, number: u64, out: &mut Vec<u8>, from: usize, header_len: usize) {
+    pub(super) fn seal(&self, number: u64, out: &mut Vec<u8>, from: usize, header_len: usize) {
         let (header, content) = out[from..].split_at_mut(header_len);
         let sealed = self.0.key.seal_in_place_separate_tag(self.0.nonce(number), Aad::from(header), content);
         let tag = sealed.expect("far shorter than the 64 GiB that a cipher takes");
@@ -91,13 +91,13 @@ impl SealKey {
 impl OpenKey {
     /// The key of the generation whose secret this is.
     #[must_use]
-    pub fn new(cipher: Cipher, secret: &Secret<32>) -> Self {
+    pub(super) fn new(cipher: Cipher, secret: &Secret<32>) -> Self {
         Self(Key::new(cipher, secret))
     }
 
     /// Opens in place all of `packet` behind its clear header of `header_len` bytes; `None` where it was not sealed so
     /// with this key, and what is in `packet` then is of no use.
-    pub fn open<'a>(&self, number: u64, packet: &'a mut [u8], header_len: usize) -> Option<&'a [u8]> {
+    pub(super) fn open<'a>(&self, number: u64, packet: &'a mut [u8], header_len: usize) -> Option<&'a [u8]> {
         if packet.len() < header_len + SEAL_LEN {
             return None;
         }

@@ -62,7 +62,8 @@ impl Protection {
         Self { mode, generations: Generations::STANDARD, sealed: Some(Box::new(sealed)) }
     }
 
-    /// The same with other [`Generations`], where nothing was sealed or opened yet.
+    #[doc(hidden)]
+    /// For tests: the same with other [`Generations`], where nothing was sealed or opened yet.
     #[must_use]
     pub fn with_generations(self, generations: Generations) -> Self {
         let sealed = self.sealed.map(|sealed| {

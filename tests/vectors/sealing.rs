@@ -3,10 +3,9 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use udpair::seal::Secret;
 use udpair::seal::generation::{Opener, Sealer, generation};
 use udpair::seal::keys::{Confirmation, SessionKeys, Transcript};
-use udpair::seal::packet::Cipher;
+use udpair::seal::{Cipher, Secret};
 use udpair::time::Timestamp;
 
 use super::format::{bytes, load};

@@ -251,7 +251,10 @@ impl Endpoint {
     }
 
     fn answer_with(&mut self, to: Path, answer: Vec<u8>, asked_len: usize) -> Result<(), Dropped> {
-        assert!(answer.len() <= asked_len, "an address that has proven nothing gets no more than it sent");
+        // An address that has proven nothing gets no more than it sent.
+        if answer.len() > asked_len {
+            return Err(Dropped::TooShort);
+        }
         if self.answers.len() >= ANSWERS_MAX {
             return Err(Dropped::AnswersFull);
         }

@@ -111,10 +111,18 @@ impl Pairing {
 }
 
 impl Invite {
-    /// What is to be told to the other side, and to nobody else.
+    /// What is to be told to the other side, and to nobody else. Of an invite [on a port](Pairing::invite_on) nobody
+    /// looks for the number, which may be any; the code with the address is good, and so are the
+    /// [words](Self::words) with the host number and the port.
     #[must_use]
     pub const fn code(&self) -> &Code {
         &self.code
+    }
+
+    /// The words of its code.
+    #[must_use]
+    pub const fn words(&self) -> &Words {
+        &self.code.words
     }
 
     /// Where the conversation will be.

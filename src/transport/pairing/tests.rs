@@ -174,7 +174,7 @@ fn a_code_that_carries_the_address_needs_no_discovery() {
 #[test]
 fn the_old_way_host_number_port_and_words() {
     let mut invite = pairing().invite_on(0).unwrap();
-    let (port, words) = (invite.local_addr().port(), invite.code().words.to_string());
+    let (port, words) = (invite.local_addr().port(), invite.words().to_string());
     let joiner = std::thread::spawn(move || pairing().join_host(0, port, &words).unwrap().close(0));
     let peer = invite.accept_timeout(STUCK).unwrap();
     peer.close(0);

@@ -81,6 +81,14 @@ struct Flight {
     bytes: Vec<u8>,
 }
 
+/// Datagrams to who has proven nothing.
+#[derive(Default)]
+struct Answers {
+    count: usize,
+    /// Their bytes.
+    len: usize,
+}
+
 struct World {
     mode: Mode,
     now: Timestamp,
@@ -308,11 +316,13 @@ impl World {
     fn tell(&mut self, from: SocketAddr, mut bytes: Vec<u8>) {
         let proof = matches!(Packet::decode(&bytes), Ok((_, Packet::ConfirmJ(_))));
         self.guessed |= proof && !self.proofs.contains(&bytes);
-        self.ledger.entry(from).or_default().0 += bytes.len();
+        let asked_len = bytes.len();
+        self.ledger.entry(from).or_default().0 += asked_len;
         self.listener.handle_datagram(self.now, from, None, &mut bytes);
         self.listener.handle_batch_end(Drained::ByWaiter);
-        let answers = self.pump();
-        assert!(answers <= 1, "one datagram in, {answers} out");
+        let Answers { count, len } = self.pump();
+        assert!(count <= 1, "one datagram in, {count} out");
+        assert!(len <= asked_len, "{from} has sent a datagram of {asked_len} bytes and gets {len}");
     }
 
     /// True for an address with which there is a connection: there acknowledgements and repairs may be more.
@@ -327,21 +337,23 @@ impl World {
         self.pump();
     }
 
-    /// Takes out what everybody has to say. How many datagrams the listener has sent to who has
-    /// proven nothing.
-    fn pump(&mut self) -> usize {
+    /// Takes out what everybody has to say. What the listener has sent to who has proven nothing.
+    fn pump(&mut self) -> Answers {
         self.next = None;
         for nth in 0..self.callers.len() {
             self.pump_caller(nth);
         }
         let mut buf = core::mem::take(&mut self.buf);
-        let mut answers = 0;
+        let mut answers = Answers::default();
         for count in 0.. {
             assert!(count < OUTPUTS_MAX, "the listener never comes to rest");
             match self.listener.poll_output(self.now, &mut buf) {
                 Output::Transmit(transmit) => {
                     for datagram in buf.chunks(transmit.segment.unwrap_or(transmit.len).max(1)) {
-                        answers += usize::from(!self.is_proven(transmit.to));
+                        if !self.is_proven(transmit.to) {
+                            answers.count += 1;
+                            answers.len += datagram.len();
+                        }
                         self.on_sent(transmit.to, datagram);
                     }
                 }

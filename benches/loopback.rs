@@ -4,16 +4,18 @@
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use udpair::transport::{BindError, JoinHandle};
-use udpair::{Config, Connection, Listener, Transport};
+use udpair::{Client, Config, Connection, Host, Listener, Transport};
 
 type Bind = fn(SocketAddr, Config) -> Result<Arc<dyn Transport>, BindError>;
 
 const TRANSPORTS: [(&str, Bind); 2] = [("udp", udpair::udp::bind), ("tcp", udpair::tcp::bind)];
 
+const STUCK: Duration = Duration::from_secs(60);
 const ECHO_LEN: usize = 64;
 const BULK_LEN: usize = 1 << 20;
 /// Messages of a bulk transfer that are sent before its end is waited for.
@@ -89,5 +91,33 @@ fn bulk(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, echo, bulk);
+/// A client comes to a host, writes a value, and goes when it is there: all that an application waits for at the ends of
+/// a connection.
+fn visit(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("loopback visit of a client");
+    group.sample_size(20);
+    for (name, bind) in TRANSPORTS {
+        let transport = || bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Config::insecure_plain()).expect("a port");
+        let host = Host::start([transport()]).expect("a thread");
+        let mut at = 0_u64;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                at += 1;
+                let client = Client::start("visitor", &transport(), host.local_addr()).expect("the host listens");
+                client.write("count", at.to_string()).expect("the host is there");
+                let count = || host.get("visitor", "count").expect("it was written");
+                while count().get::<String>().expect("text") != at.to_string() {
+                    host.changed("count").expect("it was written");
+                }
+                client.close();
+                while !host.clients().is_empty() {
+                    assert!(host.next_event(STUCK).is_some());
+                }
+            });
+        });
+        host.close();
+    }
+}
+
+criterion_group!(benches, echo, bulk, visit);
 criterion_main!(benches);

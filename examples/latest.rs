@@ -1,19 +1,21 @@
 //! A sensor that measures more often than anybody looks: the reader gets the newest value, and nothing piles up.
 //!
-//! `cargo run --example latest`
+//! `cargo run --example latest`            over UDP
+//! `cargo run --example latest -- tcp`     over TCP
 
 use std::error::Error;
 use std::time::Duration;
 
-use udpair::{ChannelConfig, Config, Connection, Delivery, Listener, udp};
+use udpair::{ChannelConfig, Config, Connection, Delivery, Listener, tcp, udp};
 
 /// The channel that both sides agreed on.
 const TEMPERATURE: u16 = 1;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let bind = if std::env::args().any(|arg| arg == "tcp") { tcp::bind } else { udp::bind };
     let any = "127.0.0.1:0".parse()?;
-    let listener = Listener::new(udp::bind(any, Config::insecure_plain())?);
-    let transport = udp::bind(any, Config::insecure_plain())?;
+    let listener = Listener::new(bind(any, Config::insecure_plain())?);
+    let transport = bind(any, Config::insecure_plain())?;
     let sensor = Connection::connect(&transport, listener.local_addr())?;
     let display = listener.accept()?;
 

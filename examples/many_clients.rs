@@ -1,26 +1,28 @@
 //! One thread serves any number of connections: it waits for whichever has something.
 //!
-//! `cargo run --example many_clients`
+//! `cargo run --example many_clients`            over UDP
+//! `cargo run --example many_clients -- tcp`     over TCP
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
 use udpair::transport::Interest;
-use udpair::{Config, Connection, Listener, Transport, udp};
+use udpair::{Config, Connection, Listener, Transport, tcp, udp};
 
 const CLIENTS: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let bind = if std::env::args().any(|arg| arg == "tcp") { tcp::bind } else { udp::bind };
     let any = "127.0.0.1:0".parse()?;
-    let server = udp::bind(any, Config::insecure_plain())?;
+    let server = bind(any, Config::insecure_plain())?;
     let addr = server.local_addr();
     let serving = server.spawn("server", {
         let server = Arc::clone(&server);
         move || serve(&server).map_err(|error| error.to_string())
     })?;
 
-    let transport = udp::bind(any, Config::insecure_plain())?;
+    let transport = bind(any, Config::insecure_plain())?;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         clients.push(Connection::connect(&transport, addr)?);

@@ -148,3 +148,8 @@ pub use message::{ChannelConfig, Delivery, Limits};
 pub use node::{Channels, Client, Host, Hub};
 pub use transport::pairing::{Invite, Pairing, invite, join};
 pub use transport::{Config, Connection, Listener, Message, Psk, Transport, tcp, udp};
+
+/// The code in it compiles, on every `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python.md")]
+mod from_python {}

@@ -50,7 +50,7 @@ pub enum End {
         code: u32,
     },
     /// The peer's library did not grant it.
-    #[error("refused by the peer's library: {0:?}")]
+    #[error("refused by the peer's library: {0}")]
     Refused(RefuseCode),
     /// Nothing was heard from the peer for the idle timeout.
     #[error("the peer fell silent")]

@@ -366,12 +366,12 @@ impl Messages {
         self.receiver.has_nothing() && self.ended().is_none()
     }
 
-    /// True when a message of any size is accepted: the queue is at most half full.
+    /// True when a message of any size is accepted on the channel: it holds at most half of what it may.
     #[must_use]
-    pub const fn writable(&self) -> bool {
+    pub fn writable(&self, channel: u16) -> bool {
         match self.state {
             State::Opening => false,
-            State::Open => self.sender.writable(),
+            State::Open => self.sender.writable(channel),
             State::Closing | State::Ended(_) => true,
         }
     }
@@ -401,6 +401,11 @@ impl Messages {
             Some(closing) => closing.is_over(),
             None => self.ended().is_some(),
         }
+    }
+
+    /// What is held for sending, in bytes.
+    pub(crate) const fn queued(&self) -> u64 {
+        self.sender.queued()
     }
 
     // ---- the carrier's side ----

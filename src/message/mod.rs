@@ -5,7 +5,7 @@
 //!
 //! [`Messages`] routes. Below it one side sends (`sender`) and one receives (`receiver`); each is made of channels
 //! (`send_channel`, `receive_channel`), and those of messages (`outgoing`, `assembly`). `credit` bounds what
-//! a peer can make us hold, `close` ends it all with a report.
+//! a peer can make us hold, `send_queue` what the application can, `close` ends it all with a report.
 
 mod assembly;
 mod budget;
@@ -20,6 +20,7 @@ mod receipts;
 mod receive_channel;
 mod receiver;
 mod send_channel;
+mod send_queue;
 mod sender;
 #[cfg(test)]
 mod tests;
@@ -66,8 +67,10 @@ pub struct Limits {
     pub credit_connection: u64,
     /// The same for each channel. Default 20 MiB, at most `credit_connection`.
     pub credit_channel: u64,
-    /// What may be queued for sending and not yet have arrived, all channels together; a send beyond it would block.
-    /// Default 16 MiB, at least 4 KiB. One message may go over it, whatever its length.
+    /// What may be queued for sending and not yet have arrived; a send beyond it would block. Default 16 MiB, at least
+    /// 4 KiB. Each channel may hold three times what all leave over: alone three quarters of it, and one that nobody
+    /// reads does not stop the others. A channel's last message may go over its part, whatever its length. The values
+    /// of `Latest` channels take the place of one another, and are counted apart, up to as much again.
     pub send_queue: u64,
 }
 

@@ -8,6 +8,7 @@ use super::credit::SendCredit;
 use super::error::{SendError, WriteError};
 use super::outgoing::{Outgoing, Phase};
 use super::receipts::Receipts;
+use super::send_queue::{Held, Pool};
 use super::{ChannelConfig, Delivery, MessageId, UNRELIABLE_LEN_MAX};
 use crate::wire::RangeSet;
 
@@ -45,6 +46,8 @@ pub(super) struct SendChannel {
     superseded: u64,
     /// True while the channel stands in one of the sender's queues.
     pub(super) queued: bool,
+    /// What it holds of the send queue.
+    pub(super) held: Held,
 }
 
 impl SendChannel {
@@ -66,6 +69,7 @@ impl SendChannel {
             receipts: Receipts::default(),
             superseded: 0,
             queued: false,
+            held: Held::default(),
         }
     }
 
@@ -84,6 +88,16 @@ impl SendChannel {
 
     pub(super) const fn superseded(&self) -> u64 {
         self.superseded
+    }
+
+    /// Which part of the send queue it takes.
+    pub(super) fn pool(&self) -> Pool {
+        if self.config.delivery == Delivery::Latest { Pool::Values } else { Pool::Messages }
+    }
+
+    /// How many held bytes the next value sets free.
+    pub(super) fn replaceable(&self) -> u64 {
+        self.messages.iter().filter(|message| is_replaceable(message)).map(Outgoing::held).sum()
     }
 
     /// The longest message that the channel's mode carries, in bytes.
@@ -129,12 +143,11 @@ impl SendChannel {
         let mut freed = 0;
         let before = self.messages.len() - core::mem::take(&mut self.gone);
         self.messages.retain(|message| {
-            let gone = message.phase == Phase::Gone;
-            let keep = !gone && message.begun() && !message.is_one_datagram(Delivery::Latest);
-            if !keep && !gone {
+            let replaced = is_replaceable(message);
+            if replaced {
                 freed += message.held();
             }
-            keep
+            !replaced && message.phase != Phase::Gone
         });
         self.superseded += (before - self.messages.len()) as u64;
         let messages = &self.messages;
@@ -526,4 +539,9 @@ impl SendChannel {
             message.drop_content();
         }
     }
+}
+
+/// True for a value that a newer one takes the place of.
+fn is_replaceable(value: &Outgoing) -> bool {
+    value.phase != Phase::Gone && (!value.begun() || value.is_one_datagram(Delivery::Latest))
 }

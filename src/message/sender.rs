@@ -9,6 +9,7 @@ use super::credit::SendCredit;
 use super::error::{ConfigureError, SendError, WriteError};
 use super::messages::Sent;
 use super::send_channel::SendChannel;
+use super::send_queue::{Held, Pool, SendQueue};
 use super::{ChannelConfig, ChannelReport, GAPS_MAX, MESSAGE_COST, MessageId, UNRELIABLE_LEN_MAX, Violation};
 use crate::wire::{Params, RangeList};
 
@@ -31,9 +32,7 @@ pub(super) struct Sender {
     /// The longest value of a `Latest` channel: two of them fit into the channel's credit, so that the newest can
     /// replace one that nobody takes.
     value_max: u64,
-    /// Bytes held for sending.
-    queued: u64,
-    queue_max: u64,
+    queue: SendQueue,
 }
 
 impl Sender {
@@ -47,8 +46,7 @@ impl Sender {
             channel_credit: 0,
             whole_max: 0,
             value_max: 0,
-            queued: 0,
-            queue_max,
+            queue: SendQueue::new(queue_max),
         }
     }
 
@@ -66,49 +64,51 @@ impl Sender {
         }
     }
 
-    fn channel(&mut self, number: u16) -> &mut SendChannel {
-        let limit = self.channel_credit;
-        self.channels.entry(number).or_insert_with(|| SendChannel::new(number, ChannelConfig::default(), limit))
-    }
-
     pub(super) fn configure(&mut self, number: u16, config: ChannelConfig) -> Result<(), ConfigureError> {
         if config.priority > ChannelConfig::PRIORITY_MAX {
             return Err(ConfigureError::Priority { priority: config.priority, max: ChannelConfig::PRIORITY_MAX });
         }
-        if self.channel(number).configure(config) { Ok(()) } else { Err(ConfigureError::ModeFixed) }
+        if self.channel(number).0.configure(config) { Ok(()) } else { Err(ConfigureError::ModeFixed) }
     }
 
-    fn is_full(&self) -> bool {
-        self.queued >= self.queue_max
+    /// A channel, and the queue that it shares with the others.
+    fn channel(&mut self, number: u16) -> (&mut SendChannel, &mut SendQueue) {
+        let limit = self.channel_credit;
+        let new = || SendChannel::new(number, ChannelConfig::default(), limit);
+        (self.channels.entry(number).or_insert_with(new), &mut self.queue)
     }
 
     pub(super) fn send(&mut self, number: u16, tag: u16, body: Bytes) -> Result<MessageId, SendError> {
-        if self.is_full() {
+        let value_max = self.value_max;
+        let cost = body.len() as u64 + MESSAGE_COST;
+        let (channel, queue) = self.channel(number);
+        let has_room = match channel.pool() {
+            Pool::Messages => queue.room(&channel.held) > 0,
+            Pool::Values => queue.has_room_for_value(channel.replaceable()),
+        };
+        if !has_room {
             return Err(SendError::WouldBlock);
         }
-        let cost = body.len() as u64 + MESSAGE_COST;
-        let value_max = self.value_max;
-        let (id, freed) = self.channel(number).send(tag, body, value_max)?;
-        self.queued = (self.queued + cost).saturating_sub(freed);
+        let (id, freed) = channel.send(tag, body, value_max)?;
+        queue.change(channel.pool(), &mut channel.held, cost, freed);
         self.take_turn(number);
         Ok(id)
     }
 
     pub(super) fn begin(&mut self, number: u16, tag: u16, len: Option<u64>) -> Result<MessageId, SendError> {
-        // What is begun can go on: it never takes the last room itself, so that not all streams wait for each other.
-        if self.queued + MESSAGE_COST >= self.queue_max {
+        let (channel, queue) = self.channel(number);
+        if channel.pool() == Pool::Messages && !queue.may_begin(&channel.held) {
             return Err(SendError::WouldBlock);
         }
-        let id = self.channel(number).begin(tag, len)?;
-        self.queued += MESSAGE_COST;
+        let id = channel.begin(tag, len)?;
+        queue.change(channel.pool(), &mut channel.held, MESSAGE_COST, 0);
         Ok(id)
     }
 
     pub(super) fn write(&mut self, number: u16, id: u64, bytes: &[u8]) -> Result<usize, WriteError> {
-        let (room, whole_max) = (self.queue_max.saturating_sub(self.queued), self.whole_max);
         let channel = self.channels.get_mut(&number).ok_or(WriteError::Unknown)?;
-        let written = channel.write(id, bytes, room, whole_max)?;
-        self.queued += written as u64;
+        let written = channel.write(id, bytes, self.queue.room(&channel.held), self.whole_max)?;
+        self.queue.change(channel.pool(), &mut channel.held, written as u64, 0);
         self.take_turn(number);
         Ok(written)
     }
@@ -138,7 +138,7 @@ impl Sender {
         let channel = self.channels.get_mut(&number).ok_or(Violation::NeverSent)?;
         for range in ids.iter() {
             let freed = channel.handle_taken(range).ok_or(Violation::NeverSent)?;
-            self.queued = self.queued.saturating_sub(freed);
+            self.queue.change(channel.pool(), &mut channel.held, 0, freed);
         }
         self.take_turn(number);
         self.check_apart(number)
@@ -188,7 +188,8 @@ impl Sender {
     /// send.
     fn change(&mut self, number: u16, change: impl FnOnce(&mut SendChannel) -> u64) {
         if let Some(channel) = self.channels.get_mut(&number) {
-            self.queued = self.queued.saturating_sub(change(channel));
+            let freed = change(channel);
+            self.queue.change(channel.pool(), &mut channel.held, 0, freed);
             self.take_turn(number);
         }
     }
@@ -218,7 +219,7 @@ impl Sender {
                 Filled::Chunk { message, start, end, fin } => {
                     sent.push(Sent::Data { channel: number, message, start, end, fin });
                 }
-                Filled::Unreliable { held } => self.queued = self.queued.saturating_sub(held),
+                Filled::Unreliable { held } => self.queue.change(channel.pool(), &mut channel.held, 0, held),
                 Filled::Reset { message } => sent.push(Sent::Reset { channel: number, message }),
                 Filled::NoRoom => return,
                 filled @ (Filled::Nothing | Filled::NoConnectionCredit) => {
@@ -239,15 +240,19 @@ impl Sender {
         }
     }
 
-    /// True when a send of any size is accepted. Below half of the limit, so that a blocked sender is not woken for
-    /// each message that leaves the queue.
-    pub(super) const fn writable(&self) -> bool {
-        self.queued <= self.queue_max / 2
+    /// True when a send of any size is accepted on the channel.
+    pub(super) fn writable(&self, number: u16) -> bool {
+        let Some(channel) = self.channels.get(&number) else { return self.queue.has_ample_room(&Held::default()) };
+        match channel.pool() {
+            Pool::Messages => self.queue.has_ample_room(&channel.held),
+            Pool::Values => self.queue.has_room_for_value(channel.replaceable()),
+        }
     }
 
     /// True when writing to the stream would not block.
     pub(super) fn stream_writable(&self, number: u16, id: u64) -> bool {
-        self.writable() || self.channels.get(&number).is_none_or(|channel| channel.write_ends(id, self.whole_max))
+        let ends = |channel: &SendChannel| channel.write_ends(id, self.whole_max);
+        self.channels.get(&number).is_none_or(|channel| self.queue.has_ample_room(&channel.held) || ends(channel))
     }
 
     pub(super) fn flushed(&self) -> bool {
@@ -259,7 +264,7 @@ impl Sender {
     }
 
     pub(super) const fn queued(&self) -> u64 {
-        self.queued
+        self.queue.held()
     }
 
     pub(super) fn superseded(&self) -> u64 {
@@ -274,12 +279,13 @@ impl Sender {
     pub(super) fn stop(&mut self) {
         for channel in self.channels.values_mut() {
             channel.queued = false;
+            channel.held = Held::default();
             channel.drop_content();
         }
         for turn in &mut self.turns {
             turn.clear();
         }
         self.starved.clear();
-        self.queued = 0;
+        self.queue.clear();
     }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 mod bounds;
 mod close;
 mod credit;
+mod queue;
 mod streams;
 mod whole;
 
@@ -282,7 +283,7 @@ fn a_stream_shorter_than_a_piece_goes_on_when_its_beginning_has_arrived() {
 fn streams_that_were_begun_leave_room_to_write_one() {
     let mut pair = Pair::new(Limits { send_queue: 4_096, ..limits() });
     let begun: Vec<_> = core::iter::from_fn(|| pair.sides[0].begin(0, 0, None).ok()).collect();
-    assert!(begun.len() > 14);
+    assert!(begun.len() > 10);
     assert!(pair.sides[0].write(0, begun[0], b"some").unwrap() > 0);
 }
 
@@ -411,7 +412,7 @@ fn empty_messages_are_bounded_too() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(accepted, 100_000 / MESSAGE_COST + 1);
+    assert_eq!(accepted, 75_000 / MESSAGE_COST + 1, "what a channel alone may hold");
     pair.run();
     assert!(pair.sides[1].stats().held <= 60_000);
 }

@@ -81,7 +81,8 @@ impl Connection {
     }
 
     /// Sends a message on channel 0 with tag 0. Returns when the library has it: whether the peer does,
-    /// [`flush`](Self::flush) tells. Blocks while the send queue is full ([`Limits::send_queue`], default 16 MiB).
+    /// [`flush`](Self::flush) tells. Blocks while the channel's part of the send queue is full
+    /// ([`Limits::send_queue`], default 16 MiB).
     ///
     /// # Errors
     /// As [`send_on`](Self::send_on).
@@ -98,10 +99,10 @@ impl Connection {
     }
 
     /// Sends a message on `channel` with a content tag, which the library hands on and does not look at. Returns when
-    /// the library has it. Blocks while the send queue is full. Lengths are in bytes: without a limit on `Ordered` and
-    /// `Unordered` channels; on `Latest` ones the peer's [`Limits::message_len_max`] or, if that is less, 7/16 of its
-    /// [`Limits::credit_channel`] less 256, which is 9,174,784 by default, and never below 1,100; 1,100 on `Unreliable`
-    /// ones.
+    /// the library has it. Blocks while the channel's part of the send queue is full. Lengths are in bytes: without a
+    /// limit on `Ordered` and `Unordered` channels; on `Latest` ones the peer's [`Limits::message_len_max`] or, if that
+    /// is less, 7/16 of its [`Limits::credit_channel`] less 256, which is 9,174,784 by default, and never below 1,100;
+    /// 1,100 on `Unreliable` ones.
     ///
     /// # Errors
     /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::Ended`]; never `WouldBlock`. Nothing was sent

@@ -85,7 +85,7 @@ pub enum ConnectError {
         code: u32,
     },
     /// The peer's library does not want it: no listener, too many connections, another version.
-    #[error("{remote} refused the connection: {reason:?}")]
+    #[error("{remote} refused the connection: {reason}")]
     RefusedByLibrary {
         /// The address that was called.
         remote: SocketAddr,

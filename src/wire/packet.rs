@@ -13,6 +13,8 @@
 //! The checksum covers everything before it and is checked before anything else is read, save the version. Data packets
 //! of sealed modes have a tag in its place, which this floor does not judge.
 
+use core::fmt;
+
 use super::codec::{DecodeError, Reader};
 
 /// The version of the protocol that this library speaks.
@@ -179,6 +181,18 @@ pub enum RefuseCode {
     WrongTag,
     /// No room for another connection now.
     Busy,
+}
+
+impl fmt::Display for RefuseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Version => "it does not speak our version of the protocol",
+            Self::InviteUsed => "the invite has been used",
+            Self::InviteBurnt => "somebody guessed wrong, and the invite is dead",
+            Self::WrongTag => "it has another secret",
+            Self::Busy => "it has no room for another connection now",
+        })
+    }
 }
 
 impl RefuseCode {

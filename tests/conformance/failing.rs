@@ -44,6 +44,10 @@ pub(crate) fn a_full_backlog_refuses_as_busy(pair: Pair) {
         assert!(held.len() <= 3, "more than the backlog got in");
     };
     assert!(matches!(refused, ConnectError::RefusedByLibrary { reason: RefuseCode::Busy, .. }), "{refused:?}");
+    assert!(
+        refused.to_string().ends_with("refused the connection: it has no room for another connection now"),
+        "{refused}"
+    );
     // Room again: the next one gets in.
     let listener = Listener::new(server);
     let _accepted = listener.accept_timeout(STUCK).unwrap();

@@ -290,7 +290,7 @@ impl App {
                 true
             }
             Err(SendError::WouldBlock) => {
-                assert!(!messages.writable(), "{} is writable and would block", self.key);
+                assert!(!messages.writable(channel), "{} is writable and would block", self.key);
                 false
             }
             Err(SendError::TooLarge { len: said, max }) => {

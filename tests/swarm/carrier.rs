@@ -329,11 +329,7 @@ impl Core for Carrier {
             assert!(stats.held <= limits.credit_connection, "{stats:?} {limits:?}");
             assert!(stats.gaps <= udpair::message::GAPS_MAX, "{stats:?}");
             assert!(stats.unreliable_unread <= udpair::message::UNRELIABLE_UNREAD_LEN_MAX, "{stats:?}");
-            let one_more = crate::content::LEN_MAX as u64;
-            assert!(
-                stats.queued <= limits.send_queue + one_more + udpair::message::MESSAGE_COST,
-                "{stats:?} {limits:?}"
-            );
+            assert!(stats.queued <= crate::content::queued_max(limits), "{stats:?} {limits:?}");
             assert!(connection.under_way.len() <= IN_FLIGHT_MAX);
             assert!(connection.caller || connection.established);
         }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use udpair::message::{Limits, MESSAGE_COST};
 
 use crate::chance::Chance;
 
@@ -10,6 +11,12 @@ use crate::chance::Chance;
 const STARTS: u64 = 1 << 20;
 /// The longest message.
 pub(crate) const LEN_MAX: usize = 1 << 18;
+
+/// What a side may hold for sending: it has room for messages, and as much for values; two of the former, and one of
+/// the latter, may go over that.
+pub(crate) fn queued_max(limits: &Limits) -> u64 {
+    2 * limits.mended().send_queue + 3 * (LEN_MAX as u64 + MESSAGE_COST)
+}
 
 static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut chance = Chance::new(0x5ee_d0fc_0447_e475);

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use udpair::message::{GAPS_MAX, Limits, MESSAGE_COST, Messages, UNRELIABLE_UNREAD_LEN_MAX};
+use udpair::message::{GAPS_MAX, Limits, Messages, UNRELIABLE_UNREAD_LEN_MAX};
 use udpair::proto::listener::{HALF_OPEN_MAX, REMEMBERED_MAX};
 use udpair::proto::{self, Answer, Config, Drained, Endpoint, PathLimits, Security};
 use udpair::seal::{Generations, Prs};
@@ -12,7 +12,7 @@ use udpair::time::Timestamp;
 use udpair::wire::{Data, Frame, Frames, Packet};
 
 use crate::chance::Chance;
-use crate::content::LEN_MAX;
+use crate::content::queued_max;
 use crate::plan::{HostPlan, Sealing};
 use crate::sans_io::{Core, Output};
 
@@ -165,7 +165,7 @@ impl Core for Udp {
             assert!(messages.held <= limits.credit_connection, "{messages:?} {limits:?}");
             assert!(messages.gaps <= GAPS_MAX, "{messages:?}");
             assert!(messages.unreliable_unread <= UNRELIABLE_UNREAD_LEN_MAX, "{messages:?}");
-            assert!(messages.queued <= limits.send_queue + LEN_MAX as u64 + MESSAGE_COST, "{messages:?} {limits:?}");
+            assert!(messages.queued <= queued_max(limits), "{messages:?} {limits:?}");
         }
     }
 }

@@ -88,7 +88,7 @@ fn a_lost_chunk_is_repaired_though_another_stream_waits_for_credit() {
         let [first, second] = [0; 2].map(|_| pair.sides[0].begin(0, 0, None).unwrap());
         pair.sides[0].write(0, first, &[1; 100]).unwrap();
         let lost = pair.packet(0).unwrap();
-        pair.sides[0].write(0, second, &[1; 90_000]).unwrap();
+        pair.sides[0].write(0, second, &[1; 65_000]).unwrap();
         pair.run();
         pair.sides[0].write(0, first, &[1; 10]).unwrap();
         lost.sent.iter().for_each(|sent| pair.sides[0].on_lost(sent));

@@ -103,6 +103,12 @@ pub(crate) trait Core: Send + 'static {
     /// The application is about to wait: what is owed to peers and was held back is due.
     fn handle_wait(&mut self, now: Timestamp);
 
+    /// Somebody begins to wait until what was sent on a connection has arrived, or was taken. True where it is to be
+    /// [polled](Self::poll) for that.
+    fn handle_awaited(&mut self, _now: Timestamp, _id: ConnectionId) -> bool {
+        false
+    }
+
     /// Time has passed.
     fn handle_timeout(&mut self, now: Timestamp);
 
@@ -155,8 +161,8 @@ pub(crate) trait Io: Send + Sync + 'static {
     /// The descriptor to poll: readable when [`receive`](Self::receive) finds something (errors included).
     fn source(&self) -> BorrowedFd<'_>;
 
-    /// How long after the last leader left the keeper leaves the source alone: no longer than acknowledgements may be
-    /// held back.
+    /// How long after a thread that does not wait has drained the source the keeper leaves it alone: no longer than
+    /// acknowledgements may be held back.
     const LEASE: Duration = super::LEASE;
 
     /// Sleeps until `signal` or the source has something, at most for `timeout`, where the source has a shorter way of

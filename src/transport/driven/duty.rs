@@ -5,7 +5,10 @@
 //!
 //! - there is a leader: a thread inside `wait` that looks at the socket now or is on its way to do so;
 //! - there is none, and the keeper looks at the socket;
-//! - there is none, and the timer is set no later than `left_at + lease`, when the keeper will.
+//! - there is none, and the timer is set no later than the end of the leases, when the keeper will.
+//!
+//! There is a lease for threads that wait now and then, and another for those that drain the socket in passing and may
+//! never wait: they read for themselves. Tasks wait through the keeper, and for them the latter does not count.
 //!
 //! And the timer is set no later than the core's deadline, unless the keeper is awake and will plan again before it
 //! sleeps. A deadline that moves away leaves the timer where it is: it fires once in vain, which is cheaper than a
@@ -15,6 +18,9 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use crate::time::{Timestamp, earliest};
+
+/// How long after the last leader left the keeper leaves the socket alone.
+const LEASE_OF_LEADER: Duration = Duration::from_micros(500);
 
 /// Names a thread or task that waits.
 pub(in crate::transport) type WaiterKey = u64;
@@ -66,12 +72,17 @@ pub(super) enum Wake<P> {
 /// See the module. `P` is how a waiting thread is woken.
 #[derive(Debug)]
 pub(super) struct Duty<P> {
-    /// How long after the last leader left the keeper leaves the socket alone.
+    /// How long after a thread that does not wait has drained the socket the keeper leaves it alone.
     lease: Duration,
     leader: Option<(WaiterKey, P)>,
     /// Those who wait while somebody else leads, longest first.
     parked: VecDeque<(WaiterKey, P)>,
+    /// When the last leader left.
     left_at: Timestamp,
+    /// When a thread that does not wait last drained the socket.
+    drained_at: Timestamp,
+    /// How many places tasks have on the list of those who wait.
+    tasks: usize,
     /// The core's next deadline, as of `version` of its state.
     deadline: Option<Timestamp>,
     version: u64,
@@ -94,6 +105,8 @@ impl<P: Clone> Duty<P> {
             leader: None,
             parked: VecDeque::new(),
             left_at: Timestamp::ZERO,
+            drained_at: Timestamp::ZERO,
+            tasks: 0,
             deadline: None,
             version: 0,
             armed: None,
@@ -139,7 +152,7 @@ impl<P: Clone> Duty<P> {
             self.lead_changes += 1;
             return (Wake::Thread(waker), Timer::Keep);
         }
-        let timer = self.arm_no_later(Some(now + self.lease));
+        let timer = self.arm_no_later(Some(self.takeover()));
         (if self.blocked { Wake::Keeper } else { Wake::Nobody }, timer)
     }
 
@@ -171,9 +184,29 @@ impl<P: Clone> Duty<P> {
     }
 
     /// A thread that does not wait has drained the socket between other things, and may do so again: as if a leader had
-    /// left.
+    /// left, unless tasks wait.
     pub(super) fn on_drained(&mut self, now: Timestamp) {
-        self.left_at = self.left_at.max(now);
+        self.drained_at = self.drained_at.max(now);
+    }
+
+    /// A task begins to wait.
+    pub(super) fn enter_task(&mut self) -> Timer {
+        self.tasks += 1;
+        if self.leader.is_some() || self.keeper_on_socket {
+            return Timer::Keep;
+        }
+        self.arm_no_later(Some(self.takeover()))
+    }
+
+    /// A task no longer waits.
+    pub(super) const fn leave_task(&mut self) {
+        self.tasks -= 1;
+    }
+
+    /// When the keeper takes the socket, if there is no leader then.
+    fn takeover(&self) -> Timestamp {
+        let left = self.left_at + LEASE_OF_LEADER;
+        if self.tasks > 0 { left } else { left.max(self.drained_at + self.lease) }
     }
 
     /// The transport is gone: the keeper is to end.
@@ -195,13 +228,13 @@ impl<P: Clone> Duty<P> {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             return (Plan::Run, Timer::Keep);
         }
-        let takeover = self.left_at + self.lease;
+        let takeover = self.takeover();
         let mut wake_at = self.deadline;
         let mut plan = Plan::Sleep;
         if self.leader.is_some() {
             // Where threads come and go, the next one to leave finds the timer set.
             if now < takeover {
-                wake_at = earliest(wake_at, Some(now + self.lease));
+                wake_at = earliest(wake_at, Some(now + LEASE_OF_LEADER));
             }
         } else if takeover <= now || self.blocked {
             self.keeper_on_socket = true;

@@ -383,7 +383,7 @@ fn holds<C: Core>(core: &C, interest: &Interest) -> bool {
     match *interest {
         Interest::Connected(_) => messages.state() != Life::Opening,
         Interest::Readable(_, select) => messages.readable(select),
-        Interest::Writable(..) => messages.writable(),
+        Interest::Writable(_, channel) => messages.writable(channel),
         Interest::StreamReadable(_, channel, id) => messages.stream_readable(channel, id),
         Interest::StreamWritable(_, channel, id) => messages.stream_writable(channel, id),
         Interest::Flushed(_) => messages.flushed(),

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::core::{Core as _, Io};
-use super::duty::WaiterKey;
+use super::duty::{Timer, WaiterKey, Wake};
+use super::ground::Ground as _;
 use super::shared::Shared;
 use crate::transport::{Interest, Ready, WaitError, WaitSlot, clock};
 
@@ -32,6 +33,22 @@ impl<I: Io, S: Deref<Target = Shared<I>>> Drop for Place<I, S> {
     }
 }
 
+/// A task's place. While there is one the keeper is never away from the socket for long.
+struct TaskPlace<I: Io>(Place<I, Arc<Shared<I>>>);
+
+impl<I: Io> TaskPlace<I> {
+    fn new(shared: &Arc<Shared<I>>, key: WaiterKey) -> Self {
+        shared.decide(|duty| ((), duty.enter_task(), Wake::Nobody));
+        Self(Place::new(Arc::clone(shared), key))
+    }
+}
+
+impl<I: Io> Drop for TaskPlace<I> {
+    fn drop(&mut self) {
+        self.0.shared.decide(|duty| (duty.leave_task(), Timer::Keep, Wake::Nobody));
+    }
+}
+
 /// Looks whether one of `interests` holds, and otherwise leaves the task's waker where it will be found. The socket is
 /// the keeper's, or that of a thread that waits.
 pub(super) fn poll_wait<I: Io>(
@@ -47,9 +64,9 @@ pub(super) fn poll_wait<I: Io>(
         return Poll::Ready(result);
     }
     let held = slot
-        .held::<Place<I, Arc<Shared<I>>>>()
-        .filter(|place| Arc::ptr_eq(&place.shared, shared))
-        .map(|place| place.key);
+        .held::<TaskPlace<I>>()
+        .filter(|TaskPlace(place)| Arc::ptr_eq(&place.shared, shared))
+        .map(|TaskPlace(place)| place.key);
     let stays = held.is_some_and(|key| state.waiters.interests_mut(key).is_some_and(|old| *old == interests));
     let key = match held {
         Some(key) if stays => {
@@ -65,7 +82,7 @@ pub(super) fn poll_wait<I: Io>(
     drop(state);
     if !stays {
         // This drops the old place, which takes the lock.
-        slot.hold(Place::new(Arc::clone(shared), key));
+        slot.hold(TaskPlace::new(shared, key));
     }
     shared.finish(work, None);
     Poll::Pending

@@ -111,6 +111,22 @@ impl<M: Machine> Verbs<M> {
             Some(result)
         })
     }
+
+    /// Somebody is about to wait for word from the peer that a core may have to ask for.
+    fn await_receipts(&self, interests: &[Interest]) {
+        let awaited = |interest: &Interest| match *interest {
+            Interest::Flushed(id) | Interest::Closed(id) => Some(id),
+            _ => None,
+        };
+        let mut awaited = interests.iter().filter_map(awaited).peekable();
+        if awaited.peek().is_none() {
+            return;
+        }
+        let now = self.0.now();
+        if self.0.look(|state| awaited.fold(false, |asks, id| state.core.handle_awaited(now, id) | asks)) {
+            self.0.act(|_, _, _| ());
+        }
+    }
 }
 
 /// What pairing needs of a transport besides.
@@ -303,6 +319,7 @@ impl<M: Machine> Transport for Verbs<M> {
     }
 
     fn wait(&self, interests: &[Interest], until: Option<Timestamp>) -> Result<Ready, WaitError> {
+        self.await_receipts(interests);
         self.0.wait(interests, until)
     }
 
@@ -312,6 +329,7 @@ impl<M: Machine> Transport for Verbs<M> {
         interests: &[Interest],
         cx: &mut Context<'_>,
     ) -> Poll<Result<Ready, WaitError>> {
+        self.await_receipts(interests);
         self.0.poll_wait(slot, interests, cx)
     }
 

@@ -493,6 +493,14 @@ impl Core for TcpCore {
         }
     }
 
+    fn handle_awaited(&mut self, now: Timestamp, id: ConnectionId) -> bool {
+        let asks = self.entries.get_mut(id).is_some_and(|entry| entry.link.handle_awaited(now));
+        if asks {
+            self.look_at(id);
+        }
+        asks
+    }
+
     fn handle_timeout(&mut self, now: Timestamp) {
         while let Some(id) = self.timers.pop(now) {
             if let Some(entry) = self.entries.get_mut(id) {

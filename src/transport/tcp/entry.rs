@@ -96,10 +96,11 @@ impl Entry {
         matches!(self.holder, Holder::Unanswered | Holder::Application | Holder::Released)
     }
 
-    /// What of its state others can wait for.
-    fn outward(&self) -> (bool, bool, bool) {
+    /// What of its state others can wait for, as far as making output changes it. `Unreliable` messages leave the
+    /// queue by being written, and nothing comes back that would tell whoever waits for room.
+    fn outward(&self) -> (bool, bool, u64) {
         let messages = self.link.messages();
-        (messages.ended().is_some(), messages.closed(), messages.writable())
+        (messages.ended().is_some(), messages.closed(), messages.queued())
     }
 
     /// Makes output, where the last is written, and the job of writing it.

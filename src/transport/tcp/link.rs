@@ -2,12 +2,13 @@
 
 use core::time::Duration;
 
+use super::asking::Asking;
 use super::counters::Lost;
 use super::farewell::{Farewell, Socket};
 use super::handshake::{self, Established, Handshake, Identity, Outcome, Question, ScalarBytes};
 use super::intake::{Found, Intake};
 use super::receipts::{self, Awaited, Owed};
-use crate::message::{End, Limits, Messages, Sent, Violation};
+use crate::message::{End, Limits, Messages, Sent, State, Violation};
 use crate::proto::idle::{Idle, Silence};
 use crate::proto::{InviteId, Security};
 use crate::seal::{Cipher, Exports, Protection, Prs};
@@ -71,6 +72,9 @@ pub(super) struct Link {
     lazy: Timer,
     idle: Option<Idle>,
     ping: bool,
+    asking: Asking,
+    /// The peer has sent PING, and no DATA since: it may be waiting for receipts.
+    peer_asks: bool,
     farewell: Farewell,
     /// What still comes from the peer is of no interest.
     deaf: bool,
@@ -113,6 +117,8 @@ impl Link {
             lazy: Timer::default(),
             idle: None,
             ping: false,
+            asking: Asking::default(),
+            peer_asks: false,
             farewell: Farewell::default(),
             deaf: false,
             lost: None,
@@ -281,10 +287,12 @@ impl Link {
 
     /// Handles the frames of a record of `len` bytes.
     fn handle_frames(&mut self, now: Timestamp, len: usize, frames: &[u8]) -> Result<(), Violation> {
-        let (mut asks, mut ends_message) = (false, false);
+        let (mut asks, mut ends_message, mut pings, mut has_data) = (false, false, false, false);
         for frame in Frames::new(frames) {
             let frame = frame?;
             asks |= receipts::frame_asks(&frame);
+            pings |= matches!(frame, Frame::Ping);
+            has_data |= matches!(frame, Frame::Data(_));
             match frame {
                 Frame::Ack { .. } => return Err(Violation::Misplaced),
                 Frame::Received { count } => self.awaited.on_received(count, &mut self.messages)?,
@@ -299,6 +307,10 @@ impl Link {
             }
         }
         self.owed.on_record(now, len, asks, ends_message);
+        if pings {
+            self.owed.hurry();
+        }
+        self.peer_asks = pings || (self.peer_asks && !has_data);
         Ok(())
     }
 
@@ -343,6 +355,17 @@ impl Link {
         }
     }
 
+    /// The application waits for word of what it has sent. True where that sets a timer.
+    pub(super) fn handle_awaited(&mut self, now: Timestamp) -> bool {
+        self.lacks_receipts() && self.asking.begin(now)
+    }
+
+    /// True while the peer has yet to say what became of something sent.
+    fn lacks_receipts(&self) -> bool {
+        let messages = &self.messages;
+        messages.ended().is_none() && (messages.state() == State::Closing || !messages.flushed())
+    }
+
     /// True when [`handle_wait`](Self::handle_wait) leads to output.
     pub(super) fn owes_at_wait(&self) -> bool {
         self.owed.ends_message() || self.messages.has_lazy()
@@ -368,6 +391,9 @@ impl Link {
             return;
         }
         out.append(&mut self.opening);
+        if self.peer_asks {
+            self.messages.hurry();
+        }
         if self.handshake.is_over() {
             while self.farewell.is_open() && out.len() < OUTPUT_MAX && self.put_record(now, out, sent) {}
         }
@@ -405,9 +431,13 @@ impl Link {
         sealed.expect("numbers ascend, and nobody lives long enough to use them all");
         self.owed.on_told();
         let closes = sent.last() == Some(&Sent::Close);
-        let asks = self.awaited.on_record(sent) | core::mem::take(&mut self.ping);
+        let pings = core::mem::take(&mut self.ping);
+        let asks = self.awaited.on_record(sent) | pings;
         if let Some(idle) = self.idle.as_mut().filter(|_| asks) {
             idle.on_asked(now);
+        }
+        if asks {
+            self.asking.on_sent(now, pings);
         }
         self.stats.records_sent += 1;
         // After a CLOSE, ours or the peer's, nothing follows.
@@ -435,7 +465,7 @@ impl Link {
         deadline = earliest(deadline, self.farewell.deadline());
         if let Some(idle) = self.idle.as_ref().filter(|_| self.messages.ended().is_none()) {
             deadline = earliest(earliest(deadline, self.owed.deadline()), Some(idle.deadline()));
-            deadline = earliest(deadline, self.lazy.deadline());
+            deadline = earliest(deadline, earliest(self.lazy.deadline(), self.asking.deadline()));
         }
         deadline
     }
@@ -453,6 +483,8 @@ impl Link {
         if self.lazy.fire(now) {
             self.messages.hurry();
         }
+        let lacks = self.lacks_receipts();
+        self.ping |= self.asking.handle_timeout(now, lacks);
         if let Some(idle) = self.idle.as_mut().filter(|_| self.messages.ended().is_none()) {
             match idle.handle_timeout(now) {
                 Silence::Nothing => {}

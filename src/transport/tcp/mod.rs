@@ -9,12 +9,13 @@
 //!                             |
 //!                           link           its protocol: bytes in, bytes out
 //!                             |
-//!            handshake, intake, receipts, farewell
+//!            handshake, intake, receipts, asking, farewell
 //! ```
 //!
 //! Of messages it knows only [`Messages`](crate::message::Messages): that they fill records, and want to be told what
 //! has arrived. What TCP itself does, acknowledgement, order, congestion, is the kernel's.
 
+mod asking;
 mod bind;
 mod core;
 mod counters;

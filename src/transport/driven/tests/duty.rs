@@ -115,6 +115,32 @@ fn a_verb_that_drains_sends_the_keeper_off_for_another_lease() {
 }
 
 #[test]
+fn a_keeper_on_whom_a_task_relies_is_not_sent_off_by_a_verb_that_drains() {
+    let mut duty = duty();
+    duty.on_drained(at(1_100));
+    assert_eq!(duty.plan(at(1_200)), (Plan::Sleep, Timer::Set(Some(at(1_600)))));
+    assert_eq!(duty.enter_task(), Timer::Set(Some(Timestamp::ZERO + LEASE)), "the lease is over at once");
+    assert_eq!(duty.plan(at(1_201)).0, Plan::SleepOnSocket { writable: false });
+    duty.on_drained(at(1_300));
+    assert_eq!(duty.enter_task(), Timer::Keep);
+    duty.leave_task();
+    assert_eq!(duty.plan(at(1_301)).0, Plan::SleepOnSocket { writable: false });
+    duty.leave_task();
+    assert_eq!(duty.plan(at(1_302)).0, Plan::Sleep, "nobody relies on it any more");
+}
+
+#[test]
+fn who_drains_in_passing_may_have_a_longer_lease_than_who_waits() {
+    let mut duty: Duty<&str> = Duty::new(LEASE * 10);
+    assert_eq!(duty.enter(A, "a"), Wake::Nobody);
+    assert_eq!(duty.leave(A, at(10_010)), (Wake::Nobody, Timer::Set(Some(at(10_010) + LEASE))));
+    assert_eq!(duty.plan(at(10_010) + LEASE).0, Plan::SleepOnSocket { writable: false });
+    duty.on_drained(at(20_000));
+    assert_eq!(duty.plan(at(20_000)), (Plan::Sleep, Timer::Set(Some(at(20_000) + LEASE * 10))));
+    assert_eq!(duty.enter_task(), Timer::Set(Some(at(10_010) + LEASE)), "a task does not wait for that");
+}
+
+#[test]
 fn a_stopped_keeper_ends() {
     let mut duty = duty();
     assert_eq!(duty.stop(), Wake::Keeper);

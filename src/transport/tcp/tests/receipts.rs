@@ -1,7 +1,10 @@
 //! When RECEIVED goes, what it does, and how silence is kept and ended.
 
+use core::time::Duration;
+
 use super::pair::{CALLER, LISTENER, Pair, content, feed, ms};
 use crate::message::{End, State};
+use crate::time::Timestamp;
 use crate::wire::{Frame, Frames, Mode, Record};
 
 /// The frames of the records in `stream`, by name.
@@ -31,7 +34,11 @@ impl Pair {
     }
 
     fn at(&mut self, now: u64, side: usize) -> &mut Self {
-        self.now = ms(now);
+        self.at_time(ms(now), side)
+    }
+
+    fn at_time(&mut self, now: Timestamp, side: usize) -> &mut Self {
+        self.now = now;
         self.sides[side].link.handle_timeout(self.now);
         self
     }
@@ -108,6 +115,86 @@ fn a_receipt_goes_alone_after_5_ms() {
     assert!(pair.sides[CALLER].link.messages().flushed());
 }
 
+/// Half a millisecond after `now`.
+const fn soon_after(now: u64) -> Timestamp {
+    Timestamp::from_nanos(now * 1_000_000 + 500_000)
+}
+
+#[test]
+fn who_waits_for_arrival_asks_after_half_a_millisecond_and_is_answered_at_once() {
+    let mut pair = Pair::established();
+    assert!(!pair.sides[CALLER].link.handle_awaited(pair.now), "nothing to wait for");
+    /*  0.0 */
+    pair.sides[CALLER].send("a");
+    assert_eq!(pair.says(CALLER), ["DATA 0"]);
+    assert!(pair.sides[CALLER].link.handle_awaited(pair.now));
+    assert!(pair.says(CALLER).is_empty());
+    assert_eq!(pair.sides[CALLER].link.deadline(), Some(soon_after(0)));
+    /*  0.5 */
+    assert_eq!(pair.at_time(soon_after(0), CALLER).says(CALLER), ["PING"]);
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 2"]);
+    assert!(pair.sides[CALLER].link.messages().flushed());
+    assert!(pair.sides[CALLER].link.deadline() >= Some(ms(3_000)));
+    // One that comes by itself was not asked for.
+    /* 10.0 */
+    pair.at(10, CALLER).sides[CALLER].send("b");
+    pair.says(CALLER);
+    pair.sides[CALLER].link.handle_awaited(pair.now);
+    pair.sides[LISTENER].link.handle_wait();
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 3"]);
+    /* 10.5 */
+    assert!(pair.at_time(soon_after(10), CALLER).says(CALLER).is_empty());
+}
+
+#[test]
+fn what_is_sent_while_arrival_is_waited_for_is_asked_for_too() {
+    let mut pair = Pair::established();
+    for now in 0..3 {
+        pair.at(now, CALLER).sides[CALLER].send("a");
+        pair.says(CALLER);
+        // The call that waits is one and the same.
+        assert_eq!(pair.sides[CALLER].link.handle_awaited(pair.now), now == 0);
+        assert_eq!(pair.at_time(soon_after(now), CALLER).says(CALLER), ["PING"]);
+    }
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 6"]);
+    assert!(pair.sides[CALLER].link.messages().flushed());
+}
+
+#[test]
+fn who_closes_is_told_at_once_what_is_taken_late() {
+    let mut pair = Pair::established();
+    /*  0.0 */
+    for word in ["first", "last"] {
+        pair.sides[CALLER].send(word);
+    }
+    pair.says(CALLER);
+    pair.sides[CALLER].link.messages_mut().close(pair.now, 0, Duration::from_secs(5));
+    assert!(pair.sides[CALLER].link.handle_awaited(pair.now));
+    /*  0.5 */
+    assert_eq!(pair.at_time(soon_after(0), CALLER).says(CALLER), ["PING"]);
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 2"]);
+    /* 10.0, 20.0: the application takes its time, and does not wait. */
+    for now in [10, 20] {
+        pair.at(now, LISTENER).sides[LISTENER].recv_whole().unwrap();
+        assert_eq!(pair.says(LISTENER), ["TAKEN"]);
+    }
+    assert!(pair.says(CALLER).last().unwrap().starts_with("Close"));
+}
+
+#[test]
+fn who_sends_again_is_not_waiting_any_more() {
+    let mut pair = Pair::established();
+    pair.sides[CALLER].send("a");
+    pair.says(CALLER);
+    pair.sides[CALLER].link.handle_awaited(pair.now);
+    assert_eq!(pair.at_time(soon_after(0), CALLER).says(CALLER), ["PING"]);
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 2"]);
+    pair.sides[CALLER].send("b");
+    pair.says(CALLER);
+    pair.sides[LISTENER].recv_whole().unwrap();
+    assert!(pair.says(LISTENER).is_empty(), "it rides along");
+}
+
 #[test]
 fn a_receipt_goes_alone_after_64_records() {
     let mut pair = Pair::established();
@@ -141,10 +228,9 @@ fn a_quiet_connection_shows_a_sign_of_life_each_third_of_the_idle_timeout() {
     assert!(pair.at(2_999, CALLER).says(CALLER).is_empty());
     /* 3000 */
     assert_eq!(pair.at(3_000, CALLER).says(CALLER), ["PING"]);
-    /* 3005 */
-    assert_eq!(pair.at(3_005, LISTENER).says(LISTENER), ["RECEIVED 1"]);
-    /* 6005 */
-    assert_eq!(pair.at(6_005, CALLER).says(CALLER), ["RECEIVED 1", "PING"]);
+    assert_eq!(pair.says(LISTENER), ["RECEIVED 1"]);
+    /* 6000 */
+    assert_eq!(pair.at(6_000, CALLER).says(CALLER), ["RECEIVED 1", "PING"]);
     // So it goes on for as long as both live.
     pair.run_to(ms(100_000));
     assert!(pair.sides.iter().all(|side| side.link.messages().state() == State::Open));

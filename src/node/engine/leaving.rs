@@ -10,12 +10,12 @@ use crate::time::Timestamp;
 pub(super) fn close(peers: &[Arc<Peer>], until: Timestamp) {
     for peer in peers {
         let conn = peer.link.connection();
-        peer.flush();
-        while let Some(room) = peer.wants_room() {
+        peer.link.put_pending();
+        while let Some(room) = peer.link.wants_room() {
             if peer.link.gone().is_some() || conn.transport().wait(&[room], Some(until)).is_err() {
                 break;
             }
-            peer.flush();
+            peer.link.put_pending();
         }
         // What has not arrived in time is lost.
         let _ = conn.flush_timeout(until.saturating_since(conn.transport().now()));

@@ -10,7 +10,8 @@
 //!      transports
 //! ```
 //!
-//! Locks are taken in this order: the state, a peer's pending values, its link; and none is held over a wait.
+//! Locks are taken in this order: the state, a link; and none is held over a wait. A value gets its time under the state's,
+//! and with it its place: a link that was written a newer one drops it, so that every peer ends with the same.
 
 mod backoff;
 mod call;
@@ -90,6 +91,8 @@ pub(super) struct Inner {
     config: NodeConfig,
     /// The first transport: its clock counts, and its thread is the service's.
     home: Arc<dyn Transport>,
+    /// What its clock shows beyond that of its transports, in µs.
+    origin: u64,
     /// Rung for the service, at home.
     bell: Bell,
     /// Rung for everybody else.
@@ -153,12 +156,13 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let name = Name::new(name)?;
         let home = Arc::clone(transports.first().ok_or(StartError::NoTransport)?);
-        let state = Mutex::new(State::new(config.reconnect, home.chance()?));
+        let state = State::new(config.reconnect, home.chance()?);
+        let (origin, state) = (state.origin, Mutex::new(state));
         let (bell, news) = (Bell::hang(&home), Arc::new(News::new()));
         news.at(&home);
         let service = Mutex::new(None);
         let listening = if role == Role::Client { Vec::new() } else { transports };
-        let inner = Arc::new(Inner { role, name, config, home, bell, news, state, service });
+        let inner = Arc::new(Inner { role, name, config, home, origin, bell, news, state, service });
         let own = Service::new(Arc::clone(&inner), listening);
         let thread = inner.home.spawn("udpair-node", move || own.run())?;
         *lock(&inner.service) = Some(thread);

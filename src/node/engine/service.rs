@@ -149,7 +149,7 @@ impl Service {
             let conn = peer.link.connection();
             let whose = Whose::Peer(Arc::clone(peer));
             peer.link.concerns().into_iter().for_each(|interest| add(conn, interest, &whose));
-            if let Some(interest) = peer.wants_room() {
+            if let Some(interest) = peer.link.wants_room() {
                 add(conn, interest, &Whose::Room(Arc::clone(peer)));
             }
         }
@@ -202,7 +202,7 @@ impl Service {
             Whose::Incoming(transport) => self.take_incoming(&mut state, &transport, now),
             Whose::Joining(serial) => self.on_joining(&mut state, serial, now),
             Whose::Call(name) => self.on_call(&mut state, &name, now),
-            Whose::Room(peer) => peer.flush(),
+            Whose::Room(peer) => peer.link.put_pending(),
             Whose::Peer(peer) => {
                 peer.link.attend();
                 if let Some(why) = peer.link.gone() {
@@ -388,6 +388,6 @@ impl Inner {
     pub(super) fn link(&self, conn: Connection) -> Arc<Link> {
         // Somebody may wait there as soon as it is a peer.
         self.news.at(conn.transport());
-        Arc::new(Link::new(conn, self.role, Some(Arc::clone(&self.news)), self.config.value_len_max))
+        Arc::new(Link::new(conn, self.role, Some(Arc::clone(&self.news)), self.config.value_len_max, self.origin))
     }
 }

@@ -16,6 +16,10 @@ use crate::node::{Gone, JoinError, Name};
 use crate::time::Timestamp;
 use crate::transport::Connection;
 
+/// A node's clock begins at random, in µs up to this: 12 days. So a node that was started anew writes no value of the
+/// time of one that it wrote in its life before, though both lives begin alike.
+const ORIGIN_MAX: u64 = 1 << 40;
+
 /// Where a node stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
@@ -26,6 +30,8 @@ pub(super) enum Life {
 
 /// See the module.
 pub(super) struct State {
+    /// What this node's clock shows beyond its transport's, in µs.
+    pub(super) origin: u64,
     pub(super) life: Life,
     pub(super) peers: BTreeMap<Name, Arc<Peer>>,
     pub(super) calls: BTreeMap<Name, Call>,
@@ -45,18 +51,21 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(reconnect: Option<Reconnect>, chance: [u8; 32]) -> Self {
+        let mut chance = Xoshiro256PlusPlus::from_seed(chance);
+        let origin = chance.random_range(0..ORIGIN_MAX);
         Self {
+            origin,
             life: Life::Running,
             peers: BTreeMap::new(),
             calls: BTreeMap::new(),
             brought: Vec::new(),
             welcomed: BTreeMap::new(),
-            published: Published::default(),
+            published: Published::new(origin),
             events: Events::default(),
             departed: VecDeque::new(),
             reconnect,
             serials: 0,
-            chance: Xoshiro256PlusPlus::from_seed(chance),
+            chance,
         }
     }
 
@@ -94,10 +103,10 @@ impl State {
 
     /// A peer has been greeted: it gets what was written for it, and is one of the peers from now on.
     pub(super) fn admit(&mut self, name: Name, side: Side, instance: u64, link: Arc<Link>) {
-        let peer = Peer::new(name.clone(), side, instance, self.serial(), link);
+        let peer = Arc::new(Peer { name: name.clone(), side, instance, serial: self.serial(), link });
         for (channel, value) in self.published.for_peer(&name, side) {
             // What it cannot take, it could not have taken before.
-            let _ = peer.put(&channel, &value);
+            let _ = peer.link.put(&channel, &value);
         }
         self.departed.retain(|departed| departed.name != name);
         if let Some(call) = self.calls.get_mut(&name) {

@@ -7,12 +7,15 @@
 mod reading;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::control::{CONTROL_CHANNEL, Control, Hello, TIME_CHANNEL, Time};
 use super::engine::News;
 use super::names::{OwnNames, PeerNames};
 use super::offset::Offset;
+use super::stamps::Stamps;
+use super::value::Stamped;
 use super::{Gone, Kind, Name, Reason, Role};
 use crate::message::{
     Arrival, ArrivalBody, ChannelConfig, Delivery, End, Select, SendError, State as Life, UNRELIABLE_UNREAD_MAX,
@@ -39,6 +42,9 @@ pub(super) struct State {
     /// What is to be said first and has not gone.
     greeting: Option<Hello>,
     own: OwnNames,
+    stamps: Stamps,
+    /// Values that found no room, the newest of each channel.
+    pending: BTreeMap<Name, Stamped>,
     peer: PeerNames,
     offset: Offset,
     /// Nothing more comes.
@@ -55,11 +61,20 @@ pub(super) enum Waited {
 }
 
 impl Link {
-    /// Speaks on `conn`, as one of this role. `watchers` is rung as well when something was read.
-    pub(super) fn new(conn: Connection, role: Role, watchers: Option<Arc<News>>, value_len_max: u64) -> Self {
+    /// Speaks on `conn`, as one of this role. `watchers` is rung as well when something was read. Our clock shows
+    /// `origin` µs where the transport's shows zero.
+    pub(super) fn new(
+        conn: Connection,
+        role: Role,
+        watchers: Option<Arc<News>>,
+        value_len_max: u64,
+        origin: u64,
+    ) -> Self {
         let state = State {
             greeting: None,
             own: OwnNames::default(),
+            stamps: Stamps::new(origin),
+            pending: BTreeMap::new(),
             peer: PeerNames::default(),
             offset: Offset::default(),
             settled: false,
@@ -198,7 +213,7 @@ impl Link {
         let now = self.now();
         match Time::decode(bytes) {
             Ok(Time::Ask { time }) => {
-                let answer = Time::Answer { asked: time, time: now.as_micros() };
+                let answer = Time::Answer { asked: time, time: state.stamps.shown(now) };
                 let _ = self.say(TIME_CHANNEL, answer.encode());
             }
             Ok(Time::Answer { asked, time }) => {

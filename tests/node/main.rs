@@ -6,6 +6,7 @@
 mod channels;
 mod hostile;
 mod hubs;
+mod leaving;
 mod order;
 #[path = "../conformance/pair.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]
@@ -76,7 +77,8 @@ everywhere! {
         those_who_are_no_hubs_are_turned_away
         a_peer_that_stalls_holds_up_nobody
         a_hub_that_is_dropped_closes_in_the_background;
-    order: writers_at_once_leave_everybody_with_the_same_value;
+    order: writers_at_once_leave_everybody_with_the_same_value
+        a_busy_peer_at_one_transport_keeps_no_other_from_being_heard;
     stars: a_host_and_its_clients_read_and_write
         images_go_both_ways
         a_client_of_a_name_that_is_taken_is_refused

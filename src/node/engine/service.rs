@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::call::Phase;
 use super::judge::{Verdict, judge};
 use super::state::{Life, State};
-use super::watch::{Watch, watch_at};
+use super::watch::{Vain, Watches};
 use super::{Inner, Peer, Side, leaving};
 use crate::message::{End, State as Standing};
 use crate::node::control::Hello;
@@ -43,14 +43,14 @@ pub(super) struct Service {
     inner: Arc<Inner>,
     listening: Vec<Arc<dyn Transport>>,
     joining: BTreeMap<u64, Joining>,
-    watches: Vec<Watch<Whose>>,
+    watches: Watches<Whose>,
     /// What was waited for first the last time: nobody is always the first.
     first: usize,
 }
 
 impl Service {
     pub(super) const fn new(inner: Arc<Inner>, listening: Vec<Arc<dyn Transport>>) -> Self {
-        Self { inner, listening, joining: BTreeMap::new(), watches: Vec::new(), first: 0 }
+        Self { inner, listening, joining: BTreeMap::new(), watches: Watches::new(), first: 0 }
     }
 
     /// Runs until the node is closed.
@@ -58,14 +58,15 @@ impl Service {
         while self.step() {}
         let inner = Arc::clone(&self.inner);
         self.joining.clear();
-        self.watches.clear();
+        drop(core::mem::replace(&mut self.watches, Watches::new()));
         let peers = {
             let mut state = inner.state();
             state.life = Life::Closing;
             state.calls.clear();
             core::mem::take(&mut state.peers)
         };
-        leaving::close(&peers.into_values().collect::<Vec<_>>(), inner.home.now() + inner.config.linger);
+        let until = inner.home.now() + inner.config.linger;
+        leaving::close(&peers.into_values().collect::<Vec<_>>(), &inner.bell, until);
         inner.state().life = Life::Over;
         inner.news.ring();
     }
@@ -85,13 +86,13 @@ impl Service {
             self.gather(&state);
             self.due_at(&state)
         };
-        match self.ready() {
-            Some(Ok(whose)) => self.handle(whose, now),
-            Some(Err(broken)) => {
+        match self.watches.poll(&inner.bell) {
+            Ok(Some(whose)) => self.handle(whose, now),
+            Err(Vain::Broken(broken)) => {
                 self.on_broken(&broken, now);
                 return !Arc::ptr_eq(&broken, &inner.home);
             }
-            None => {
+            Ok(None) | Err(Vain::TimedOut) => {
                 let waited = inner.home.wait(&[inner.bell.interest(seen)], until);
                 return !matches!(waited, Err(WaitError::Broken(_)));
             }
@@ -173,26 +174,13 @@ impl Service {
             self.first = (self.first + 1) % all.len();
             all.rotate_left(self.first);
         }
-        self.watches.iter_mut().for_each(Watch::clear);
+        self.watches.clear();
         for (transport, interest, whose) in all {
-            watch_at(&mut self.watches, &transport).add(interest, whose);
+            self.watches.add(&transport, interest, whose);
         }
-        self.watches.retain(|watch| !watch.interests.is_empty());
-        let mut used: Vec<_> = self.watches.iter().map(|watch| Arc::clone(&watch.transport)).collect();
+        let mut used = self.watches.transports();
         used.push(Arc::clone(&self.inner.home));
         self.inner.news.keep(&used);
-    }
-
-    /// What is ready, or the transport that failed.
-    fn ready(&mut self) -> Option<Result<Whose, Arc<dyn Transport>>> {
-        for watch in &mut self.watches {
-            match watch.poll(&self.inner.bell) {
-                Ok(Some(index)) => return Some(Ok(watch.whose[index].clone())),
-                Ok(None) => {}
-                Err(_) => return Some(Err(Arc::clone(&watch.transport))),
-            }
-        }
-        None
     }
 
     fn handle(&mut self, whose: Whose, now: Timestamp) {

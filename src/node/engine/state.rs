@@ -176,3 +176,14 @@ impl State {
         self.departed.push_back(peer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_started_anew_has_another_clock() {
+        let origins = [[1; 32], [2; 32], [1; 32]].map(|chance| State::new(None, chance).origin);
+        assert!(origins[0] == origins[2] && origins[0] != origins[1], "{origins:?}");
+    }
+}

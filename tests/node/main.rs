@@ -4,6 +4,7 @@
 //! case waits on timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
 
 mod channels;
+mod ended;
 mod hostile;
 mod hubs;
 mod leaving;
@@ -59,6 +60,10 @@ everywhere! {
         a_wait_times_out_and_the_connection_lives
         the_last_value_outlives_the_connection
         values_are_what_they_were_written_as;
+    ended: a_closed_node_takes_no_connection_and_keeps_none
+        a_node_that_closes_lets_go_of_who_waits_to_be_taken
+        a_peer_that_is_away_can_be_given_up
+        a_call_that_is_given_up_says_so;
     hubs: three_hubs_write_to_whom_they_mean
         images_go_on_their_channel
         whoever_joins_later_gets_the_newest

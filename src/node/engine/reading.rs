@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::state::Life;
 use super::watch::{Vain, Watches};
 use super::{Engine, Peer, Side, lock};
 use crate::message::End;
@@ -97,8 +96,8 @@ impl Engine {
                 if !bell.hangs_at(&self.inner.home) && !state.peers.values().any(is_there) {
                     continue;
                 }
-                if state.life != Life::Running {
-                    return Err(Gone::Ended(End::Closed { code: 0 }).into());
+                if let Some(why) = state.ended() {
+                    return Err(why.into());
                 }
             }
             // What somebody else has read for us; of what nobody has, the wait tells at once.

@@ -2,6 +2,7 @@
 //! found no room, and notices who is gone. It reads no values, and leaves the sockets to the threads that do: it waits
 //! at all transports as a task.
 
+use core::ops::ControlFlow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,33 +54,34 @@ impl Service {
         Self { inner, listening, joining: BTreeMap::new(), watches: Watches::new(), first: 0 }
     }
 
-    /// Runs until the node is closed.
-    pub(super) fn run(mut self) {
-        while self.step() {}
+    /// Runs until the node ends, and says why.
+    pub(super) fn run(mut self) -> Gone {
+        let why = loop {
+            if let ControlFlow::Break(why) = self.step() {
+                break why;
+            }
+        };
         let inner = Arc::clone(&self.inner);
-        self.joining.clear();
-        drop(core::mem::replace(&mut self.watches, Watches::new()));
+        // What is waited for, and for whom, holds connections.
+        drop(self);
         let peers = {
             let mut state = inner.state();
             state.life = Life::Closing;
-            state.calls.clear();
-            core::mem::take(&mut state.peers)
+            state.let_go()
         };
-        let until = inner.home.now() + inner.config.linger;
-        leaving::close(&peers.into_values().collect::<Vec<_>>(), &inner.bell, until);
-        inner.state().life = Life::Over;
-        inner.news.ring();
+        leaving::close(&peers, &inner.bell, inner.home.now() + inner.config.linger);
+        why
     }
 
-    /// Does one thing, or waits. False when the node is being closed.
-    fn step(&mut self) -> bool {
+    /// Does one thing, or waits; breaks when the node is being closed.
+    fn step(&mut self) -> ControlFlow<Gone> {
         let inner = Arc::clone(&self.inner);
         let seen = inner.bell.rings();
         let now = inner.home.now();
         let until = {
             let mut state = inner.state();
-            if state.life != Life::Running {
-                return false;
+            if let Some(why) = state.ended() {
+                return ControlFlow::Break(why);
             }
             self.take_brought(&mut state, now);
             self.run_due(&mut state, now);
@@ -90,14 +92,17 @@ impl Service {
             Ok(Some(whose)) => self.handle(whose, now),
             Err(Vain::Broken(broken)) => {
                 self.on_broken(&broken, now);
-                return !Arc::ptr_eq(&broken, &inner.home);
+                if Arc::ptr_eq(&broken, &inner.home) {
+                    return ControlFlow::Break(End::Broken.into());
+                }
             }
             Ok(None) | Err(Vain::TimedOut) => {
-                let waited = inner.home.wait(&[inner.bell.interest(seen)], until);
-                return !matches!(waited, Err(WaitError::Broken(_)));
+                if let Err(WaitError::Broken(_)) = inner.home.wait(&[inner.bell.interest(seen)], until) {
+                    return ControlFlow::Break(End::Broken.into());
+                }
             }
         }
-        true
+        ControlFlow::Continue(())
     }
 
     /// Takes connections that were brought.
@@ -239,7 +244,7 @@ impl Service {
         link.greet(self.inner.hello(0));
         state.admit(name.clone(), Side::Local, instance, link);
         let brought = self.joining.remove(&serial).and_then(|joining| joining.brought);
-        state.welcomed.extend(brought.map(|number| (number, Ok(name))));
+        state.outcomes.extend(brought.map(|number| (number, Ok(name))));
         self.inner.news.ring();
     }
 
@@ -253,7 +258,7 @@ impl Service {
 
     fn on_turned_away(&mut self, state: &mut State, serial: u64, why: Gone) {
         let brought = self.joining.remove(&serial).and_then(|joining| joining.brought);
-        state.welcomed.extend(brought.map(|number| (number, Err(JoinError::Gone(why)))));
+        state.outcomes.extend(brought.map(|number| (number, Err(JoinError::Gone(why)))));
         self.inner.news.ring();
     }
 
@@ -262,7 +267,7 @@ impl Service {
         let is_there = state.peers.contains_key(name);
         let Some(call) = state.calls.get_mut(name) else { return };
         match &call.phase {
-            Phase::Begin | Phase::Away(_) if is_there => call.phase = Phase::Up,
+            Phase::Begin | Phase::Away(_) if is_there => state.on_up(name),
             Phase::Begin | Phase::Away(_) => {
                 let Some((transport, addr)) = &call.place else { return };
                 match transport.connect(*addr) {
@@ -275,7 +280,7 @@ impl Service {
                 state.on_failed(name, Gone::ByUs(Reason::Silent).into(), now);
             }
             Phase::Crossed(_) => state.on_failed(name, Gone::ByPeer(Reason::Crossed).into(), now),
-            Phase::Connecting(_) | Phase::Up | Phase::Failed(_) => {}
+            Phase::Connecting(_) | Phase::Up => {}
         }
         self.inner.news.ring();
     }
@@ -313,12 +318,13 @@ impl Service {
     /// One that we called has greeted, or is gone.
     fn on_greeting(&mut self, state: &mut State, name: &Name, link: Arc<Link>, now: Timestamp) {
         let hello = link.hello();
+        // One of this name that came by itself may be gone, and nobody have noticed yet.
+        state.look_after(name, now);
         let Some(call) = state.calls.get_mut(name) else { return };
         match link.gone() {
             // Its own call was taken meanwhile, or will be.
             Some(Gone::ByPeer(Reason::Crossed | Reason::NameTaken)) if state.peers.contains_key(name) => {
-                call.phase = Phase::Up;
-                call.was_up = true;
+                state.on_up(name);
             }
             Some(Gone::ByPeer(Reason::Crossed)) => {
                 call.phase = Phase::Crossed(now + self.inner.config.greet_timeout);

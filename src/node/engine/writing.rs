@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use super::published::Target;
-use super::state::Life;
 use super::{Engine, Peer, Side};
 use crate::content::Content;
-use crate::message::End;
 use crate::node::value::{Draft, Stamped};
-use crate::node::{Gone, Name, WriteError};
+use crate::node::{Name, WriteError};
 
 impl Engine {
     /// Writes a value for those whom `target` means; returns how many get it.
@@ -16,8 +14,8 @@ impl Engine {
         let draft = Draft::new(content);
         let (value, peers): (Stamped, Vec<Arc<Peer>>) = {
             let mut state = self.inner.state();
-            if state.life != Life::Running {
-                return Err(Gone::Ended(End::Closed { code: 0 }).into());
+            if let Some(why) = state.ended() {
+                return Err(why.into());
             }
             let peers = match &target {
                 Target::All => state.peers.values().cloned().collect(),

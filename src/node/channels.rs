@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::control::Hello;
 use super::link::{Link, Waited};
-use super::value::Stamped;
+use super::value::{Draft, Stamped};
 use super::{Kind, Name, ReadError, Role, Value, WriteError};
 use crate::content::{Content, IntoContent};
 use crate::message::CloseReport;
@@ -62,7 +62,7 @@ impl Channels {
     /// are no longer than 7/16 of [`Limits::credit_channel`](crate::message::Limits::credit_channel) anyhow.
     #[must_use]
     pub fn with_value_len_max(conn: Connection, value_len_max: u64) -> Self {
-        let link = Link::new(conn, Role::Plain, None, value_len_max);
+        let link = Link::new(conn, Role::Plain, None, value_len_max, 0);
         link.greet(Hello { role: Role::Plain, instance: 0, name: None });
         Self::of(Arc::new(link))
     }
@@ -200,7 +200,7 @@ impl Channels {
     }
 
     fn stamp(&self, content: Content) -> Stamped {
-        Stamped::new(content, self.link.now())
+        self.link.stamp(Draft::new(content))
     }
 
     fn put(&self, name: &str, kind: Kind, content: Content) -> Result<(), WriteError> {

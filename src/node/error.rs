@@ -93,6 +93,9 @@ pub enum Gone {
     /// We did not take the peer, or it broke the protocol.
     #[error("this side ended the connection: {0}")]
     ByUs(Reason),
+    /// This node's own thread panicked, which is a mistake in the library: the node ended.
+    #[error("this node failed")]
+    Panicked,
 }
 
 impl From<End> for Gone {
@@ -205,12 +208,16 @@ pub enum JoinError {
     /// No connection was established.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// One was established and ended in the greeting: the peer does not take us, or we do not take it.
+    /// One was established and ended in the greeting: the peer does not take us, or we do not take it. Or it was this
+    /// node that ended otherwise than by being closed.
     #[error("the greeting failed")]
     Gone(#[from] Gone),
     /// This node is being closed.
     #[error("this node is closed")]
     Closed,
+    /// It was given up meanwhile, by `disconnect`.
+    #[error("given up before it was connected")]
+    Disconnected,
     /// This node could not begin.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -223,6 +230,7 @@ impl From<JoinError> for Error {
             JoinError::NameTaken { .. } => ErrorKind::AlreadyExists,
             JoinError::Gone(gone) => gone_kind(gone),
             JoinError::Closed => ErrorKind::NotConnected,
+            JoinError::Disconnected => ErrorKind::ConnectionAborted,
             JoinError::Connect(_) | JoinError::Start(_) => ErrorKind::Other,
         };
         match error {
@@ -274,6 +282,7 @@ fn gone_kind(gone: &Gone) -> ErrorKind {
     match gone {
         Gone::Ended(end) => Error::from(*end).kind(),
         Gone::ByPeer(reason) | Gone::ByUs(reason) => reason_kind(*reason),
+        Gone::Panicked => ErrorKind::Other,
     }
 }
 

@@ -76,7 +76,7 @@ impl Host {
     /// until it has said who it is, and gives that. Blocks, at most for [`NodeConfig::greet_timeout`].
     ///
     /// # Errors
-    /// [`JoinError::Gone`]: it was not taken, or left.
+    /// [`JoinError::Gone`]: it was not taken, or left; [`JoinError::Closed`]. The connection is closed then.
     pub fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
         self.engine.welcome(conn)
     }

@@ -91,7 +91,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`JoinError`]: `NameTaken` where a peer is called so here; `Connect`; `Gone(ByPeer(NameTaken))` where a peer
-    /// over there is called as this hub is.
+    /// over there is called as this hub is; `Disconnected`; `Closed`.
     pub fn connect(&self, name: &str, addr: SocketAddr) -> Result<(), JoinError> {
         self.engine.connect(name, self.engine.home(), addr)
     }
@@ -106,7 +106,7 @@ impl Hub {
 
     /// As [`connect`](Self::connect), on a connection that there is already, as one by a code:
     /// `hub.connect_on("other", udpair::join("42-maple-otter")?)`. The other side calls [`welcome`](Self::welcome) with
-    /// its end. Lost, it cannot be had again.
+    /// its end. Lost, it cannot be had again; on an error it is closed.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -118,13 +118,13 @@ impl Hub {
     /// until it has said who it is, and gives that. Blocks, at most for [`NodeConfig::greet_timeout`].
     ///
     /// # Errors
-    /// [`JoinError::Gone`]: it was not taken, or left.
+    /// [`JoinError::Gone`]: it was not taken, or left; [`JoinError::Closed`]. The connection is closed then.
     pub fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
         self.engine.welcome(conn)
     }
 
-    /// Closes the connection to a peer in the background, and does not call it again. False where there is none of this
-    /// name. Does not block.
+    /// Closes the connection to a peer in the background, and does not call it again; one that is away or being called
+    /// is given up. False where there is none of this name. Does not block.
     pub fn disconnect(&self, name: &str) -> bool {
         self.engine.disconnect(name)
     }

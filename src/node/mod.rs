@@ -15,6 +15,7 @@ mod link;
 mod name;
 mod names;
 mod offset;
+mod stamps;
 mod timeout;
 mod value;
 

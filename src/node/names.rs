@@ -5,14 +5,30 @@ use std::collections::BTreeMap;
 use super::control::{Control, Hello, NAMES_MAX};
 use super::{Kind, Name, Reason, Role, Value};
 
+/// A channel that we send on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnChannel {
+    pub(super) number: u16,
+    pub(super) kind: Kind,
+    /// The time of the newest value that was written, of [`Kind::Latest`].
+    pub(super) newest: u64,
+}
+
 /// The names of the channels that we send on.
 #[derive(Debug, Default)]
-pub(super) struct OwnNames(BTreeMap<Name, (u16, Kind)>);
+pub(super) struct OwnNames(BTreeMap<Name, OwnChannel>);
 
 impl OwnNames {
-    /// The number and kind of a channel that was used before.
-    pub(super) fn get(&self, name: &str) -> Option<(u16, Kind)> {
+    /// A channel that was used before.
+    pub(super) fn get(&self, name: &str) -> Option<OwnChannel> {
         self.0.get(name).copied()
+    }
+
+    /// A value of this time was written.
+    pub(super) fn on_written(&mut self, name: &str, time: u64) {
+        if let Some(channel) = self.0.get_mut(name) {
+            channel.newest = time;
+        }
     }
 
     /// The number that the next name will have; `None` where there are as many as may be.
@@ -22,7 +38,7 @@ impl OwnNames {
 
     /// The [`next`](Self::next) number has a name.
     pub(super) fn add(&mut self, name: Name, number: u16, kind: Kind) {
-        self.0.insert(name, (number, kind));
+        self.0.insert(name, OwnChannel { number, kind, newest: 0 });
     }
 }
 

@@ -11,17 +11,25 @@ use crate::time::Timestamp;
 /// The bytes of a value's time.
 pub(super) const TIME_LEN: usize = 8;
 
+/// Content with room for its time behind it.
+pub(super) struct Draft {
+    tag: u16,
+    body: Vec<u8>,
+}
+
 /// A value with its time: the bytes of its message. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Stamped {
     pub(super) tag: u16,
     pub(super) body: Bytes,
+    /// When it was written: of two values of a sender's, the later has the greater.
+    pub(super) time: u64,
 }
 
-impl Stamped {
-    /// Puts the time behind the content. Copies nothing where the content is nobody else's and can grow in its place,
-    /// as what is long mostly can.
-    pub(super) fn new(content: Content, now: Timestamp) -> Self {
+impl Draft {
+    /// Makes room. Copies nothing where the content is nobody else's and can grow in its place, as what is long mostly
+    /// can.
+    pub(super) fn new(content: Content) -> Self {
         let mut body = match content.body.try_into_mut() {
             Ok(own) => Vec::from(own),
             Err(shared) => {
@@ -31,8 +39,13 @@ impl Stamped {
             }
         };
         body.reserve_exact(TIME_LEN);
-        body.extend(now.as_micros().to_be_bytes());
-        Self { tag: content.tag, body: body.into() }
+        Self { tag: content.tag, body }
+    }
+
+    /// Puts the time behind the content. Copies nothing: it goes under a lock.
+    pub(super) fn stamp(mut self, time: u64) -> Stamped {
+        self.body.extend(time.to_be_bytes());
+        Stamped { tag: self.tag, body: self.body.into(), time }
     }
 }
 
@@ -112,7 +125,7 @@ mod tests {
     #[test]
     fn a_value_comes_out_as_it_went_in() {
         for content in [Bytes::new(), Bytes::from_static(b"abc"), Bytes::from(vec![7; 3_000])] {
-            let stamped = Stamped::new(Content { tag: 9, body: content.clone() }, at(0x0102_0304));
+            let stamped = Draft::new(Content { tag: 9, body: content.clone() }).stamp(0x0102_0304);
             assert_eq!(stamped.body[content.len()..], [0, 0, 0, 0, 1, 2, 3, 4]);
             let value = Value::new(stamped.tag, stamped.body, 4).unwrap();
             assert_eq!((value.content.tag, value.content.body, value.number), (9, content, 4));
@@ -130,13 +143,13 @@ mod tests {
         let mut content = Vec::with_capacity(1_000 + TIME_LEN);
         content.resize(1_000, 1);
         let place = content.as_ptr();
-        assert_eq!(Stamped::new(Content { tag: 0, body: content.into() }, at(0)).body.as_ptr(), place);
+        assert_eq!(Draft::new(Content { tag: 0, body: content.into() }).stamp(0).body.as_ptr(), place);
     }
 
     #[test]
     fn the_age_is_on_our_clock_and_never_below_zero() {
         let mut value =
-            Value::new(0, Stamped::new(Content { tag: 0, body: Bytes::new() }, at(500_900)).body, 0).unwrap();
+            Value::new(0, Draft::new(Content { tag: 0, body: Bytes::new() }).stamp(500_900).body, 0).unwrap();
         assert_eq!(value.age(at(1_000)), None);
         value = value.with_clock(Some(Estimate { offset: 500_000, uncertainty: 7 }));
         let micros = Duration::from_micros;

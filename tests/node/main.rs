@@ -4,8 +4,11 @@
 //! case waits on timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
 
 mod channels;
+mod ended;
 mod hostile;
 mod hubs;
+mod leaving;
+mod order;
 #[path = "../conformance/pair.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod pair;
@@ -57,6 +60,10 @@ everywhere! {
         a_wait_times_out_and_the_connection_lives
         the_last_value_outlives_the_connection
         values_are_what_they_were_written_as;
+    ended: a_closed_node_takes_no_connection_and_keeps_none
+        a_node_that_closes_lets_go_of_who_waits_to_be_taken
+        a_peer_that_is_away_can_be_given_up
+        a_call_that_is_given_up_says_so;
     hubs: three_hubs_write_to_whom_they_mean
         images_go_on_their_channel
         whoever_joins_later_gets_the_newest
@@ -75,6 +82,8 @@ everywhere! {
         those_who_are_no_hubs_are_turned_away
         a_peer_that_stalls_holds_up_nobody
         a_hub_that_is_dropped_closes_in_the_background;
+    order: writers_at_once_leave_everybody_with_the_same_value
+        a_busy_peer_at_one_transport_keeps_no_other_from_being_heard;
     stars: a_host_and_its_clients_read_and_write
         images_go_both_ways
         a_client_of_a_name_that_is_taken_is_refused

@@ -14,7 +14,7 @@ use crate::hubs::{config, named};
 use crate::pair::{Pair, SHORT, STUCK, end_of};
 
 /// Tries again soon, and often.
-fn soon() -> NodeConfig {
+pub(crate) fn soon() -> NodeConfig {
     let (first, most) = (Duration::from_millis(10), Duration::from_millis(40));
     config(|config| config.reconnect = Some(Reconnect { first, most }))
 }

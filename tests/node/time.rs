@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use udpair::node::Channels;
+use udpair::node::{Channels, Hub};
 use udpair::sim::{LinkConfig, Sim};
+use udpair::time::Timestamp;
 use udpair::{Config, Connection, Listener};
 
 use crate::pair::{Pair, STUCK};
@@ -70,4 +71,36 @@ fn the_age_is_right_within_its_uncertainty_on_any_way() {
         Ok(())
     });
     sim.run().unwrap();
+}
+
+/// A node's clock begins at random: what two nodes show has nothing in common, in one simulated world either.
+#[test]
+fn the_age_is_right_on_the_clocks_of_nodes() {
+    for seed in 0..10 {
+        let sim = Sim::new(seed);
+        let [one, other] = ["one", "other"].map(|name| sim.host(name));
+        let addr = other.addr(7_000);
+        for host in [one, other] {
+            sim.spawn(&host, move |host| {
+                let hub = Hub::start(host.name(), [host.bind(host.addr(7_000), Config::insecure_plain())?])?;
+                // Both write when the world begins.
+                hub.write_all("pose", "here")?;
+                if host.name() == "one" {
+                    hub.connect("other", addr)?;
+                }
+                let mut value = hub.changed("pose")?.1;
+                while value.age(host.now()).is_none() {
+                    host.sleep(Duration::from_millis(1));
+                    value = hub.get_all("pose")?.remove(0).1;
+                }
+                let (age, since) = (value.age(host.now()).unwrap(), host.now().saturating_since(Timestamp::ZERO));
+                assert!(age.age.abs_diff(since) <= age.uncertainty, "seed {seed}: {age:?} of {since:?}");
+                // The other one may still be asking.
+                host.sleep(Duration::from_secs(1));
+                hub.close();
+                Ok(())
+            });
+        }
+        sim.run().unwrap();
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Peer;
 use super::backoff::Backoff;
 use crate::node::link::Link;
-use crate::node::{Gone, JoinError, Reason};
+use crate::node::{Gone, Reason};
 use crate::time::Timestamp;
 use crate::transport::{Connection, Transport};
 
@@ -18,8 +18,8 @@ pub(super) struct Call {
     pub(super) instance: u64,
     pub(super) phase: Phase,
     pub(super) backoff: Backoff,
-    /// It was greeted before: whoever asked for it has been told.
-    pub(super) was_up: bool,
+    /// By which number whoever asked for it is told what became of it, until that has happened.
+    pub(super) ticket: Option<u64>,
     /// The peer that was lost: its last values can still be read.
     pub(super) last: Option<Arc<Peer>>,
 }
@@ -38,13 +38,16 @@ pub(super) enum Phase {
     Up,
     /// To be begun again then.
     Away(Timestamp),
-    /// It failed, and whoever asked for it is to be told.
-    Failed(JoinError),
 }
 
 impl Call {
-    pub(super) fn new(place: Option<(Arc<dyn Transport>, SocketAddr)>, instance: u64, phase: Phase) -> Self {
-        Self { place, instance, phase, backoff: Backoff::default(), was_up: false, last: None }
+    pub(super) fn new(
+        place: Option<(Arc<dyn Transport>, SocketAddr)>,
+        instance: u64,
+        ticket: u64,
+        phase: Phase,
+    ) -> Self {
+        Self { place, instance, ticket: Some(ticket), phase, backoff: Backoff::default(), last: None }
     }
 
     /// When it wants to be looked at though nothing has come.
@@ -52,7 +55,7 @@ impl Call {
         match self.phase {
             Phase::Begin => Some(Timestamp::ZERO),
             Phase::Greeting(_, at) | Phase::Crossed(at) | Phase::Away(at) => Some(at),
-            Phase::Connecting(_) | Phase::Up | Phase::Failed(_) => None,
+            Phase::Connecting(_) | Phase::Up => None,
         }
     }
 
@@ -65,7 +68,7 @@ impl Call {
 /// True where calling again would lead to the same: the two do not understand each other.
 pub(super) const fn is_final(gone: &Gone) -> bool {
     match gone {
-        Gone::Ended(_) => false,
+        Gone::Ended(_) | Gone::Panicked => false,
         Gone::ByPeer(reason) | Gone::ByUs(reason) => matches!(
             reason,
             Reason::Version | Reason::Role | Reason::Malformed | Reason::OutOfTurn | Reason::Names | Reason::Value

@@ -28,11 +28,12 @@ pub enum Event {
         /// This node tries to reach it again.
         returns: bool,
     },
-    /// This node does not try to reach a peer any more: they do not understand each other.
+    /// This node does not try to reach a peer any more that it called again: they do not understand each other, or the
+    /// application does not want it any more.
     GaveUp {
         /// The name that it had here.
         name: Name,
-        /// How the last attempt ended.
+        /// How the last attempt ended; `Ended(Closed)` where the application ended it.
         why: Gone,
     },
     /// So many events before the next one were lost, because nobody asked for them.

@@ -4,27 +4,45 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Peer;
+use super::watch::{Vain, Watches};
 use crate::time::Timestamp;
+use crate::transport::{Bell, Connection, Interest};
 
-/// Closes the connections of a node that leaves: what was written has until then to arrive.
-pub(super) fn close(peers: &[Arc<Peer>], until: Timestamp) {
-    for peer in peers {
-        let conn = peer.link.connection();
-        peer.flush();
-        while let Some(room) = peer.wants_room() {
-            if peer.link.gone().is_some() || conn.transport().wait(&[room], Some(until)).is_err() {
-                break;
+/// What is waited for of a peer, by its place.
+#[derive(Clone, Copy)]
+enum Awaited {
+    Room(usize),
+    Arrived(usize),
+}
+
+/// Closes the connections of a node that leaves: what was written has until then to arrive, everywhere at once. `bell`
+/// is the node's own.
+pub(super) fn close(peers: &[Arc<Peer>], bell: &Bell, until: Timestamp) {
+    let mut watches = Watches::new();
+    let mut waiting: Vec<&Arc<Peer>> = peers.iter().collect();
+    while !waiting.is_empty() {
+        let seen = bell.rings();
+        watches.clear();
+        for (at, peer) in waiting.iter().enumerate() {
+            peer.link.put_pending();
+            let conn = peer.link.connection();
+            match peer.link.wants_room() {
+                Some(room) => watches.add(conn.transport(), room, Awaited::Room(at)),
+                None => watches.add(conn.transport(), Interest::Flushed(conn.id()), Awaited::Arrived(at)),
             }
-            peer.flush();
         }
-        // What has not arrived in time is lost.
-        let _ = conn.flush_timeout(until.saturating_since(conn.transport().now()));
+        match watches.wait(bell, seen, Some(until)) {
+            Ok(Some(Awaited::Arrived(at))) => drop(waiting.remove(at)),
+            Ok(Some(Awaited::Room(at))) if waiting[at].link.gone().is_some() => drop(waiting.remove(at)),
+            Ok(_) => {}
+            Err(Vain::Broken(broken)) => {
+                waiting.retain(|peer| !Arc::ptr_eq(peer.link.connection().transport(), &broken));
+            }
+            // What has not arrived in time is lost.
+            Err(Vain::TimedOut) => break,
+        }
     }
-    for peer in peers {
-        let conn = peer.link.connection();
-        conn.transport().close(conn.id(), 0, Duration::ZERO);
-    }
-    for peer in peers {
-        peer.link.connection().close_within(0, Duration::ZERO);
-    }
+    let conns = || peers.iter().map(|peer| peer.link.connection());
+    conns().for_each(|conn| conn.transport().close(conn.id(), 0, Duration::ZERO));
+    conns().for_each(|conn| drop(Connection::close_within(conn, 0, Duration::ZERO)));
 }

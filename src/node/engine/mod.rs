@@ -10,11 +10,13 @@
 //!      transports
 //! ```
 //!
-//! Locks are taken in this order: the state, a peer's pending values, its link; and none is held over a wait.
+//! Locks are taken in this order: the state, a link; and none is held over a wait. A value gets its time under the state's,
+//! and with it its place: a link that was written a newer one drops it, so that every peer ends with the same.
 
 mod backoff;
 mod call;
 mod config;
+mod ending;
 mod events;
 mod judge;
 mod leaving;
@@ -41,7 +43,7 @@ pub(super) use self::news::News;
 pub(super) use self::peer::Peer;
 use self::reading::Seen;
 use self::service::Service;
-use self::state::{Life, State};
+use self::state::{CLOSED, Life, State};
 use super::{Channels, Gone, JoinError, Name, NameError, Role};
 use crate::message::End;
 use crate::time::Timestamp;
@@ -90,6 +92,8 @@ pub(super) struct Inner {
     config: NodeConfig,
     /// The first transport: its clock counts, and its thread is the service's.
     home: Arc<dyn Transport>,
+    /// What its clock shows beyond that of its transports, in µs.
+    origin: u64,
     /// Rung for the service, at home.
     bell: Bell,
     /// Rung for everybody else.
@@ -126,6 +130,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a node that ended says to whoever wants a peer.
+fn over(why: Gone) -> JoinError {
+    if why == CLOSED { JoinError::Closed } else { JoinError::Gone(why) }
+}
+
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
@@ -151,16 +160,30 @@ impl Engine {
         transports: Vec<Arc<dyn Transport>>,
         config: NodeConfig,
     ) -> Result<Self, StartError> {
+        Self::begin(role, name, transports, config, |inner, listening| {
+            ending::run(inner, || Service::new(Arc::clone(inner), listening).run());
+        })
+    }
+
+    /// As [`start`](Self::start), where the node's thread does `main`.
+    fn begin(
+        role: Role,
+        name: &str,
+        transports: Vec<Arc<dyn Transport>>,
+        config: NodeConfig,
+        main: impl FnOnce(&Arc<Inner>, Vec<Arc<dyn Transport>>) + Send + 'static,
+    ) -> Result<Self, StartError> {
         let name = Name::new(name)?;
         let home = Arc::clone(transports.first().ok_or(StartError::NoTransport)?);
-        let state = Mutex::new(State::new(config.reconnect, home.chance()?));
+        let state = State::new(config.reconnect, home.chance()?);
+        let (origin, state) = (state.origin, Mutex::new(state));
         let (bell, news) = (Bell::hang(&home), Arc::new(News::new()));
         news.at(&home);
         let service = Mutex::new(None);
         let listening = if role == Role::Client { Vec::new() } else { transports };
-        let inner = Arc::new(Inner { role, name, config, home, bell, news, state, service });
-        let own = Service::new(Arc::clone(&inner), listening);
-        let thread = inner.home.spawn("udpair-node", move || own.run())?;
+        let inner = Arc::new(Inner { role, name, config, home, origin, bell, news, state, service });
+        let own = Arc::clone(&inner);
+        let thread = inner.home.spawn("udpair-node", move || main(&own, listening))?;
         *lock(&inner.service) = Some(thread);
         Ok(Self { _held: Arc::new(Held(Arc::clone(&inner))), inner, seen: Mutex::default() })
     }
@@ -192,62 +215,70 @@ impl Engine {
         self.call(name, Some((Arc::clone(transport), addr)), Phase::Begin)
     }
 
-    /// Speaks on a connection as the one that called.
+    /// Speaks on a connection as the one that called. It is closed where that comes to nothing.
     pub(super) fn connect_on(&self, name: &str, conn: Connection) -> Result<(), JoinError> {
-        self.call(name, None, Phase::Connecting(conn))
+        let called = self.call(name, None, Phase::Connecting(conn.clone()));
+        if called.is_err() {
+            conn.transport().close(conn.id(), 0, Duration::ZERO);
+        }
+        called
     }
 
     fn call(&self, name: &str, place: Option<(Arc<dyn Transport>, SocketAddr)>, phase: Phase) -> Result<(), JoinError> {
         let name = Name::new(name)?;
-        {
+        let ticket = {
             let mut state = self.inner.state();
+            state.ended().map_or(Ok(()), |why| Err(over(why)))?;
+            // The one that had the name may have left just now.
+            state.look_after(&name, self.now());
             if name == self.inner.name || state.peers.contains_key(&name) || state.calls.contains_key(&name) {
                 return Err(JoinError::NameTaken { name });
             }
-            let instance = state.instance();
-            state.calls.insert(name.clone(), Call::new(place, instance, phase));
-        }
-        self.inner.bell.ring();
-        self.when(None, |state| {
-            let Some(call) = state.calls.get_mut(&name) else { return Some(Err(JoinError::Closed)) };
-            if call.was_up {
-                return Some(Ok(()));
-            }
-            if !matches!(call.phase, Phase::Failed(_)) {
-                return None;
-            }
-            let Some(Call { phase: Phase::Failed(error), .. }) = state.calls.remove(&name) else { return None };
-            Some(Err(error))
-        })
-        .unwrap_or(Err(JoinError::Closed))
-    }
-
-    /// Speaks on a connection as the one that was called, and waits until the peer has said who it is.
-    pub(super) fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
-        let number = {
-            let mut state = self.inner.state();
-            let number = state.serial();
-            state.brought.push((number, conn));
-            number
+            let (instance, ticket) = (state.instance(), state.serial());
+            state.calls.insert(name, Call::new(place, instance, ticket, phase));
+            ticket
         };
         self.inner.bell.ring();
-        self.when(None, |state| state.welcomed.remove(&number)).unwrap_or(Err(JoinError::Closed))
+        self.outcome(ticket).map(|_| ())
+    }
+
+    /// Waits until it is known what became of a call, or of a connection that was brought.
+    fn outcome(&self, ticket: u64) -> Result<Name, JoinError> {
+        let outcome = self.when(None, |state| state.outcomes.remove(&ticket));
+        outcome.unwrap_or_else(|| Err(over(self.inner.state().ended().unwrap_or(Gone::Ended(End::Broken)))))
+    }
+
+    /// Speaks on a connection as the one that was called, and waits until the peer has said who it is. It is closed
+    /// where that comes to nothing.
+    pub(super) fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
+        let ticket = {
+            let mut state = self.inner.state();
+            if let Some(why) = state.ended() {
+                conn.transport().close(conn.id(), 0, Duration::ZERO);
+                return Err(over(why));
+            }
+            let ticket = state.serial();
+            state.brought.push((ticket, conn));
+            ticket
+        };
+        self.inner.bell.ring();
+        self.outcome(ticket)
     }
 
     /// Ends a connection and does not call again. False where there is no such peer.
     pub(super) fn disconnect(&self, name: &str) -> bool {
         let mut state = self.inner.state();
-        let call = state.calls.remove(name);
+        let was_called = state.give_up(name, JoinError::Disconnected);
         let peer = state.peers.get(name).cloned();
         if let Some(peer) = &peer {
             let conn = peer.link.connection();
             conn.transport().close(conn.id(), 0, self.inner.config.linger);
-            state.on_gone(peer, Gone::Ended(End::Closed { code: 0 }), self.now());
+            state.on_gone(peer, CLOSED, self.now());
         }
         drop(state);
         self.inner.bell.ring();
         self.inner.news.ring();
-        call.is_some() || peer.is_some()
+        was_called.is_some() || peer.is_some()
     }
 
     /// The peers that are there, by name.
@@ -296,7 +327,7 @@ impl Engine {
                 if let Some(found) = look(&mut state) {
                     return Some(found);
                 }
-                if state.life == Life::Over {
+                if matches!(state.life, Life::Over(_)) {
                     return None;
                 }
             }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Side;
 use crate::node::control::NAMES_MAX;
-use crate::node::value::Stamped;
+use crate::node::stamps::Stamps;
+use crate::node::value::{Draft, Stamped};
 use crate::node::{Name, WriteError};
+use crate::time::Timestamp;
 
 /// Names of peers that have left whose values are kept for their return; with more, the oldest is forgotten.
 pub(super) const AWAY_MAX: usize = 64;
@@ -32,43 +34,54 @@ impl Target {
 }
 
 /// The newest value of each channel, for each target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Published {
-    values: BTreeMap<Target, BTreeMap<Name, (u64, Stamped)>>,
-    written: u64,
+    stamps: Stamps,
+    values: BTreeMap<Target, BTreeMap<Name, Stamped>>,
     /// Peers that have left, the longest first.
     away: VecDeque<Name>,
 }
 
 impl Published {
-    /// A value was written for `target`.
+    /// Nothing, on a clock that shows `origin` µs where the transport's shows zero.
+    pub(super) const fn new(origin: u64) -> Self {
+        Self { stamps: Stamps::new(origin), values: BTreeMap::new(), away: VecDeque::new() }
+    }
+
+    /// A value is written for `target`; it gets its time now, and with it its place among all that were.
     ///
     /// # Errors
     /// [`WriteError::Name`]; [`WriteError::TooManyNames`]: no connection would have so many.
-    pub(super) fn publish(&mut self, target: Target, channel: &str, value: &Stamped) -> Result<(), WriteError> {
+    pub(super) fn publish(
+        &mut self,
+        target: Target,
+        channel: &str,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Stamped, WriteError> {
         let channel = Name::new(channel)?;
         let channels = self.values.entry(target).or_default();
         if channels.len() == NAMES_MAX && !channels.contains_key(&channel) {
             return Err(WriteError::TooManyNames { max: NAMES_MAX });
         }
-        self.written += 1;
-        channels.insert(channel, (self.written, value.clone()));
-        Ok(())
+        let value = draft.stamp(self.stamps.next(now));
+        channels.insert(channel, value.clone());
+        Ok(value)
     }
 
     /// What a peer that joins is to get: of each channel the value that was written last for anybody whom it is one
     /// of.
     pub(super) fn for_peer(&mut self, name: &Name, side: Side) -> BTreeMap<Name, Stamped> {
         self.away.retain(|away| away != name);
-        let mut newest: BTreeMap<Name, (u64, Stamped)> = BTreeMap::new();
+        let mut newest: BTreeMap<Name, Stamped> = BTreeMap::new();
         for (_, channels) in self.values.iter().filter(|(target, _)| target.means(name, side)) {
-            for (channel, (at, value)) in channels {
-                if newest.get(channel).is_none_or(|(other, _)| other < at) {
-                    newest.insert(channel.clone(), (*at, value.clone()));
+            for (channel, value) in channels {
+                if newest.get(channel).is_none_or(|other| other.time < value.time) {
+                    newest.insert(channel.clone(), value.clone());
                 }
             }
         }
-        newest.into_iter().map(|(channel, (_, value))| (channel, value)).collect()
+        newest
     }
 
     /// A peer has left, and may come back.
@@ -87,14 +100,14 @@ impl Published {
 mod tests {
     use super::*;
     use crate::content::IntoContent as _;
-    use crate::time::Timestamp;
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
     }
 
-    fn value(text: &'static str) -> Stamped {
-        Stamped::new(text.into_content().unwrap(), Timestamp::ZERO)
+    /// At always the same time: the order is that of the calls.
+    fn publish(published: &mut Published, target: Target, channel: &str, text: &'static str) -> Result<(), WriteError> {
+        published.publish(target, channel, Draft::new(text.into_content().unwrap()), Timestamp::ZERO).map(|_| ())
     }
 
     fn texts(published: &mut Published, peer: &str, side: Side) -> Vec<String> {
@@ -105,7 +118,7 @@ mod tests {
 
     #[test]
     fn whoever_joins_gets_what_was_written_last_for_it() {
-        let mut published = Published::default();
+        let mut published = Published::new(0);
         for (target, channel, text) in [
             (Target::All, "a", "all"),
             (Target::Side(Side::Local), "a", "local"),
@@ -113,19 +126,19 @@ mod tests {
             (Target::All, "b", "all"),
             (Target::Name(name("y")), "a", "y"),
         ] {
-            published.publish(target, channel, &value(text)).unwrap();
+            publish(&mut published, target, channel, text).unwrap();
         }
         assert_eq!(texts(&mut published, "x", Side::Local), ["a=local", "b=all"]);
         assert_eq!(texts(&mut published, "x", Side::Remote), ["a=all", "b=all"]);
         assert_eq!(texts(&mut published, "y", Side::Local), ["a=y", "b=all"]);
-        published.publish(Target::All, "a", &value("newer")).unwrap();
+        publish(&mut published, Target::All, "a", "newer").unwrap();
         assert_eq!(texts(&mut published, "y", Side::Local), ["a=newer", "b=all"]);
     }
 
     #[test]
     fn what_was_written_to_one_is_kept_until_others_have_left_since() {
-        let mut published = Published::default();
-        published.publish(Target::Name(name("x")), "a", &value("x")).unwrap();
+        let mut published = Published::new(0);
+        publish(&mut published, Target::Name(name("x")), "a", "x").unwrap();
         published.on_left(&name("x"));
         for at in 1..AWAY_MAX {
             published.on_left(&name(&at.to_string()));
@@ -141,13 +154,13 @@ mod tests {
 
     #[test]
     fn no_more_channels_than_a_connection_has() {
-        let mut published = Published::default();
+        let mut published = Published::new(0);
         for at in 0..NAMES_MAX {
-            published.publish(Target::All, &at.to_string(), &value("x")).unwrap();
+            publish(&mut published, Target::All, &at.to_string(), "x").unwrap();
         }
-        let one_more = published.publish(Target::All, "one more", &value("x"));
+        let one_more = publish(&mut published, Target::All, "one more", "x");
         assert!(matches!(one_more, Err(WriteError::TooManyNames { max: NAMES_MAX })));
-        published.publish(Target::All, "0", &value("y")).unwrap();
-        assert!(matches!(published.publish(Target::All, "", &value("x")), Err(WriteError::Name(_))));
+        publish(&mut published, Target::All, "0", "y").unwrap();
+        assert!(matches!(publish(&mut published, Target::All, "", "x"), Err(WriteError::Name(_))));
     }
 }

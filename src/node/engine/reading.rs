@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::state::Life;
-use super::watch::{self, Watch, watch_at};
+use super::watch::{Vain, Watches};
 use super::{Engine, Peer, Side, lock};
 use crate::message::End;
 use crate::node::{Channels, Gone, Name, NameError, ReadError, Value, name};
 use crate::time::Timestamp;
-use crate::transport::{Transport, WaitError};
+use crate::transport::Transport;
 
 /// What a handle has given of the values of all peers.
 #[derive(Clone, Default)]
@@ -59,7 +58,8 @@ impl Engine {
             if peer.is_none() && !is_called {
                 return Err(ReadError::NoSuchPeer { name: name.to_owned() });
             }
-            self.inner.home.wait(&[bell.interest(rings)], Some(until)).map_err(not_read)?;
+            let waited = self.inner.home.wait(&[bell.interest(rings)], Some(until));
+            waited.map_err(|error| not_read(Vain::new(&self.inner.home, &error)))?;
         }
     }
 
@@ -83,7 +83,7 @@ impl Engine {
     /// Waits for a value of a channel that this handle has not given yet, of any peer, also of one that has left.
     pub(in crate::node) fn changed(&self, channel: &str, until: Option<Timestamp>) -> Result<(Name, Value), ReadError> {
         name::check(channel)?;
-        let mut watches: Vec<Watch<Arc<Peer>>> = Vec::new();
+        let mut watches: Watches<Arc<Peer>> = Watches::new();
         loop {
             let bell = self.inner.news.at(&self.place_of_most());
             let rings = bell.rings();
@@ -96,23 +96,23 @@ impl Engine {
                 if !bell.hangs_at(&self.inner.home) && !state.peers.values().any(is_there) {
                     continue;
                 }
-                if state.life != Life::Running {
-                    return Err(Gone::Ended(End::Closed { code: 0 }).into());
+                if let Some(why) = state.ended() {
+                    return Err(why.into());
                 }
             }
             // What somebody else has read for us; of what nobody has, the wait tells at once.
             if let Some(found) = self.newer(&peers, |peer| peer.link.held(channel), channel) {
                 return Ok(found);
             }
-            watches.iter_mut().for_each(Watch::clear);
+            watches.clear();
             // Of one that is gone nothing more comes. Of several the first is told of: not always the same.
             let first = self.first_in_turn(&peers);
             for peer in peers[first..].iter().chain(&peers[..first]).filter(|peer| peer.link.gone().is_none()) {
                 if let Some(interest) = peer.link.newest_at(channel) {
-                    watch_at(&mut watches, peer.link.connection().transport()).add(interest, Arc::clone(peer));
+                    watches.add(peer.link.connection().transport(), interest, Arc::clone(peer));
                 }
             }
-            let Some(peer) = watch::wait(&mut watches, &bell, rings, until).map_err(not_read)? else { continue };
+            let Some(peer) = watches.wait(&bell, rings, until).map_err(not_read)? else { continue };
             if let Some(found) = self.newer(&[peer], |peer| peer.link.newest(channel), channel) {
                 return Ok(found);
             }
@@ -198,9 +198,9 @@ impl Seen {
 }
 
 /// Why nothing was read where a wait came to nothing.
-fn not_read(error: WaitError) -> ReadError {
-    match error {
-        WaitError::TimedOut => ReadError::TimedOut,
-        WaitError::Broken(_) => Gone::Ended(End::Broken).into(),
+fn not_read(vain: Vain) -> ReadError {
+    match vain {
+        Vain::TimedOut => ReadError::TimedOut,
+        Vain::Broken(_) => Gone::Ended(End::Broken).into(),
     }
 }

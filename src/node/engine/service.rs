@@ -2,13 +2,14 @@
 //! found no room, and notices who is gone. It reads no values, and leaves the sockets to the threads that do: it waits
 //! at all transports as a task.
 
+use core::ops::ControlFlow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::call::Phase;
 use super::judge::{Verdict, judge};
 use super::state::{Life, State};
-use super::watch::{Watch, watch_at};
+use super::watch::{Vain, Watches};
 use super::{Inner, Peer, Side, leaving};
 use crate::message::{End, State as Standing};
 use crate::node::control::Hello;
@@ -43,60 +44,65 @@ pub(super) struct Service {
     inner: Arc<Inner>,
     listening: Vec<Arc<dyn Transport>>,
     joining: BTreeMap<u64, Joining>,
-    watches: Vec<Watch<Whose>>,
+    watches: Watches<Whose>,
     /// What was waited for first the last time: nobody is always the first.
     first: usize,
 }
 
 impl Service {
     pub(super) const fn new(inner: Arc<Inner>, listening: Vec<Arc<dyn Transport>>) -> Self {
-        Self { inner, listening, joining: BTreeMap::new(), watches: Vec::new(), first: 0 }
+        Self { inner, listening, joining: BTreeMap::new(), watches: Watches::new(), first: 0 }
     }
 
-    /// Runs until the node is closed.
-    pub(super) fn run(mut self) {
-        while self.step() {}
+    /// Runs until the node ends, and says why.
+    pub(super) fn run(mut self) -> Gone {
+        let why = loop {
+            if let ControlFlow::Break(why) = self.step() {
+                break why;
+            }
+        };
         let inner = Arc::clone(&self.inner);
-        self.joining.clear();
-        self.watches.clear();
+        // What is waited for, and for whom, holds connections.
+        drop(self);
         let peers = {
             let mut state = inner.state();
             state.life = Life::Closing;
-            state.calls.clear();
-            core::mem::take(&mut state.peers)
+            state.let_go()
         };
-        leaving::close(&peers.into_values().collect::<Vec<_>>(), inner.home.now() + inner.config.linger);
-        inner.state().life = Life::Over;
-        inner.news.ring();
+        leaving::close(&peers, &inner.bell, inner.home.now() + inner.config.linger);
+        why
     }
 
-    /// Does one thing, or waits. False when the node is being closed.
-    fn step(&mut self) -> bool {
+    /// Does one thing, or waits; breaks when the node is being closed.
+    fn step(&mut self) -> ControlFlow<Gone> {
         let inner = Arc::clone(&self.inner);
         let seen = inner.bell.rings();
         let now = inner.home.now();
         let until = {
             let mut state = inner.state();
-            if state.life != Life::Running {
-                return false;
+            if let Some(why) = state.ended() {
+                return ControlFlow::Break(why);
             }
             self.take_brought(&mut state, now);
             self.run_due(&mut state, now);
             self.gather(&state);
             self.due_at(&state)
         };
-        match self.ready() {
-            Some(Ok(whose)) => self.handle(whose, now),
-            Some(Err(broken)) => {
+        match self.watches.poll(&inner.bell) {
+            Ok(Some(whose)) => self.handle(whose, now),
+            Err(Vain::Broken(broken)) => {
                 self.on_broken(&broken, now);
-                return !Arc::ptr_eq(&broken, &inner.home);
+                if Arc::ptr_eq(&broken, &inner.home) {
+                    return ControlFlow::Break(End::Broken.into());
+                }
             }
-            None => {
-                let waited = inner.home.wait(&[inner.bell.interest(seen)], until);
-                return !matches!(waited, Err(WaitError::Broken(_)));
+            Ok(None) | Err(Vain::TimedOut) => {
+                if let Err(WaitError::Broken(_)) = inner.home.wait(&[inner.bell.interest(seen)], until) {
+                    return ControlFlow::Break(End::Broken.into());
+                }
             }
         }
-        true
+        ControlFlow::Continue(())
     }
 
     /// Takes connections that were brought.
@@ -149,7 +155,7 @@ impl Service {
             let conn = peer.link.connection();
             let whose = Whose::Peer(Arc::clone(peer));
             peer.link.concerns().into_iter().for_each(|interest| add(conn, interest, &whose));
-            if let Some(interest) = peer.wants_room() {
+            if let Some(interest) = peer.link.wants_room() {
                 add(conn, interest, &Whose::Room(Arc::clone(peer)));
             }
         }
@@ -173,26 +179,13 @@ impl Service {
             self.first = (self.first + 1) % all.len();
             all.rotate_left(self.first);
         }
-        self.watches.iter_mut().for_each(Watch::clear);
+        self.watches.clear();
         for (transport, interest, whose) in all {
-            watch_at(&mut self.watches, &transport).add(interest, whose);
+            self.watches.add(&transport, interest, whose);
         }
-        self.watches.retain(|watch| !watch.interests.is_empty());
-        let mut used: Vec<_> = self.watches.iter().map(|watch| Arc::clone(&watch.transport)).collect();
+        let mut used = self.watches.transports();
         used.push(Arc::clone(&self.inner.home));
         self.inner.news.keep(&used);
-    }
-
-    /// What is ready, or the transport that failed.
-    fn ready(&mut self) -> Option<Result<Whose, Arc<dyn Transport>>> {
-        for watch in &mut self.watches {
-            match watch.poll(&self.inner.bell) {
-                Ok(Some(index)) => return Some(Ok(watch.whose[index].clone())),
-                Ok(None) => {}
-                Err(_) => return Some(Err(Arc::clone(&watch.transport))),
-            }
-        }
-        None
     }
 
     fn handle(&mut self, whose: Whose, now: Timestamp) {
@@ -202,7 +195,7 @@ impl Service {
             Whose::Incoming(transport) => self.take_incoming(&mut state, &transport, now),
             Whose::Joining(serial) => self.on_joining(&mut state, serial, now),
             Whose::Call(name) => self.on_call(&mut state, &name, now),
-            Whose::Room(peer) => peer.flush(),
+            Whose::Room(peer) => peer.link.put_pending(),
             Whose::Peer(peer) => {
                 peer.link.attend();
                 if let Some(why) = peer.link.gone() {
@@ -251,7 +244,7 @@ impl Service {
         link.greet(self.inner.hello(0));
         state.admit(name.clone(), Side::Local, instance, link);
         let brought = self.joining.remove(&serial).and_then(|joining| joining.brought);
-        state.welcomed.extend(brought.map(|number| (number, Ok(name))));
+        state.outcomes.extend(brought.map(|number| (number, Ok(name))));
         self.inner.news.ring();
     }
 
@@ -265,7 +258,7 @@ impl Service {
 
     fn on_turned_away(&mut self, state: &mut State, serial: u64, why: Gone) {
         let brought = self.joining.remove(&serial).and_then(|joining| joining.brought);
-        state.welcomed.extend(brought.map(|number| (number, Err(JoinError::Gone(why)))));
+        state.outcomes.extend(brought.map(|number| (number, Err(JoinError::Gone(why)))));
         self.inner.news.ring();
     }
 
@@ -274,7 +267,7 @@ impl Service {
         let is_there = state.peers.contains_key(name);
         let Some(call) = state.calls.get_mut(name) else { return };
         match &call.phase {
-            Phase::Begin | Phase::Away(_) if is_there => call.phase = Phase::Up,
+            Phase::Begin | Phase::Away(_) if is_there => state.on_up(name),
             Phase::Begin | Phase::Away(_) => {
                 let Some((transport, addr)) = &call.place else { return };
                 match transport.connect(*addr) {
@@ -287,7 +280,7 @@ impl Service {
                 state.on_failed(name, Gone::ByUs(Reason::Silent).into(), now);
             }
             Phase::Crossed(_) => state.on_failed(name, Gone::ByPeer(Reason::Crossed).into(), now),
-            Phase::Connecting(_) | Phase::Up | Phase::Failed(_) => {}
+            Phase::Connecting(_) | Phase::Up => {}
         }
         self.inner.news.ring();
     }
@@ -325,12 +318,13 @@ impl Service {
     /// One that we called has greeted, or is gone.
     fn on_greeting(&mut self, state: &mut State, name: &Name, link: Arc<Link>, now: Timestamp) {
         let hello = link.hello();
+        // One of this name that came by itself may be gone, and nobody have noticed yet.
+        state.look_after(name, now);
         let Some(call) = state.calls.get_mut(name) else { return };
         match link.gone() {
             // Its own call was taken meanwhile, or will be.
             Some(Gone::ByPeer(Reason::Crossed | Reason::NameTaken)) if state.peers.contains_key(name) => {
-                call.phase = Phase::Up;
-                call.was_up = true;
+                state.on_up(name);
             }
             Some(Gone::ByPeer(Reason::Crossed)) => {
                 call.phase = Phase::Crossed(now + self.inner.config.greet_timeout);
@@ -388,6 +382,6 @@ impl Inner {
     pub(super) fn link(&self, conn: Connection) -> Arc<Link> {
         // Somebody may wait there as soon as it is a peer.
         self.news.at(conn.transport());
-        Arc::new(Link::new(conn, self.role, Some(Arc::clone(&self.news)), self.config.value_len_max))
+        Arc::new(Link::new(conn, self.role, Some(Arc::clone(&self.news)), self.config.value_len_max, self.origin))
     }
 }

@@ -1,5 +1,6 @@
 //! What a node knows of its peers, behind its lock.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -11,29 +12,40 @@ use super::events::{Event, Events};
 use super::judge::Known;
 use super::published::{AWAY_MAX, Published};
 use super::{Peer, Reconnect, Side};
+use crate::message::End;
 use crate::node::link::Link;
 use crate::node::{Gone, JoinError, Name};
 use crate::time::Timestamp;
 use crate::transport::Connection;
+
+/// How a node ends that somebody closes.
+pub(super) const CLOSED: Gone = Gone::Ended(End::Closed { code: 0 });
+
+/// A node's clock begins at random, in µs up to this: 12 days. So a node that was started anew writes no value of the
+/// time of one that it wrote in its life before, though both lives begin alike.
+const ORIGIN_MAX: u64 = 1 << 40;
 
 /// Where a node stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     Running,
     Closing,
-    Over,
+    /// It ended, for this reason.
+    Over(Gone),
 }
 
 /// See the module.
 pub(super) struct State {
+    /// What this node's clock shows beyond its transport's, in µs.
+    pub(super) origin: u64,
     pub(super) life: Life,
     pub(super) peers: BTreeMap<Name, Arc<Peer>>,
     pub(super) calls: BTreeMap<Name, Call>,
     /// Connections that came another way than by one of the node's transports, with the numbers by which those who
     /// brought them ask for what becomes of them.
     pub(super) brought: Vec<(u64, Connection)>,
-    /// What became of those.
-    pub(super) welcomed: BTreeMap<u64, Result<Name, JoinError>>,
+    /// What became of calls and of connections that were brought, until whoever has the number asks.
+    pub(super) outcomes: BTreeMap<u64, Result<Name, JoinError>>,
     pub(super) published: Published,
     pub(super) events: Events,
     /// Peers that left for good, whose last values can still be read; the longest first.
@@ -45,19 +57,40 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(reconnect: Option<Reconnect>, chance: [u8; 32]) -> Self {
+        let mut chance = Xoshiro256PlusPlus::from_seed(chance);
+        let origin = chance.random_range(0..ORIGIN_MAX);
         Self {
+            origin,
             life: Life::Running,
             peers: BTreeMap::new(),
             calls: BTreeMap::new(),
             brought: Vec::new(),
-            welcomed: BTreeMap::new(),
-            published: Published::default(),
+            outcomes: BTreeMap::new(),
+            published: Published::new(origin),
             events: Events::default(),
             departed: VecDeque::new(),
             reconnect,
             serials: 0,
-            chance: Xoshiro256PlusPlus::from_seed(chance),
+            chance,
         }
+    }
+
+    /// Why nothing can be asked of this node any more.
+    pub(super) const fn ended(&self) -> Option<Gone> {
+        match self.life {
+            Life::Running => None,
+            Life::Closing => Some(CLOSED),
+            Life::Over(why) => Some(why),
+        }
+    }
+
+    /// Lets go of everything that is under way and of everybody who is there; gives the latter.
+    pub(super) fn let_go(&mut self) -> Vec<Arc<Peer>> {
+        self.calls.clear();
+        for (_, conn) in self.brought.drain(..) {
+            conn.transport().close(conn.id(), 0, Duration::ZERO);
+        }
+        core::mem::take(&mut self.peers).into_values().collect()
     }
 
     /// A number that was not given before.
@@ -94,10 +127,10 @@ impl State {
 
     /// A peer has been greeted: it gets what was written for it, and is one of the peers from now on.
     pub(super) fn admit(&mut self, name: Name, side: Side, instance: u64, link: Arc<Link>) {
-        let peer = Peer::new(name.clone(), side, instance, self.serial(), link);
+        let peer = Arc::new(Peer { name: name.clone(), side, instance, serial: self.serial(), link });
         for (channel, value) in self.published.for_peer(&name, side) {
             // What it cannot take, it could not have taken before.
-            let _ = peer.put(&channel, &value);
+            let _ = peer.link.put(&channel, &value);
         }
         self.departed.retain(|departed| departed.name != name);
         if let Some(call) = self.calls.get_mut(&name) {
@@ -105,12 +138,27 @@ impl State {
             call.last = None;
             call.backoff.reset();
             if side == Side::Remote || !call.is_under_way() {
-                call.phase = Phase::Up;
-                call.was_up = true;
+                self.on_up(&name);
             }
         }
         self.peers.insert(name.clone(), peer);
         self.events.push(Event::Joined { name, side });
+    }
+
+    /// The peer that is called is there, whoever called whom: whoever asked for it is told.
+    pub(super) fn on_up(&mut self, name: &Name) {
+        let Some(call) = self.calls.get_mut(name) else { return };
+        call.phase = Phase::Up;
+        self.outcomes.extend(call.ticket.take().map(|ticket| (ticket, Ok(name.clone()))));
+    }
+
+    /// A peer of this name may be gone, and nobody have noticed yet.
+    pub(super) fn look_after(&mut self, name: &str, now: Timestamp) {
+        if let Some(peer) = self.peers.get(name).cloned()
+            && let Some(why) = peer.link.gone()
+        {
+            self.on_gone(&peer, why, now);
+        }
     }
 
     /// A peer is there no more.
@@ -122,16 +170,21 @@ impl State {
         peer.link.settle();
         let name = peer.name.clone();
         let returns = match (self.calls.get_mut(&name), self.reconnect) {
+            // It came by itself while it was being called: what becomes of that is another matter.
+            (Some(call), _) if !matches!(call.phase, Phase::Up) => call.ticket.is_none(),
             (Some(call), Some(reconnect)) if call.place.is_some() && !is_final(&why) => {
                 call.phase = Phase::Away(now + call.backoff.next(&reconnect, &mut self.chance));
-                call.last = Some(Arc::clone(peer));
                 true
             }
-            _ => false,
+            (Some(_), _) => {
+                self.calls.remove(&name);
+                false
+            }
+            (None, _) => false,
         };
-        if !returns {
-            self.calls.remove(&name);
-            self.forget(Arc::clone(peer));
+        match self.calls.get_mut(&name).filter(|_| returns) {
+            Some(call) => call.last = Some(Arc::clone(peer)),
+            None => self.forget(Arc::clone(peer)),
         }
         self.events.push(Event::Left { name, why, returns });
     }
@@ -139,23 +192,27 @@ impl State {
     /// A call came to nothing.
     pub(super) fn on_failed(&mut self, name: &Name, error: JoinError, now: Timestamp) {
         let Some(call) = self.calls.get_mut(name) else { return };
-        if !call.was_up {
-            call.phase = Phase::Failed(error);
-            return;
+        let is_final = matches!(&error, JoinError::Gone(why) if is_final(why));
+        match self.reconnect.filter(|_| call.ticket.is_none() && !is_final) {
+            Some(reconnect) => call.phase = Phase::Away(now + call.backoff.next(&reconnect, &mut self.chance)),
+            None => _ = self.give_up(name, error),
         }
-        match (self.reconnect, error) {
-            (Some(_), JoinError::Gone(why)) if is_final(&why) => {
-                let last = self.calls.remove(name).and_then(|call| call.last);
-                last.into_iter().for_each(|peer| self.forget(peer));
-                self.events.push(Event::GaveUp { name: name.clone(), why });
-            }
-            (Some(reconnect), _) => {
-                call.phase = Phase::Away(now + call.backoff.next(&reconnect, &mut self.chance));
-            }
+    }
+
+    /// A peer is not called any more. `None` where it was not.
+    pub(super) fn give_up(&mut self, name: &str, error: JoinError) -> Option<()> {
+        let (name, call) = self.calls.remove_entry(name)?;
+        match (call.ticket, call.phase) {
+            (Some(ticket), _) => drop(self.outcomes.insert(ticket, Err(error))),
+            // It is there, or the end of it has been told.
+            (None, Phase::Up) => {}
             (None, _) => {
-                self.calls.remove(name);
+                let why = if let JoinError::Gone(why) = error { why } else { CLOSED };
+                self.events.push(Event::GaveUp { name, why });
             }
         }
+        call.last.into_iter().for_each(|peer| self.forget(peer));
+        Some(())
     }
 
     /// A peer has left for good, as far as this node knows.
@@ -165,5 +222,16 @@ impl State {
             self.departed.pop_front();
         }
         self.departed.push_back(peer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_started_anew_has_another_clock() {
+        let origins = [[1; 32], [2; 32], [1; 32]].map(|chance| State::new(None, chance).origin);
+        assert!(origins[0] == origins[2] && origins[0] != origins[1], "{origins:?}");
     }
 }

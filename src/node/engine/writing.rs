@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use super::published::Target;
-use super::state::Life;
 use super::{Engine, Peer, Side};
 use crate::content::Content;
-use crate::message::End;
-use crate::node::value::Stamped;
-use crate::node::{Gone, Name, WriteError};
+use crate::node::value::{Draft, Stamped};
+use crate::node::{Name, WriteError};
 
 impl Engine {
     /// Writes a value for those whom `target` means; returns how many get it.
     fn write(&self, target: Target, channel: &str, content: Content) -> Result<usize, WriteError> {
-        let value = Stamped::new(content, self.now());
-        let peers: Vec<Arc<Peer>> = {
+        let draft = Draft::new(content);
+        let (value, peers): (Stamped, Vec<Arc<Peer>>) = {
             let mut state = self.inner.state();
-            if state.life != Life::Running {
-                return Err(Gone::Ended(End::Closed { code: 0 }).into());
+            if let Some(why) = state.ended() {
+                return Err(why.into());
             }
             let peers = match &target {
                 Target::All => state.peers.values().cloned().collect(),
@@ -27,12 +25,11 @@ impl Engine {
                 }
                 Target::Name(name) => return Err(WriteError::NoSuchPeer { name: name.to_string() }),
             };
-            state.published.publish(target, channel, &value)?;
-            peers
+            (state.published.publish(target, channel, draft, self.now())?, peers)
         };
         let (mut written, mut waits, mut failed) = (0, false, None);
         for peer in peers {
-            match peer.put(channel, &value) {
+            match peer.link.put(channel, &value) {
                 Ok(at_once) => {
                     written += 1;
                     waits |= !at_once;

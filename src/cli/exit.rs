@@ -76,6 +76,23 @@ impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
+
+    /// The system did not let us do `what`.
+    pub(crate) fn of_io(what: &str, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Permission,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::DiskFull,
+            _ => Exit::Other,
+        };
+        Self::new(exit, format!("{what}: {error}"))
+    }
+}
+
+/// A line on stdout, at once.
+pub(crate) fn say(line: &(impl fmt::Display + ?Sized)) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    let said = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    said.map_err(|error| Failure::of_io("cannot write to standard output", &error))
 }
 
 /// `error` and what was behind it, in one line.

@@ -3,10 +3,12 @@
 #![cfg(all(unix, feature = "cli"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
+mod asked;
 mod chat;
 mod files;
 mod keys;
 mod pipe;
+mod terminal;
 mod tool;
 mod words;
 

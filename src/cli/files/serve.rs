@@ -18,8 +18,8 @@ use super::writer::Existing;
 use super::{configure, drive, interrupt, print, report};
 use crate::cli::args::RecvArgs;
 use crate::cli::code;
-use crate::cli::exit::{Exit, Failure, complain};
-use crate::cli::peer::{Told, Way, failure, give_up};
+use crate::cli::exit::{Exit, Failure, complain, say};
+use crate::cli::peer::{Spoken, Told, Way, failure, give_up};
 
 /// Transfers that may be under way at a time.
 const PLACES: usize = 8;
@@ -34,16 +34,16 @@ const LIMITS: Limits =
 /// Receives: by a code from one sender; at an address, or by a key, from every sender that calls, or, with `--once`,
 /// until the first has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
-    let code = (!args.code.is_empty()).then(|| args.code.join(" "));
-    let way = Way::of("--listen", args.listen.as_deref(), code, &args.link)?;
     let transfers = Transfers::new(PLACES, args.link.timeout());
     interrupt::install(&transfers)?;
+    let code = Spoken::of(&args.code);
+    let way = Way::of("--listen", args.listen.as_deref(), code.as_ref(), &args.link)?;
     let job = Job::new(args);
     job.open_place()?;
     let connection = match way {
         Way::At(addrs, sealed) => {
             let listener = Listener::new(args.link.bind(addrs[0], *sealed, LIMITS, BACKLOG)?);
-            print(&format!("listening on {}", listener.local_addr()));
+            say(&format_args!("listening on {}", listener.local_addr()))?;
             return serve(Door::Address(listener), job, args.once, &transfers);
         }
         Way::Known(psk) => {
@@ -51,7 +51,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
             return serve(Door::Device(Box::new(invite)), job, args.once, &transfers);
         }
         Way::Join(code) => args.link.join(&code, LIMITS)?,
-        Way::Invite => args.link.invite(LIMITS, Told::OnStdout, |code| format!("udpair send PATH... --code {code}"))?,
+        Way::Invite => args.link.invite(LIMITS, Told::OnStdout, "udpair send PATH... --code CODE")?,
     };
     let transfer = transfers.begin(connection);
     let over = job.receive(&transfer);

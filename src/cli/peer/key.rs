@@ -84,13 +84,9 @@ pub(super) fn create(path: &Path, psk: &Psk) -> Result<(), Failure> {
 
 /// What a system call said about `path`.
 pub(super) fn failure(path: &Path, what: &str, error: &io::Error) -> Failure {
-    let exit = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Permission,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::DiskFull,
-        io::ErrorKind::NotFound => Exit::Usage,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, format!("{what} {}: {error}", path.display()))
+    let failure = Failure::of_io(&format!("{what} {}", path.display()), error);
+    // A name that was mistyped.
+    if error.kind() == io::ErrorKind::NotFound { Failure { exit: Exit::Usage, ..failure } } else { failure }
 }
 
 /// A path as it is typed in a shell.

@@ -27,7 +27,7 @@ pub(crate) fn run(connection: &Connection) -> Result<Exit, Failure> {
     // Where it has ended already, receiving says so.
     let _ = connection.configure(CONTROL, first);
     say(connection, Control::Hello { version: VERSION });
-    let failed = |error: io::Error| failure("cannot use standard input and output", &error);
+    let failed = |error: io::Error| Failure::of_io("cannot use standard input and output", &error);
     let output = Output::open().map_err(failed)?;
     if output.is_terminal() || io::IsTerminal::is_terminal(&io::stdin()) {
         note("connected: what either side types the other one sees; Ctrl-D ends");
@@ -155,10 +155,10 @@ impl Exchange<'_> {
             }
             Stop::Output(error) => {
                 give_up(self.connection, code::FAILED);
-                Err(failure("cannot write to standard output", &error))
+                Err(Failure::of_io("cannot write to standard output", &error))
             }
             Stop::End(End::ClosedByPeer { code: code::DONE }) if !self.ends.is_greeted() => {
-                self.end_output().map_err(|error| failure("cannot write to standard output", &error))?;
+                self.end_output().map_err(|error| Failure::of_io("cannot write to standard output", &error))?;
                 // It is closed: this only asks for the report.
                 let report = self.connection.close(code::DONE);
                 if report.channels.iter().all(|channel| channel.channel != CONTENT || channel.all_taken()) {
@@ -177,7 +177,7 @@ impl Exchange<'_> {
 
     fn ended(&self, end: End) -> Failure {
         if let Some(error) = self.input.failure() {
-            return failure("cannot read standard input", &error);
+            return Failure::of_io("cannot read standard input", &error);
         }
         match end {
             End::Aborted { code: code::INTERRUPTED } => Failure::new(Exit::Interrupted, "interrupted"),
@@ -200,13 +200,4 @@ impl Exchange<'_> {
             end => Failure::new(Exit::Other, end.to_string()),
         }
     }
-}
-
-fn failure(what: &str, error: &io::Error) -> Failure {
-    let exit = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::DiskFull,
-        io::ErrorKind::PermissionDenied => Exit::Permission,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, format!("{what}: {error}"))
 }

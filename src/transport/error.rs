@@ -85,7 +85,7 @@ pub enum ConnectError {
         code: u32,
     },
     /// The peer's library does not want it: no listener, too many connections, another version.
-    #[error("{remote} refused the connection: {reason:?}")]
+    #[error("{remote} refused the connection: {}", in_words(*.reason))]
     RefusedByLibrary {
         /// The address that was called.
         remote: SocketAddr,
@@ -127,6 +127,16 @@ pub enum ConnectError {
         /// What the system said.
         source: Error,
     },
+}
+
+const fn in_words(reason: RefuseCode) -> &'static str {
+    match reason {
+        RefuseCode::Version => "it does not speak this version of the protocol",
+        RefuseCode::InviteUsed => "its invite has been used",
+        RefuseCode::InviteBurnt => "its invite is burnt",
+        RefuseCode::WrongTag => "it has another secret",
+        RefuseCode::Busy => "it has no room for another one now",
+    }
 }
 
 impl ConnectError {

@@ -7,6 +7,7 @@ mod asked;
 mod chat;
 mod files;
 mod keys;
+mod misuse;
 mod pipe;
 mod terminal;
 mod tool;

@@ -241,7 +241,7 @@ fn a_side_that_is_killed_or_interrupted_ends_the_other() {
         assert_eq!(inviter.read(1), b"x");
         joiner.interrupt();
         assert_eq!(joiner.end().exit, Some(130), "{transport}");
-        inviter.end().failed(1, "it was interrupted");
+        inviter.end().failed(4, "it was interrupted");
     }
 }
 

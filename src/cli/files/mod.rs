@@ -1,11 +1,12 @@
 //! `udpair send` and `udpair recv`: files and whole trees, as `spec/files.md` says.
 //!
 //! `sender` and `receiver` are the protocol, without a connection; `drive` runs them over one, `serve` for every sender
-//! that calls; `transfers` knows which are under way, `course` how each peer does. `tree` and `reader` get files off
-//! the sender's disk, `place` and `writer` put them onto the receiver's.
+//! that calls; `transfers` knows which are under way, `course` how each peer does. `given`, `tree` and `reader` get
+//! files off the sender's disk, `place` and `writer` put them onto the receiver's.
 
 mod course;
 mod drive;
+mod given;
 pub(crate) mod interrupt;
 mod message;
 mod name;
@@ -47,6 +48,7 @@ pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
     let transfers = Transfers::new(1, args.link.timeout());
     interrupt::install(&transfers)?;
     let way = Way::of("--to", args.to.as_deref(), args.code.as_ref(), &args.link)?;
+    given::look_at(&args.paths)?;
     let expected = tree::measure(args.paths.clone());
     let connection = match way {
         Way::At(addrs, sealed) => args.link.call(&addrs, *sealed, SENDER_LIMITS)?,

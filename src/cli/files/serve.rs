@@ -1,6 +1,8 @@
 //! `udpair recv`: several senders at once, each on a thread of its own, in constant memory.
 
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use udpair::message::Limits;
 use udpair::transport::pairing::DeviceInvite;
 use udpair::{Connection, Listener, Transport};
 
-use super::message::Reason;
+use super::name::Escaped;
 use super::place::Place;
 use super::progress::Bars;
 use super::receiver::{Policy, Receiver, Unfinished};
@@ -201,7 +203,7 @@ impl Drop for EndOnDrop {
     }
 }
 
-fn no_thread(error: &std::io::Error) -> Failure {
+fn no_thread(error: &io::Error) -> Failure {
     Failure::new(Exit::Other, format!("the system gives no thread: {error}"))
 }
 
@@ -224,12 +226,12 @@ impl Job {
     }
 
     fn open_place(&self) -> Result<Place, Failure> {
-        Place::open(Path::new(&self.dir)).map_err(|error| {
-            let exit = match Reason::of(&error).exit() {
-                Exit::SomeFailed => Exit::Other,
-                exit => exit,
-            };
-            Failure::new(exit, format!("cannot use {:?}: {error}", self.dir))
+        let shown = Escaped(self.dir.as_bytes());
+        Place::open(Path::new(&self.dir)).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                Failure::new(Exit::Usage, format!("--dir {shown} is no directory"))
+            }
+            _ => Failure::of_io(&format!("cannot put anything into --dir {shown}"), &error),
         })
     }
 

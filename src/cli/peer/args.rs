@@ -11,7 +11,7 @@ use udpair::{Config, Pairing, Psk};
 
 use super::device::DeviceName;
 use super::seal::SealArgs;
-use super::spoken::{Spoken, ask};
+use super::spoken::{Spoken, ask, is_code};
 use crate::cli::args::resolve;
 use crate::cli::exit::{Exit, Failure};
 
@@ -84,6 +84,9 @@ impl Way {
             (Some(_), Some(_)) => usage(format!("either a code or {address_option}, not both")),
             (Some(_), None) if link.interface.is_some() => {
                 usage(format!("--interface says where to look for the other side: not with {address_option}"))
+            }
+            (Some(address), None) if is_code(address) => {
+                usage(format!("{address_option} takes an address, HOST:PORT, and what stands there is a code"))
             }
             (Some(address), None) => Ok(Self::At(resolve(address)?, Box::new(link.seal.at_address()?))),
             (None, _) if link.seal.insecure_plain => {
@@ -201,6 +204,7 @@ mod tests {
         assert!(matches!(Way::of("--to", Some("127.0.0.1:9"), None, &plain()), Ok(Way::At(..))));
         refused(Way::of("--to", Some("127.0.0.1:9"), Some(&code), &plain()), "not both");
         refused(Way::of("--to", None, Some(&self::code("42-maple")), &link()), "two words");
+        refused(Way::of("--to", Some("42-maple-otter"), None, &plain()), "is a code");
     }
 
     #[test]

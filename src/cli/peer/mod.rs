@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use udpair::message::Limits;
-use udpair::pairing::{Carrier, HostNumber, Interface};
+use udpair::pairing::{Carrier, CodeAt, Host, HostNumber, Interface};
 use udpair::transport::discovery::interfaces;
 use udpair::transport::pairing::DeviceInvite;
 use udpair::{Config, Connection, Invite, Psk, Transport};
@@ -23,6 +23,7 @@ use self::device::DeviceName;
 pub(crate) use self::key::{KeyArgs, make as make_key};
 pub(crate) use self::seal::SealArgs;
 pub(crate) use self::spoken::{Spoken, ask, can_ask, is_code};
+use super::args::resolve;
 use super::call::{any_for, call};
 use super::code;
 use super::exit::{Failure, say};
@@ -75,6 +76,10 @@ impl LinkArgs {
 
     /// Joins by a code. Blocks.
     pub(crate) fn join(&self, code: &Spoken, limits: Limits) -> Result<Connection, Failure> {
+        // A name that stands for nothing is the user's mistake, and none of the pairing's.
+        if let Ok(CodeAt { host: Host::Name(name, port), .. }) = code.as_str().parse() {
+            resolve(&format!("{name}:{port}"))?;
+        }
         let joined = self.pairing(limits).join(code.as_str()).map_err(|error| failure::join(&error))?;
         self.remembered(joined)
     }

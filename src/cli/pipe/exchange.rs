@@ -151,7 +151,7 @@ impl Exchange<'_> {
         match stop {
             Stop::Broken(broken) => {
                 give_up(self.connection, broken.code());
-                Err(Failure::new(Exit::Other, broken.to_string()))
+                Err(Failure::new(broken.exit(), broken.to_string()))
             }
             Stop::Output(error) => {
                 give_up(self.connection, code::FAILED);
@@ -182,17 +182,19 @@ impl Exchange<'_> {
         match end {
             End::Aborted { code: code::INTERRUPTED } => Failure::new(Exit::Interrupted, "interrupted"),
             End::ClosedByPeer { code } | End::AbortedByPeer { code } => {
-                let said = match code {
-                    code::DONE => "it closed before the end".to_owned(),
-                    code::INTERRUPTED => "it was interrupted".to_owned(),
+                let (exit, said) = match code {
+                    code::DONE => (Exit::Other, "it closed before the end".to_owned()),
+                    code::INTERRUPTED => (Exit::Timeout, "it was interrupted".to_owned()),
                     code::VIOLATION => {
-                        "it says that we broke the pipe's protocol (is it no udpair invite or join?)".to_owned()
+                        let said = "it says that we broke the pipe's protocol (is it no udpair invite or join?)";
+                        (Exit::Other, said.to_owned())
                     }
-                    code::VERSION => "it speaks another version of the pipe's protocol".to_owned(),
-                    code::FAILED => "it cannot read its input or write its output".to_owned(),
-                    other => format!("code {other}"),
+                    code::VERSION => (Exit::Differs, "it speaks another version of the pipe's protocol".to_owned()),
+                    code::FAILED => (Exit::Other, "it cannot read its input or write its output".to_owned()),
+                    code::SILENT => (Exit::Other, "it waits for files (is it udpair recv?)".to_owned()),
+                    other => (Exit::Other, format!("code {other}")),
                 };
-                Failure::new(Exit::Other, format!("the other side ended the pipe: {said}"))
+                Failure::new(exit, format!("the other side ended the pipe: {said}"))
             }
             End::TimedOut => Failure::new(Exit::Timeout, "timeout: nothing was heard from the other side any more"),
             End::Unreachable | End::Broken => Failure::new(Exit::Timeout, "the other side is gone"),

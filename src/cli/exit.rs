@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Timeout = 4,
     /// The receiving disk is full.
     DiskFull = 5,
-    /// No permission, here or at the peer; or others may read a key file.
+    /// No permission, here or at the peer; or others can get at a key file.
     Permission = 6,
     /// An address that cannot be understood, resolved or bound.
     BadAddress = 7,
@@ -47,7 +47,7 @@ Exit codes:
     3  refused: the peer does not listen, is busy, or said no; the code has been used
     4  timeout: the peer never came or answered, fell silent, was interrupted, or is gone
     5  the receiving disk is full
-    6  no permission, or a key file that others can read
+    6  no permission, or a key file that others can get at
     7  bad address: not understood, not resolved, or not to be bound
     8  some files failed, the others arrived
     9  integrity: what arrived is not what was sent

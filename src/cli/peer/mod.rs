@@ -3,6 +3,7 @@
 mod args;
 mod device;
 pub(crate) mod failure;
+mod guard;
 mod key;
 mod seal;
 mod spoken;

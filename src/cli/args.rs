@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use udpair::transport::discovery::interfaces;
 
 use super::exit::{EXIT_CODES, Exit, Failure};
-use super::peer::{KeyArgs, LinkArgs};
+use super::peer::{KeyArgs, LinkArgs, Spoken};
 use super::pipe::{InviteArgs, JoinArgs};
 
 /// Reliable, low-latency messages between machines on one network, over UDP or TCP.
@@ -57,10 +57,11 @@ pub(crate) struct SendArgs {
     /// are skipped and counted.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The code that `udpair recv` printed. Without it, and without an address, a code is made and printed, for
-    /// `udpair recv CODE` on the other machine.
+    /// The code that `udpair recv` printed; - asks for it on a terminal, or reads it from the first line of standard
+    /// input, so that it stands neither in `ps` nor in a shell's history. Without a code, and without an address, one
+    /// is made and printed, for `udpair recv CODE` on the other machine.
     #[arg(long, value_name = "CODE")]
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<Spoken>,
     /// Where the receiver listens: HOST:PORT. Of a name with several addresses each is tried.
     #[arg(long, value_name = "ADDR")]
     pub(crate) to: Option<String>,
@@ -72,10 +73,12 @@ pub(crate) struct SendArgs {
 /// `udpair recv`.
 #[derive(Debug, Args)]
 pub(crate) struct RecvArgs {
-    /// The code that `udpair send` printed. Without it, and without an address, a code is made and printed, for
-    /// `udpair send PATH... --code CODE` on the other machine. By a code there is one transfer.
+    /// The code that `udpair send` printed; - asks for it on a terminal, or reads it from the first line of standard
+    /// input, so that it stands neither in `ps` nor in a shell's history. Without a code, and without an address, one
+    /// is made and printed, for `udpair send PATH... --code CODE` on the other machine. By a code there is one
+    /// transfer.
     #[arg(value_name = "CODE")]
-    pub(crate) code: Vec<String>,
+    pub(crate) code: Vec<Spoken>,
     /// The address to listen on: HOST:PORT; port 0 lets the system choose. Printed once it is bound.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,

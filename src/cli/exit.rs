@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Timeout = 4,
     /// The receiving disk is full.
     DiskFull = 5,
-    /// No permission, here or at the peer; or others may read a key file.
+    /// No permission, here or at the peer; or others can get at a key file.
     Permission = 6,
     /// An address that cannot be understood, resolved or bound.
     BadAddress = 7,
@@ -47,7 +47,7 @@ Exit codes:
     3  refused: the peer does not listen, is busy, or said no; the code has been used
     4  timeout: the peer never came or answered, fell silent, was interrupted, or is gone
     5  the receiving disk is full
-    6  no permission, or a key file that others can read
+    6  no permission, or a key file that others can get at
     7  bad address: not understood, not resolved, or not to be bound
     8  some files failed, the others arrived
     9  integrity: what arrived is not what was sent
@@ -76,6 +76,23 @@ impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
+
+    /// The system did not let us do `what`.
+    pub(crate) fn of_io(what: &str, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Permission,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::DiskFull,
+            _ => Exit::Other,
+        };
+        Self::new(exit, format!("{what}: {error}"))
+    }
+}
+
+/// A line on stdout, at once.
+pub(crate) fn say(line: &(impl fmt::Display + ?Sized)) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    let said = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    said.map_err(|error| Failure::of_io("cannot write to standard output", &error))
 }
 
 /// `error` and what was behind it, in one line.

@@ -73,7 +73,7 @@ mod tests {
             backoff.on_wrong(now, source(1));
             assert_eq!(wait(&backoff, now, source(1)), Duration::from_millis(millis));
             assert!(!backoff.holds(now, source(2)), "nobody else");
-            now = now + WAIT_LAST;
+            now += WAIT_LAST;
         }
         backoff.on_wrong(now + FORGOTTEN_AFTER, source(1));
         assert_eq!(wait(&backoff, now + FORGOTTEN_AFTER, source(1)), WAIT_FIRST);

@@ -100,6 +100,11 @@ fn a_key_that_others_can_read_is_refused_with_what_mends_it() {
         ended.failed(6, "chmod 600 key");
         assert_eq!(ended.stdout, "");
     }
+    fs::set_permissions(places.key(), Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(places.0.path(), Permissions::from_mode(0o777)).unwrap();
+    places.run("", "join --psk-file key").end().failed(6, "chmod go-w");
+    Tool::start("key", &[places.at("another").as_os_str()]).end().failed(6, "chmod go-w");
+    fs::set_permissions(places.0.path(), Permissions::from_mode(0o700)).unwrap();
     let before = fs::read(places.key()).unwrap();
     Tool::start("key", &[places.key().as_os_str()]).end().failed(2, "is there already");
     assert_eq!(fs::read(places.key()).unwrap(), before);
@@ -115,7 +120,7 @@ fn devices_that_remember_each_other_need_no_code_again() {
     assert!(received.stderr.contains("--device laptop"), "{received:?}");
     let sent = sender.end();
     sent.succeeded();
-    assert!(sent.stderr.contains(&format!("udpair recv {code} --remember NAME")), "{sent:?}");
+    assert!(sent.stderr.contains("udpair recv CODE --remember NAME"), "{sent:?}");
     places.arrived();
     let keys = ["here/udpair/devices/desk-top", "there/udpair/devices/laptop"].map(|path| places.at(path));
     for key in &keys {
@@ -139,6 +144,13 @@ fn devices_that_remember_each_other_need_no_code_again() {
     assert_eq!(again.stdout, "");
     places.run("here", "send file --device nobody").end().failed(2, "no device nobody is remembered");
     places.run("here", "send file --device ../desk-top").end().failed(2, "a device's name");
+
+    // Where no key can be kept that is said before there is a code.
+    fs::set_permissions(places.at("here/udpair/devices"), Permissions::from_mode(0o777)).unwrap();
+    let open = places.run("here", "send file --remember other").end();
+    open.failed(6, "chmod go-w");
+    assert_eq!(open.stdout, "");
+    places.run("here", "send file --device desk-top").end().failed(6, "chmod go-w");
 }
 
 #[test]

@@ -3,10 +3,13 @@
 #![cfg(all(unix, feature = "cli"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
+mod asked;
 mod chat;
 mod files;
 mod keys;
+mod misuse;
 mod pipe;
+mod terminal;
 mod tool;
 mod words;
 

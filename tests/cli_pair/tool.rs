@@ -53,6 +53,11 @@ impl Tool {
         Self::run(command(args).stdin(Stdio::piped()))
     }
 
+    /// Runs it where standard output goes to `stdout`.
+    pub(crate) fn with_stdout(args: &str, stdout: impl Into<Stdio>) -> Child {
+        command(args).stdout(stdout).spawn().unwrap()
+    }
+
     /// The first line on stderr.
     pub(crate) fn first_on_stderr(&mut self) -> String {
         assert_eq!(self.stderr_seen, "");
@@ -91,6 +96,11 @@ impl Tool {
         let code = self.line();
         assert!(code.parse::<udpair::pairing::Code>().is_ok(), "{code:?}");
         code
+    }
+
+    /// `code` with the address of this machine, as it is said where nobody is found by the code alone.
+    pub(crate) fn with_address(&mut self, code: &str) -> String {
+        self.said("CODE@127.0.0.1:").replacen("CODE", code, 1)
     }
 
     /// The word that begins with `start`, as it stands on stderr sooner or later.

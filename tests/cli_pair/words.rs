@@ -13,6 +13,10 @@ fn join(code: &str, args: &str) -> Tool {
     Tool::start(&format!("send Cargo.toml --interface lo --code {code} {args}"), &[])
 }
 
+fn join_at(code: &str) -> Tool {
+    Tool::start(&format!("send Cargo.toml --code {code}"), &[])
+}
+
 /// The same number, with other words of the list.
 fn mistyped(code: &str) -> String {
     let (number, words) = code.split_once('-').unwrap();
@@ -24,8 +28,8 @@ fn wrong_words_burn_the_code_and_both_are_told_and_the_next_one_is_good_at_once(
     for transport in TRANSPORTS {
         let (mut inviter, code) = invite(transport);
         // At the address: what refuses there is the inviter, and nobody whose number is the same by accident.
-        let at = inviter.said(&format!("{code}@")).split_off(code.len());
-        join(&format!("{}{at}", mistyped(&code)), "").end().failed(10, "not the words of the invite");
+        let at = inviter.with_address(&mistyped(&code));
+        join_at(&at).end().failed(10, "not the words of the invite");
         inviter.end().failed(10, "run the same command again");
 
         let dir = tempfile::tempdir().unwrap();
@@ -52,7 +56,7 @@ fn a_code_that_has_been_used_leads_nowhere() {
     for transport in TRANSPORTS {
         let mut inviter = Tool::piped(&format!("invite --interface lo --transport {transport}"));
         let code = inviter.first_on_stderr();
-        let with_address = inviter.said(&format!("{code}@127.0.0.1:"));
+        let with_address = inviter.with_address(&code);
         let mut guest = Tool::piped(&format!("join {code} --interface lo"));
         guest.write(b"x");
         assert_eq!(inviter.read(1), b"x");

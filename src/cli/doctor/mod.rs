@@ -11,14 +11,12 @@ mod loopback;
 mod ports;
 mod system;
 
-use std::io::{self, Write as _};
-
 use clap::Args;
 use udpair::transport::discovery;
 
 use self::beacons::Heard;
 use self::finding::Finding;
-use super::exit::{Exit, Failure, in_full};
+use super::exit::{Exit, Failure, in_full, say};
 
 /// `udpair doctor`.
 #[derive(Debug, Args)]
@@ -73,10 +71,7 @@ fn verdict(works: bool, by: &[&str]) -> Finding {
 impl Finding {
     /// A line on stdout; whether it is good enough to go on.
     fn say(&self) -> Result<bool, Failure> {
-        match writeln!(io::stdout(), "{self}") {
-            Ok(()) => Ok(!self.is_bad()),
-            Err(error) => Err(Failure::new(Exit::Other, format!("stdout: {error}"))),
-        }
+        say(self).map(|()| !self.is_bad())
     }
 }
 

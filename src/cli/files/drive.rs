@@ -144,7 +144,7 @@ impl From<Stop> for Failure {
             Stop::End(End::Aborted { code: code::SILENT }) => {
                 "timeout: the peer fell silent, and another one needed its place".to_owned()
             }
-            Stop::Mute => "timeout: the peer connected and said nothing (does it send?)".to_owned(),
+            Stop::Mute => "timeout: the peer connected and did not begin to send (is it udpair send?)".to_owned(),
             Stop::End(End::AbortedByPeer { code } | End::ClosedByPeer { code }) => {
                 format!("the peer ended the transfer: {}", said(code))
             }
@@ -176,7 +176,7 @@ fn said(said: u32) -> String {
     match said {
         code::DONE => "it closed the connection before the end".to_owned(),
         code::INTERRUPTED => "it was interrupted".to_owned(),
-        code::VIOLATION => "it says that we broke the file protocol".to_owned(),
+        code::VIOLATION => "it says that we broke the file protocol (is it the other one of send and recv?)".to_owned(),
         code::VERSION => "it speaks another version of the file protocol".to_owned(),
         code::SILENT => "it heard nothing from us for too long".to_owned(),
         code::FAILED => "it could not go on".to_owned(),

@@ -1,11 +1,12 @@
 //! `udpair send` and `udpair recv`: files and whole trees, as `spec/files.md` says.
 //!
 //! `sender` and `receiver` are the protocol, without a connection; `drive` runs them over one, `serve` for every sender
-//! that calls; `transfers` knows which are under way, `course` how each peer does. `tree` and `reader` get files off
-//! the sender's disk, `place` and `writer` put them onto the receiver's.
+//! that calls; `transfers` knows which are under way, `course` how each peer does. `given`, `tree` and `reader` get
+//! files off the sender's disk, `place` and `writer` put them onto the receiver's.
 
 mod course;
 mod drive;
+mod given;
 pub(crate) mod interrupt;
 mod message;
 mod name;
@@ -24,8 +25,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
-
 use udpair::message::{ChannelConfig, Limits};
 use udpair::time::Timestamp;
 use udpair::{Connection, Transport};
@@ -37,7 +36,7 @@ pub(crate) use self::serve::recv;
 pub(crate) use self::transfers::Transfers;
 use super::args::SendArgs;
 use super::code;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain, say};
 use super::peer::{Told, Way};
 
 /// What a sender may hold in memory.
@@ -46,14 +45,15 @@ const SENDER_LIMITS: Limits =
 
 /// Sends `args.paths` to a receiver and says what became of them.
 pub(crate) fn send(args: &SendArgs) -> Result<Exit, Failure> {
-    let way = Way::of("--to", args.to.as_deref(), args.code.clone(), &args.link)?;
     let transfers = Transfers::new(1, args.link.timeout());
     interrupt::install(&transfers)?;
+    let way = Way::of("--to", args.to.as_deref(), args.code.as_ref(), &args.link)?;
+    given::look_at(&args.paths)?;
     let expected = tree::measure(args.paths.clone());
     let connection = match way {
         Way::At(addrs, sealed) => args.link.call(&addrs, *sealed, SENDER_LIMITS)?,
         Way::Join(code) => args.link.join(&code, SENDER_LIMITS)?,
-        Way::Invite => args.link.invite(SENDER_LIMITS, Told::OnStdout, |code| format!("udpair recv {code}"))?,
+        Way::Invite => args.link.invite(SENDER_LIMITS, Told::OnStdout, "udpair recv CODE")?,
         Way::Known(psk) => args.link.join_known(&psk, SENDER_LIMITS)?,
     };
     let begun = connection.transport().now();
@@ -95,8 +95,9 @@ fn report(
     format!("{} {preposition} {peer}", totals.report(verb, clock.now().saturating_since(begun)))
 }
 
-/// A line on stdout, at once. A transfer does not fail because nobody reads what is said of it.
+/// What became of a transfer, on stdout. It does not fail because nobody reads what is said of it.
 fn print(line: &str) {
-    let mut stdout = std::io::stdout();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    if let Err(unread) = say(line) {
+        complain(&unread.message);
+    }
 }

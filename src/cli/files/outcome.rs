@@ -29,6 +29,13 @@ pub(crate) enum What {
     Failed(Reason, String),
 }
 
+impl Notice {
+    /// `name` failed.
+    pub(crate) fn of(name: String, error: &io::Error) -> Self {
+        Self { name, what: What::Failed(Reason::of(error), error.to_string()) }
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {

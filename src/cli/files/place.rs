@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT};
-use rustix::fs::{fchmod, futimens, mkdirat, openat, statat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{accessat, fchmod, futimens, mkdirat, openat, statat};
 use rustix::io::Errno;
 
 use super::message::Meta;
@@ -27,6 +27,8 @@ impl Place {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
         let root = Rc::new(openat(CWD, path, DIRECTORY, Mode::empty())?);
+        // Otherwise that would show with the first file, when the code has been used.
+        accessat(&root, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
         Ok(Self { last: (Vec::new(), Rc::clone(&root)), root })
     }
 

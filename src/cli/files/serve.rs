@@ -1,6 +1,8 @@
 //! `udpair recv`: several senders at once, each on a thread of its own, in constant memory.
 
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use udpair::message::Limits;
 use udpair::transport::pairing::DeviceInvite;
 use udpair::{Connection, Listener, Transport};
 
-use super::message::Reason;
+use super::name::Escaped;
 use super::place::Place;
 use super::progress::Bars;
 use super::receiver::{Policy, Receiver, Unfinished};
@@ -18,8 +20,8 @@ use super::writer::Existing;
 use super::{configure, drive, interrupt, print, report};
 use crate::cli::args::RecvArgs;
 use crate::cli::code;
-use crate::cli::exit::{Exit, Failure, complain};
-use crate::cli::peer::{Told, Way, failure, give_up};
+use crate::cli::exit::{Exit, Failure, complain, say};
+use crate::cli::peer::{Spoken, Told, Way, failure, give_up};
 
 /// Transfers that may be under way at a time.
 const PLACES: usize = 8;
@@ -34,16 +36,16 @@ const LIMITS: Limits =
 /// Receives: by a code from one sender; at an address, or by a key, from every sender that calls, or, with `--once`,
 /// until the first has sent everything.
 pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
-    let code = (!args.code.is_empty()).then(|| args.code.join(" "));
-    let way = Way::of("--listen", args.listen.as_deref(), code, &args.link)?;
     let transfers = Transfers::new(PLACES, args.link.timeout());
     interrupt::install(&transfers)?;
+    let code = Spoken::of(&args.code);
+    let way = Way::of("--listen", args.listen.as_deref(), code.as_ref(), &args.link)?;
     let job = Job::new(args);
     job.open_place()?;
     let connection = match way {
         Way::At(addrs, sealed) => {
             let listener = Listener::new(args.link.bind(addrs[0], *sealed, LIMITS, BACKLOG)?);
-            print(&format!("listening on {}", listener.local_addr()));
+            say(&format_args!("listening on {}", listener.local_addr()))?;
             return serve(Door::Address(listener), job, args.once, &transfers);
         }
         Way::Known(psk) => {
@@ -51,7 +53,7 @@ pub(crate) fn recv(args: &RecvArgs) -> Result<Exit, Failure> {
             return serve(Door::Device(Box::new(invite)), job, args.once, &transfers);
         }
         Way::Join(code) => args.link.join(&code, LIMITS)?,
-        Way::Invite => args.link.invite(LIMITS, Told::OnStdout, |code| format!("udpair send PATH... --code {code}"))?,
+        Way::Invite => args.link.invite(LIMITS, Told::OnStdout, "udpair send PATH... --code CODE")?,
     };
     let transfer = transfers.begin(connection);
     let over = job.receive(&transfer);
@@ -201,7 +203,7 @@ impl Drop for EndOnDrop {
     }
 }
 
-fn no_thread(error: &std::io::Error) -> Failure {
+fn no_thread(error: &io::Error) -> Failure {
     Failure::new(Exit::Other, format!("the system gives no thread: {error}"))
 }
 
@@ -224,12 +226,12 @@ impl Job {
     }
 
     fn open_place(&self) -> Result<Place, Failure> {
-        Place::open(Path::new(&self.dir)).map_err(|error| {
-            let exit = match Reason::of(&error).exit() {
-                Exit::SomeFailed => Exit::Other,
-                exit => exit,
-            };
-            Failure::new(exit, format!("cannot use {:?}: {error}", self.dir))
+        let shown = Escaped(self.dir.as_bytes());
+        Place::open(Path::new(&self.dir)).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                Failure::new(Exit::Usage, format!("--dir {shown} is no directory"))
+            }
+            _ => Failure::of_io(&format!("cannot put anything into --dir {shown}"), &error),
         })
     }
 

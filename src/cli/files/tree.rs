@@ -141,7 +141,7 @@ impl Tree {
         match read {
             Err(error) => failed(name.to_string(), &error),
             Ok(((entries, broken), meta, dir)) => {
-                self.broken = broken.map(|error| notice(name.to_string(), &error));
+                self.broken = broken.map(|error| Notice::of(name.to_string(), &error));
                 let level = Level { name: name.clone(), meta, dir: Rc::new(dir), entries: entries.into_iter() };
                 self.stack.push(level);
                 Entry::Begin { name, meta }
@@ -254,11 +254,7 @@ const fn kind(special: FileType) -> &'static str {
 }
 
 fn failed(name: String, error: &io::Error) -> Entry {
-    Entry::Left(notice(name, error))
-}
-
-fn notice(name: String, error: &io::Error) -> Notice {
-    Notice { name, what: What::Failed(Reason::of(error), error.to_string()) }
+    Entry::Left(Notice::of(name, error))
 }
 
 #[cfg(test)]

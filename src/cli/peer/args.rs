@@ -1,6 +1,5 @@
 //! What every command that talks to a peer is told about it, and which way to the peer that means.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use udpair::{Config, Pairing, Psk};
 
 use super::device::DeviceName;
 use super::seal::SealArgs;
-use crate::cli::args::{resolve, scope_as_number};
+use super::spoken::{Spoken, ask, is_code};
+use crate::cli::args::resolve;
 use crate::cli::exit::{Exit, Failure};
 
 /// Silence after which a peer is given up, where the user says nothing.
@@ -59,7 +59,7 @@ pub(crate) enum Way {
     /// At one of these addresses, or to listen there, and so sealed.
     At(Vec<SocketAddr>, Box<Config>),
     /// By this code, which the other side made.
-    Join(String),
+    Join(Spoken),
     /// By a code that is made for the other side.
     Invite,
     /// By the key that both sides have.
@@ -67,15 +67,15 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// What an address (the option `--to` or `--listen` that stands in `address_option`), a code, or neither means.
+    /// What an address (the option `--to` or `--listen` that stands in `address_option`), a code, or neither means. A
+    /// code that is - is asked for, which blocks; any code is one afterwards.
     pub(crate) fn of(
         address_option: &str,
         address: Option<&str>,
-        code: Option<String>,
+        code: Option<&Spoken>,
         link: &LinkArgs,
     ) -> Result<Self, Failure> {
         let usage = |message: String| Err(Failure::new(Exit::Usage, message));
-        let code = code.as_deref().map(scope_as_number).transpose()?.map(Cow::into_owned);
         let key = link.seal.key()?;
         if link.remember.is_some() && (key.is_some() || address.is_some()) {
             return usage("--remember goes with a code: only who was met by one can be remembered".to_owned());
@@ -85,21 +85,40 @@ impl Way {
             (Some(_), None) if link.interface.is_some() => {
                 usage(format!("--interface says where to look for the other side: not with {address_option}"))
             }
+            (Some(address), None) if is_code(address) => {
+                usage(format!("{address_option} takes an address, HOST:PORT, and what stands there is a code"))
+            }
             (Some(address), None) => Ok(Self::At(resolve(address)?, Box::new(link.seal.at_address()?))),
             (None, _) if link.seal.insecure_plain => {
                 usage(format!("--insecure-plain goes with {address_option}: what a code pairs is always sealed"))
             }
             (None, Some(_)) if key.is_some() => usage("either a code or a key, not both".to_owned()),
-            (None, code) => {
+            (None, Some(code)) => {
                 link.check_remember()?;
-                let by_code = code.map_or(Self::Invite, Self::Join);
-                Ok(key.map_or(by_code, Self::Known))
+                let join = |code: &Spoken| link.joining(code).map(Self::Join);
+                if code.is_asked_for() { ask(join) } else { join(code) }
+            }
+            (None, None) => {
+                link.check_remember()?;
+                Ok(key.map_or(Self::Invite, Self::Known))
             }
         }
     }
 }
 
 impl LinkArgs {
+    /// The code, found to be one that goes with the rest.
+    fn joining(&self, code: &Spoken) -> Result<Spoken, Failure> {
+        let code = code.checked()?;
+        if code.has_address() && self.interface.is_some() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--interface says where to look for the other side: not with a code that has its address behind the @",
+            ));
+        }
+        Ok(code)
+    }
+
     /// Silence after which a peer is given up.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
@@ -160,6 +179,10 @@ mod tests {
         LinkArgs { transport: None, interface: None, timeout: None, remember: None, seal: SealArgs::default() }
     }
 
+    fn code(text: &str) -> Spoken {
+        text.to_owned().into()
+    }
+
     fn plain() -> LinkArgs {
         LinkArgs { seal: SealArgs { insecure_plain: true, ..SealArgs::default() }, ..link() }
     }
@@ -174,19 +197,23 @@ mod tests {
     #[test]
     fn neither_an_address_nor_a_code_makes_an_invite() {
         assert!(matches!(Way::of("--to", None, None, &link()), Ok(Way::Invite)));
-        let code = || Some("42-maple-otter".to_owned());
-        assert!(matches!(Way::of("--to", None, code(), &link()), Ok(Way::Join(code)) if code == "42-maple-otter"));
+        let code = code("42-maple-otter");
+        let way = Way::of("--to", None, Some(&code), &link());
+        assert!(matches!(&way, Ok(Way::Join(joined)) if *joined == code));
+        assert!(!format!("{way:?}").contains("maple"), "{way:?}");
         assert!(matches!(Way::of("--to", Some("127.0.0.1:9"), None, &plain()), Ok(Way::At(..))));
-        refused(Way::of("--to", Some("127.0.0.1:9"), code(), &plain()), "not both");
+        refused(Way::of("--to", Some("127.0.0.1:9"), Some(&code), &plain()), "not both");
+        refused(Way::of("--to", None, Some(&self::code("42-maple")), &link()), "two words");
+        refused(Way::of("--to", Some("42-maple-otter"), None, &plain()), "is a code");
     }
 
     #[test]
-    fn an_interface_may_be_named_after_the_at_of_a_code_whatever_the_command() {
-        let code = Some("42-maple-otter@[fe80::1%lo]:7000/tcp".to_owned());
-        let way = Way::of("E PORT", None, code, &link());
-        assert!(matches!(&way, Ok(Way::Join(code)) if !code.contains("%lo")), "{way:?}");
-        let code = Some("42-maple-otter@[fe80::1%none-such]:7000/tcp".to_owned());
-        assert!(Way::of("E PORT", None, code, &link()).unwrap_err().message.contains("none-such"));
+    fn an_interface_is_looked_at_where_the_code_does_not_say_the_address() {
+        let on_lo = || LinkArgs { interface: Some("lo".to_owned()), ..link() };
+        assert!(Way::of("--to", None, Some(&code("42-maple-otter")), &on_lo()).is_ok());
+        let code = code("42-maple-otter@127.0.0.1:9");
+        assert!(Way::of("--to", None, Some(&code), &link()).is_ok());
+        refused(Way::of("--to", None, Some(&code), &on_lo()), "--interface");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use udpair::{Connection, Psk};
 
-use super::key;
+use super::{guard, key};
 use crate::cli::exit::{Exit, Failure};
 
 /// The longest name, in bytes.
@@ -48,30 +48,30 @@ impl DeviceName {
         key::read(&path)
     }
 
-    /// Complains where the name is taken.
+    /// Complains where the name is taken, or where no key can be kept: before a code is spent.
     pub(super) fn check_free(&self) -> Result<(), Failure> {
         let path = self.path()?;
-        if !path.exists() {
-            return Ok(());
+        // A link that leads nowhere is there, too.
+        if path.symlink_metadata().is_ok() {
+            let message =
+                format!("a device {} is remembered already: choose another name, or remove {}", self.0, path.display());
+            return Err(Failure::new(Exit::Usage, message));
         }
-        let message =
-            format!("a device {} is remembered already: choose another name, or remove {}", self.0, path.display());
-        Err(Failure::new(Exit::Usage, message))
-    }
-
-    /// Remembers the other side of a sealed connection under this name.
-    pub(super) fn remember(&self, connection: &Connection) -> Result<(), Failure> {
-        let psk = connection.transport().device_key(connection.id());
-        // The connection may have ended by now.
-        let psk = psk.ok_or_else(|| Failure::new(Exit::Other, "there is nobody any more to be remembered"))?;
-        let path = self.path()?;
         let dir = path.parent().unwrap_or(&path);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
             .map_err(|error| key::failure(dir, "cannot make", &error))?;
-        key::create(&path, &psk)
+        guard::directory(&path)
+    }
+
+    /// Remembers the other side of a sealed connection under this name, which [was free](Self::check_free).
+    pub(super) fn remember(&self, connection: &Connection) -> Result<(), Failure> {
+        let psk = connection.transport().device_key(connection.id());
+        // The connection may have ended by now.
+        let psk = psk.ok_or_else(|| Failure::new(Exit::Other, "there is nobody any more to be remembered"))?;
+        key::create(&self.path()?, &psk)
     }
 
     /// The name as it was given.

@@ -51,7 +51,14 @@ pub(crate) fn join(error: &JoinError) -> Failure {
         JoinError::Connect(error) => exit_of_connect(error),
         _ => Exit::Other,
     };
-    Failure::new(exit, in_full(error))
+    let hint = match error {
+        JoinError::NobodyAnswered(_) => {
+            ". Does the other side wait, on the same network, and with this code or key? udpair doctor says what this \
+             machine can do"
+        }
+        _ => "",
+    };
+    Failure::new(exit, format!("{}{hint}", in_full(error)))
 }
 
 /// What it means that a call did not lead to a connection.
@@ -116,6 +123,10 @@ mod tests {
             assert_eq!(failure.exit, exit);
             assert!(failure.message.contains("run the same command again"), "{}", failure.message);
         }
+        let remote = ([127, 0, 0, 1], 9).into();
+        let busy = ConnectError::RefusedByLibrary { remote, reason: RefuseCode::Busy };
+        assert_eq!(exit_of_connect(&busy), Exit::Refused);
+        assert_eq!(busy.to_string(), "127.0.0.1:9 refused the connection: it has no room for another one now");
         let name = "eth7".to_owned();
         assert_eq!(join(&DiscoveryError::NoSuchInterface { name }.into()).exit, Exit::BadAddress);
     }

@@ -1,21 +1,20 @@
 //! Key files: read where only their owner can read them, made so that nobody else ever could.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::fs::OFlags;
 use udpair::Psk;
 use zeroize::Zeroizing;
 
+use super::guard;
 use crate::cli::exit::{Exit, Failure};
 
 /// The most that is read of a key file, bytes: a key and blanks around it.
 const FILE_LEN_MAX: usize = 4_096;
-/// Permission bits that let others than the owner at a file.
-const OTHERS: u32 = 0o077;
 /// The permission bits of a key file.
 const MODE: u32 = 0o600;
 
@@ -35,25 +34,20 @@ pub(crate) fn make(args: &KeyArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The key in `path`, which nobody but its owner may be able to read or change.
+/// The key in `path`, which nobody but its owner may be able to read, change or replace.
 pub(super) fn read(path: &Path) -> Result<Psk, Failure> {
     let failed = |error| failure(path, "cannot read", &error);
-    let file = File::open(path).map_err(failed)?;
+    // Without NONBLOCK a pipe would hold us up until somebody writes.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(failed)?;
     // Of what was opened, not of what stands there by now.
     let metadata = file.metadata().map_err(failed)?;
     let shown = path.display();
     if !metadata.is_file() {
-        return Err(Failure::new(Exit::Usage, format!("{shown} is no key file")));
+        return Err(Failure::new(Exit::Usage, format!("{shown} is no key file, which is a regular one")));
     }
-    let mode = metadata.mode() & 0o7777;
-    if mode & OTHERS != 0 {
-        let message = format!(
-            "others can get at the key in {shown} (its mode is {mode:03o}), and whoever has it can be either side; \
-             where nobody has looked yet, this mends it: chmod 600 {}",
-            Quoted(path)
-        );
-        return Err(Failure::new(Exit::Permission, message));
-    }
+    guard::file(path, &metadata)?;
+    guard::directory(&path.canonicalize().map_err(failed)?)?;
     let mut bytes = Zeroizing::new(vec![0; FILE_LEN_MAX]);
     let mut len = 0;
     let mut file = file.take(FILE_LEN_MAX as u64);
@@ -66,6 +60,7 @@ pub(super) fn read(path: &Path) -> Result<Psk, Failure> {
 
 /// Puts `psk` into the new file `path`, for its owner alone from the start. What is there already stays.
 pub(super) fn create(path: &Path, psk: &Psk) -> Result<(), Failure> {
+    guard::directory(path)?;
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -84,33 +79,16 @@ pub(super) fn create(path: &Path, psk: &Psk) -> Result<(), Failure> {
 
 /// What a system call said about `path`.
 pub(super) fn failure(path: &Path, what: &str, error: &io::Error) -> Failure {
-    let exit = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Permission,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::DiskFull,
-        io::ErrorKind::NotFound => Exit::Usage,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, format!("{what} {}: {error}", path.display()))
-}
-
-/// A path as it is typed in a shell.
-struct Quoted<'a>(&'a Path);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string_lossy();
-        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte)) {
-            return f.write_str(&text);
-        }
-        write!(f, "'{}'", text.replace('\'', r"'\''"))
-    }
+    let failure = Failure::of_io(&format!("{what} {}", path.display()), error);
+    // A name that was mistyped.
+    if error.kind() == io::ErrorKind::NotFound { Failure { exit: Exit::Usage, ..failure } } else { failure }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn a_key_file_is_its_owners_alone_and_is_read_as_it_was_made() {
@@ -151,6 +129,7 @@ mod tests {
         let path = dir.path().join("key");
         assert_eq!(read(&path).unwrap_err().exit, Exit::Usage);
         assert!(read(dir.path()).unwrap_err().message.contains("is no key file"));
+        assert!(read(Path::new("/dev/null")).unwrap_err().message.contains("is no key file"));
         for content in ["", "12345", &"0".repeat(80), &"f".repeat(FILE_LEN_MAX + 1)] {
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
@@ -161,8 +140,32 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
-        assert_eq!(Quoted(Path::new("keys/a.key")).to_string(), "keys/a.key");
-        assert_eq!(Quoted(Path::new("it's; rm")).to_string(), r"'it'\''s; rm'");
+    fn a_pipe_does_not_hold_up_who_takes_it_for_a_key_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert!(read(&path).unwrap_err().message.contains("is no key file"));
+    }
+
+    #[test]
+    fn a_directory_in_which_others_can_replace_the_key_is_refused_when_it_is_made_and_when_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let mode = |mode| fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+        mode(0o777);
+        assert_eq!(create(&path, &Psk::generate().unwrap()).unwrap_err().exit, Exit::Permission);
+        assert!(!path.exists());
+        mode(0o1777);
+        create(&path, &Psk::generate().unwrap()).unwrap();
+        read(&path).unwrap();
+        mode(0o775);
+        let failure = read(&path).unwrap_err();
+        assert!(failure.message.ends_with(&format!("chmod go-w {}", dir.path().display())), "{failure:?}");
+        // Whatever leads there.
+        let link = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(&path, link.path().join("key")).unwrap();
+        assert_eq!(read(&link.path().join("key")).unwrap_err(), failure);
+        mode(0o755);
+        read(&link.path().join("key")).unwrap();
     }
 }

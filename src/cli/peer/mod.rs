@@ -3,17 +3,18 @@
 mod args;
 mod device;
 pub(crate) mod failure;
+mod guard;
 mod key;
 mod seal;
+mod spoken;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use udpair::message::Limits;
-use udpair::pairing::{CodeAt, Host, HostNumber, Interface};
+use udpair::pairing::{Carrier, CodeAt, Host, HostNumber, Interface};
 use udpair::transport::discovery::interfaces;
 use udpair::transport::pairing::DeviceInvite;
 use udpair::{Config, Connection, Invite, Psk, Transport};
@@ -22,9 +23,11 @@ pub(crate) use self::args::{LinkArgs, TransportKind, Way};
 use self::device::DeviceName;
 pub(crate) use self::key::{KeyArgs, make as make_key};
 pub(crate) use self::seal::SealArgs;
+pub(crate) use self::spoken::{Spoken, ask, can_ask, is_code};
+use super::args::resolve;
 use super::call::{any_for, call};
 use super::code;
-use super::exit::Failure;
+use super::exit::{Failure, say};
 
 /// Addresses for which the code with the address is shown, at most.
 const ADDRESSES_SHOWN_MAX: usize = 3;
@@ -73,25 +76,25 @@ impl LinkArgs {
     }
 
     /// Joins by a code. Blocks.
-    pub(crate) fn join(&self, code: &str, limits: Limits) -> Result<Connection, Failure> {
-        let joined = self.pairing(limits).join(code).map_err(|error| failure::join(&error))?;
+    pub(crate) fn join(&self, code: &Spoken, limits: Limits) -> Result<Connection, Failure> {
+        // A name that stands for nothing is the user's mistake, and none of the pairing's.
+        if let Ok(CodeAt { host: Host::Name(name, port), .. }) = code.as_str().parse() {
+            resolve(&format!("{name}:{port}"))?;
+        }
+        let joined = self.pairing(limits).join(code.as_str()).map_err(|error| failure::join(&error))?;
         self.remembered(joined)
     }
 
-    /// Makes an invite, tells the user its code and what to type on the other side (`command` says it of the code),
-    /// and waits for whoever comes. Blocks.
-    pub(crate) fn invite(
-        &self,
-        limits: Limits,
-        told: Told,
-        command: impl Fn(&dyn fmt::Display) -> String,
-    ) -> Result<Connection, Failure> {
+    /// Makes an invite, tells the user its code, once, and the `command` for the other side, in which CODE stands for
+    /// it, and waits for whoever comes. Blocks.
+    pub(crate) fn invite(&self, limits: Limits, told: Told, command: &str) -> Result<Connection, Failure> {
         let invite = self.pairing(limits).invite().map_err(|error| failure::invite(&error))?;
         let remember = if self.remember.is_some() { " --remember NAME" } else { "" };
-        tell(told, &invite.code().to_string());
-        note(&format!("on the other machine, within ten minutes: {}{remember}", command(invite.code())));
-        for code in self.codes_with_address(&invite) {
-            note(&format!("if that finds nobody: {}{remember}", command(&code)));
+        tell(told, &invite.code().to_string())?;
+        note(&format!("on the other machine, within ten minutes: {command}{remember}"));
+        let places = self.places(&invite);
+        if !places.is_empty() {
+            note(&format!("if that finds nobody, with the address behind the code: {}", places.join(" or ")));
         }
         let joined = invite.accept().map_err(|error| failure::invite(&error))?;
         self.remembered(joined)
@@ -123,9 +126,9 @@ impl LinkArgs {
         Ok(invite)
     }
 
-    /// The code with each address of this machine that others on its networks can reach, or that the interface has
-    /// that was named.
-    fn codes_with_address(&self, invite: &Invite) -> Vec<CodeAt> {
+    /// The code, as CODE, with each address of this machine that others on its networks can reach, or that the
+    /// interface has that was named.
+    fn places(&self, invite: &Invite) -> Vec<String> {
         // Where the list cannot be had, there is nothing to show.
         let found = interfaces().unwrap_or_default();
         let wanted = |found: &&Interface| match &self.interface {
@@ -133,12 +136,12 @@ impl LinkArgs {
             None => found.up && !found.loopback,
         };
         let addresses = found.iter().filter(wanted).flat_map(|it| &it.addresses).map(|it| it.ip);
-        let with_address = |ip: IpAddr| CodeAt {
-            code: invite.code().clone(),
-            host: Host::Address((ip, invite.local_addr().port()).into()),
-            carrier: invite.carrier(),
+        let carrier = match invite.carrier() {
+            Carrier::Udp => "",
+            Carrier::Tcp => "/tcp",
         };
-        addresses.filter(IpAddr::is_ipv4).take(ADDRESSES_SHOWN_MAX).map(with_address).collect()
+        let place = |ip: IpAddr| format!("CODE@{}{carrier}", SocketAddr::from((ip, invite.local_addr().port())));
+        addresses.filter(IpAddr::is_ipv4).take(ADDRESSES_SHOWN_MAX).map(place).collect()
     }
 
     /// Complains where somebody of the name is remembered already.
@@ -155,13 +158,15 @@ impl LinkArgs {
     }
 }
 
-/// A code, or what stands for one, on a line of its own, where a program can read it.
-pub(crate) fn tell(told: Told, code: &str) {
-    // Where nobody reads the code nobody comes: no more can be done about it here.
-    let _ = match told {
-        Told::OnStdout => writeln!(io::stdout(), "{code}").and_then(|()| io::stdout().flush()),
-        Told::OnStderr => writeln!(io::stderr(), "{code}"),
-    };
+/// A code, or what stands for one, on a line of its own, where a program can read it. Where nobody can, nobody comes.
+pub(crate) fn tell(told: Told, code: &str) -> Result<(), Failure> {
+    match told {
+        Told::OnStdout => say(code),
+        Told::OnStderr => {
+            let told = writeln!(io::stderr(), "{code}");
+            told.map_err(|error| Failure::of_io("cannot tell the code on standard error", &error))
+        }
+    }
 }
 
 /// A line for the user on stderr that complains of nothing.

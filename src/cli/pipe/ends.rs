@@ -4,6 +4,7 @@ use udpair::wire::DecodeError;
 
 use super::control::{Control, VERSION};
 use crate::cli::code;
+use crate::cli::exit::Exit;
 
 /// What the other side must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,14 @@ impl Broken {
         match self {
             Self::Violation(_) | Self::Garbled(_) | Self::Files => code::VIOLATION,
             Self::Version(_) => code::VERSION,
+        }
+    }
+
+    /// The tool's exit code.
+    pub(crate) const fn exit(self) -> Exit {
+        match self {
+            Self::Violation(_) | Self::Garbled(_) | Self::Files => Exit::Other,
+            Self::Version(_) => Exit::Differs,
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(connection: &Connection) -> Result<Exit, Failure> {
     // Where it has ended already, receiving says so.
     let _ = connection.configure(CONTROL, first);
     say(connection, Control::Hello { version: VERSION });
-    let failed = |error: io::Error| failure("cannot use standard input and output", &error);
+    let failed = |error: io::Error| Failure::of_io("cannot use standard input and output", &error);
     let output = Output::open().map_err(failed)?;
     if output.is_terminal() || io::IsTerminal::is_terminal(&io::stdin()) {
         note("connected: what either side types the other one sees; Ctrl-D ends");
@@ -151,14 +151,14 @@ impl Exchange<'_> {
         match stop {
             Stop::Broken(broken) => {
                 give_up(self.connection, broken.code());
-                Err(Failure::new(Exit::Other, broken.to_string()))
+                Err(Failure::new(broken.exit(), broken.to_string()))
             }
             Stop::Output(error) => {
                 give_up(self.connection, code::FAILED);
-                Err(failure("cannot write to standard output", &error))
+                Err(Failure::of_io("cannot write to standard output", &error))
             }
             Stop::End(End::ClosedByPeer { code: code::DONE }) if !self.ends.is_greeted() => {
-                self.end_output().map_err(|error| failure("cannot write to standard output", &error))?;
+                self.end_output().map_err(|error| Failure::of_io("cannot write to standard output", &error))?;
                 // It is closed: this only asks for the report.
                 let report = self.connection.close(code::DONE);
                 if report.channels.iter().all(|channel| channel.channel != CONTENT || channel.all_taken()) {
@@ -177,22 +177,24 @@ impl Exchange<'_> {
 
     fn ended(&self, end: End) -> Failure {
         if let Some(error) = self.input.failure() {
-            return failure("cannot read standard input", &error);
+            return Failure::of_io("cannot read standard input", &error);
         }
         match end {
             End::Aborted { code: code::INTERRUPTED } => Failure::new(Exit::Interrupted, "interrupted"),
             End::ClosedByPeer { code } | End::AbortedByPeer { code } => {
-                let said = match code {
-                    code::DONE => "it closed before the end".to_owned(),
-                    code::INTERRUPTED => "it was interrupted".to_owned(),
+                let (exit, said) = match code {
+                    code::DONE => (Exit::Other, "it closed before the end".to_owned()),
+                    code::INTERRUPTED => (Exit::Timeout, "it was interrupted".to_owned()),
                     code::VIOLATION => {
-                        "it says that we broke the pipe's protocol (is it no udpair invite or join?)".to_owned()
+                        let said = "it says that we broke the pipe's protocol (is it no udpair invite or join?)";
+                        (Exit::Other, said.to_owned())
                     }
-                    code::VERSION => "it speaks another version of the pipe's protocol".to_owned(),
-                    code::FAILED => "it cannot read its input or write its output".to_owned(),
-                    other => format!("code {other}"),
+                    code::VERSION => (Exit::Differs, "it speaks another version of the pipe's protocol".to_owned()),
+                    code::FAILED => (Exit::Other, "it cannot read its input or write its output".to_owned()),
+                    code::SILENT => (Exit::Other, "it waits for files (is it udpair recv?)".to_owned()),
+                    other => (Exit::Other, format!("code {other}")),
                 };
-                Failure::new(Exit::Other, format!("the other side ended the pipe: {said}"))
+                Failure::new(exit, format!("the other side ended the pipe: {said}"))
             }
             End::TimedOut => Failure::new(Exit::Timeout, "timeout: nothing was heard from the other side any more"),
             End::Unreachable | End::Broken => Failure::new(Exit::Timeout, "the other side is gone"),
@@ -200,13 +202,4 @@ impl Exchange<'_> {
             end => Failure::new(Exit::Other, end.to_string()),
         }
     }
-}
-
-fn failure(what: &str, error: &io::Error) -> Failure {
-    let exit = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::DiskFull,
-        io::ErrorKind::PermissionDenied => Exit::Permission,
-        _ => Exit::Other,
-    };
-    Failure::new(exit, format!("{what}: {error}"))
 }

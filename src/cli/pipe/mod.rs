@@ -23,7 +23,7 @@ pub(crate) use self::args::{InviteArgs, JoinArgs};
 use self::args::{Target, sealed_on_port};
 use super::exit::{Exit, Failure};
 use super::files::{Transfers, interrupt};
-use super::peer::{LinkArgs, Told, Way, failure, note, tell};
+use super::peer::{LinkArgs, Spoken, Told, Way, failure, note, tell};
 
 /// What the other side can make us hold, and what we hold for it.
 const LIMITS: Limits =
@@ -33,13 +33,13 @@ const LIMITS: Limits =
 pub(crate) fn invite(args: &InviteArgs) -> Result<Exit, Failure> {
     let link = &args.link;
     run(link, || {
-        let Some(port) = args.port else {
+        let Some(port) = args.port()? else {
             return match Way::of("PORT", None, None, link)? {
                 Way::Known(psk) => {
                     let mut invite = link.invite_known(&psk, LIMITS, "udpair join")?;
                     invite.accept().map_err(|error| failure::invite(&error))
                 }
-                _ => link.invite(LIMITS, Told::OnStderr, |code| format!("udpair join {code}")),
+                _ => link.invite(LIMITS, Told::OnStderr, "udpair join CODE"),
             };
         };
         match sealed_on_port(link, None)? {
@@ -52,21 +52,31 @@ pub(crate) fn invite(args: &InviteArgs) -> Result<Exit, Failure> {
 /// Joins an invite, and is its pipe.
 pub(crate) fn join(args: &JoinArgs) -> Result<Exit, Failure> {
     let link = &args.link;
-    run(link, || match Target::of(&args.what) {
-        Target::Code(code) => match Way::of("E PORT", None, code, link)? {
+    run(link, || {
+        let code = match args.target()? {
+            Some(Target::Host { number, port, words }) => return join_host(link, number, port, words.as_ref()),
+            Some(Target::Code(code)) => Some(code),
+            None => None,
+        };
+        match Way::of("E PORT", None, code.as_ref(), link)? {
             Way::Join(code) => link.join(&code, LIMITS),
             Way::Known(psk) => link.join_known(&psk, LIMITS),
-            _ => Err(Failure::new(Exit::Usage, "the code that `udpair invite` printed, or E PORT WORD-WORD")),
-        },
-        Target::Host { number, port, words } => match (sealed_on_port(link, words.as_deref())?, words) {
-            (Some(sealed), _) => link.call(&addresses(number, port)?, sealed, LIMITS),
-            (None, Some(words)) => {
-                addresses(number, port)?;
-                link.join_host(number, port, &words, LIMITS)
-            }
-            (None, None) => Err(Failure::new(Exit::Usage, "the two words are missing, or --insecure-plain")),
-        },
+            Way::At(..) | Way::Invite => Err(Failure::new(Exit::Usage, "neither a code nor a key")),
+        }
     })
+}
+
+/// Joins on a port of a host.
+fn join_host(link: &LinkArgs, number: HostNumber, port: u16, words: Option<&Spoken>) -> Result<Connection, Failure> {
+    let words = words.map(Spoken::as_str);
+    match (sealed_on_port(link, words)?, words) {
+        (Some(sealed), _) => link.call(&addresses(number, port)?, sealed, LIMITS),
+        (None, Some(words)) => {
+            addresses(number, port)?;
+            link.join_host(number, port, words, LIMITS)
+        }
+        (None, None) => Err(Failure::new(Exit::Usage, "the two words are missing, or --insecure-plain")),
+    }
 }
 
 /// Meets somebody by `meet`, and is their pipe until both directions have ended.
@@ -83,7 +93,7 @@ fn run(link: &LinkArgs, meet: impl FnOnce() -> Result<Connection, Failure>) -> R
 fn invite_on(link: &LinkArgs, port: u16) -> Result<Connection, Failure> {
     link.check_remember()?;
     let invite = link.pairing(LIMITS).invite_on(port).map_err(|error| failure::invite(&error))?;
-    say_place(link, invite.local_addr().port(), &invite.code().words.to_string());
+    say_place(link, invite.local_addr().port(), &invite.code().words.to_string(), "WORD-WORD")?;
     let joined = invite.accept().map_err(|error| failure::invite(&error))?;
     link.remembered(joined)
 }
@@ -95,23 +105,26 @@ fn listen(link: &LinkArgs, port: u16, sealed: Config) -> Result<Connection, Fail
     let bound = bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|_| bind((Ipv4Addr::UNSPECIFIED, port).into()));
     let listener = Listener::new(bound?);
     let how = if link.seal.insecure_plain { "--insecure-plain" } else { "--psk-file FILE" };
-    say_place(link, listener.local_addr().port(), how);
+    say_place(link, listener.local_addr().port(), how, how)?;
     listener.accept().map_err(|error| failure::accept(&error))
 }
 
-/// Tells what to type on the other side: the number of this host, the port and the rest.
-fn say_place(link: &LinkArgs, port: u16, rest: &str) {
+/// Tells what to type on the other side: the number of this host, the port and the rest, which is said once, and is
+/// `called` so beside that.
+fn say_place(link: &LinkArgs, port: u16, rest: &str, called: &str) -> Result<(), Failure> {
     // Where the list cannot be had, there is still this machine.
     let own = HostNumber::own(&interfaces().unwrap_or_default());
     let carrier = link.carrier_option();
     let mut numbers = own.into_iter().map(|HostNumber(number)| number).chain([0]);
     let first = numbers.next().unwrap_or_default();
-    tell(Told::OnStderr, &format!("{first} {port} {rest}"));
-    note(&format!("on the other machine: udpair join {first} {port} {rest}{carrier}"));
+    tell(Told::OnStderr, &format!("{first} {port} {rest}"))?;
+    let which = if first == 0 { "on this machine" } else { "on the other machine" };
+    note(&format!("{which}: udpair join {first} {port} {called}{carrier}"));
     for number in numbers {
         let which = if number == 0 { "on this machine" } else { "on another network" };
-        note(&format!("{which}: udpair join {number} {port} {rest}{carrier}"));
+        note(&format!("{which}: udpair join {number} {port} {called}{carrier}"));
     }
+    Ok(())
 }
 
 /// Where a host of this number may be.

@@ -31,6 +31,8 @@ enum Carrier {
 #[derive(Debug)]
 pub struct Connection {
     remote: SocketAddr,
+    /// Somebody there has answered.
+    answered: bool,
     /// Which of our addresses the peer calls: as packets say that are beyond doubt the peer's.
     local: Option<IpAddr>,
     cid: ConnectionCid,
@@ -46,7 +48,7 @@ impl Connection {
     pub fn connecting(handshake: Handshake, messages: Messages) -> Self {
         let (cid, Candidate { remote, path, .. }) = (handshake.cid(), *handshake.candidate());
         let carrier = Carrier::Connecting(Box::new(handshake));
-        Self { remote, local: None, cid, path, messages, carrier, exports: None }
+        Self { remote, answered: false, local: None, cid, path, messages, carrier, exports: None }
     }
 
     /// The peer wanted one, and it was granted under the id `cid`; with `session` in sealed modes.
@@ -67,13 +69,19 @@ impl Connection {
             link.on_round_trip(now.saturating_since(sent_at));
         }
         let carrier = Carrier::Linked(Box::new(link));
-        Self { remote: half_open.from, local: None, cid, path, messages, carrier, exports }
+        Self { remote: half_open.from, answered: true, local: None, cid, path, messages, carrier, exports }
     }
 
     /// The peer's address.
     #[must_use]
     pub const fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// Somebody at [`remote`](Self::remote) has answered: it is no longer the first of several that are called.
+    #[must_use]
+    pub const fn answered(&self) -> bool {
+        self.answered
     }
 
     /// The peer called this address of ours.
@@ -158,7 +166,7 @@ impl Connection {
             Carrier::Connecting(handshake) => {
                 if handshake.on_retry(now, from, retry) {
                     let Candidate { remote, path, .. } = *handshake.candidate();
-                    (self.remote, self.path) = (remote, path);
+                    (self.remote, self.path, self.answered) = (remote, path, true);
                     Ok(())
                 } else {
                     Err(Dropped::StaleHandshake)
@@ -207,10 +215,10 @@ impl Connection {
     }
 
     /// REFUSE came in.
-    pub fn handle_refuse(&mut self, now: Timestamp, refuse: &Refuse) -> Result<(), Dropped> {
+    pub fn handle_refuse(&mut self, now: Timestamp, from: SocketAddr, refuse: &Refuse) -> Result<(), Dropped> {
         match &mut self.carrier {
             Carrier::Connecting(handshake) => {
-                handshake.on_refuse(now, refuse);
+                handshake.on_refuse(now, from, refuse);
                 Ok(())
             }
             _ => Err(Dropped::StaleHandshake),

@@ -95,6 +95,8 @@ enum Stage {
 pub struct Handshake {
     security: Security,
     candidates: Vec<Candidate>,
+    /// Of each, why it seems to be of no use.
+    lost: Vec<Option<End>>,
     /// Who among them answered first.
     chosen: usize,
     random: [u8; RANDOM_LEN],
@@ -136,6 +138,7 @@ impl Handshake {
         Self {
             security,
             candidates: vec![candidate],
+            lost: vec![None],
             chosen: 0,
             random,
             cid,
@@ -159,6 +162,9 @@ impl Handshake {
             return false;
         }
         self.candidates.push(candidate);
+        self.lost.push(None);
+        // That was of the others.
+        self.hint = None;
         self.restart(now);
         true
     }
@@ -320,24 +326,29 @@ impl Handshake {
         Some(Shared { peer_cid: *peer_cid, params: *params, round_trip, session: Some(session) })
     }
 
-    /// The listener, or somebody who would like to pass for it, refuses.
-    pub fn on_refuse(&mut self, now: Timestamp, refuse: &Refuse) {
-        if self.is_one_of_many() {
-            return;
-        }
-        self.hint(now, End::Refused(refuse.code));
+    /// The listener at `from`, or somebody who would like to pass for it, refuses.
+    pub fn on_refuse(&mut self, now: Timestamp, from: SocketAddr, refuse: &Refuse) {
+        self.lose(now, from, End::Refused(refuse.code));
     }
 
     /// The network reports that nobody listens at `remote`.
     pub fn on_unreachable(&mut self, now: Timestamp, remote: SocketAddr) {
-        if !self.is_one_of_many() && self.calls(remote) {
-            self.hint(now, End::Unreachable);
-        }
+        self.lose(now, remote, End::Unreachable);
     }
 
-    /// What one of several candidates leads to says nothing of the others.
-    fn is_one_of_many(&self) -> bool {
-        matches!(self.stage, Stage::Calling(_)) && self.candidates.len() > 1
+    /// It seems that nothing comes of calling `remote`: where several are called that says nothing of the others.
+    fn lose(&mut self, now: Timestamp, remote: SocketAddr, end: End) {
+        if !self.calls(remote) {
+            return;
+        }
+        if matches!(self.stage, Stage::Calling(_)) {
+            let of_it = self.candidates.iter().zip(&mut self.lost).filter(|(candidate, _)| candidate.remote == remote);
+            of_it.for_each(|(_, lost)| *lost = Some(end));
+            if self.lost.contains(&None) {
+                return;
+            }
+        }
+        self.hint(now, end);
     }
 
     fn hint(&mut self, now: Timestamp, end: End) {

@@ -428,6 +428,12 @@ impl Endpoint {
         self.entries.get(id).map(|entry| entry.connection.remote())
     }
 
+    /// See [`Connection::answered`].
+    #[must_use]
+    pub fn answered(&self, id: ConnectionId) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.connection.answered())
+    }
+
     /// Numbers about datagrams.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

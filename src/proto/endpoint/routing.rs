@@ -66,7 +66,7 @@ impl Endpoint {
                 connection.handle_retry(now, from, &retry)
             }),
             Packet::Refuse(refuse) => {
-                self.with_connecting(from, &refuse.client_random, |it, _| it.handle_refuse(now, &refuse))
+                self.with_connecting(from, &refuse.client_random, |it, _| it.handle_refuse(now, from, &refuse))
             }
             Packet::Share(share) => self.handle_share(now, from, datagram, &share),
             Packet::ConfirmJ(confirm) => self.handle_confirm_j(now, path, &confirm, datagram.len()),

@@ -141,9 +141,9 @@ fn a_refusal_counts_after_half_a_second_and_repetitions_go_on() {
     handshake.on_retry(at(1), remote(1), &RETRY);
     sent(&mut handshake, 1);
     /*   2 ms */
-    handshake.on_refuse(at(2), &BUSY);
+    handshake.on_refuse(at(2), remote(1), &BUSY);
     /* 400 ms */
-    handshake.on_refuse(at(400), &BUSY); // does not put it off
+    handshake.on_refuse(at(400), remote(1), &BUSY); // does not put it off
     assert_eq!(times(&mut handshake, 200), [(21, '2'), (61, '2'), (141, '2')]);
     assert!(handshake.on_share(at(300), &[], &share(&handshake)).is_some(), "contradicted in time");
     assert_eq!(handshake.ended(at(501)), None);
@@ -167,11 +167,29 @@ fn one_candidate_of_several_speaks_for_itself_alone() {
     let mut several = handshake();
     assert!(several.add_candidate(at(0), candidate(2)));
     several.on_unreachable(at(1), remote(1));
-    several.on_refuse(at(1), &BUSY);
+    several.on_refuse(at(1), remote(1), &BUSY);
     assert_eq!(several.ended(at(4_999)), None);
     assert!(several.on_retry(at(4_000), remote(2), &RETRY));
     several.on_unreachable(at(4_001), remote(2));
     assert_eq!(several.ended(at(4_501)), Some(End::Unreachable), "the choice is made");
+}
+
+#[test]
+fn when_all_candidates_refuse_that_is_the_end_unless_one_more_is_found_or_one_answers_after_all() {
+    let refused = || {
+        let mut several = handshake();
+        assert!(several.add_candidate(at(0), candidate(2)));
+        several.on_refuse(at(1), remote(1), &BUSY);
+        several.on_refuse(at(2), remote(2), &BUSY);
+        several
+    };
+    assert_eq!(refused().ended(at(502)), Some(End::Refused(RefuseCode::Busy)));
+    let mut more = refused();
+    assert!(more.add_candidate(at(3), candidate(3)));
+    assert_eq!(more.ended(at(4_999)), None);
+    more.on_refuse(at(4_000), remote(3), &BUSY);
+    assert_eq!(more.ended(at(4_500)), Some(End::Refused(RefuseCode::Busy)));
+    assert!(refused().on_retry(at(3), remote(1), &RETRY), "the refusal was somebody else's");
 }
 
 /// A code is one guess for whoever has our proof: nothing that they say afterwards may look like a failure before.
@@ -182,7 +200,7 @@ fn once_a_code_is_proven_no_other_end_is_believed_than_that_the_proof_is_wrong()
         let security = Security::code([1; 8], Prs::words("maple-otter"));
         let mut handshake =
             Handshake::new(at(0), security, candidate(1), CID, &Params::default(), Duration::from_secs(5), [3; 32]);
-        handshake.on_refuse(at(0), &WRONG);
+        handshake.on_refuse(at(0), remote(1), &WRONG);
         assert_eq!(handshake.ended(at(501)), None, "nobody has a proof that could be wrong");
         assert!(handshake.on_retry(at(1), remote(1), &RETRY));
         let mut hello = Vec::new();
@@ -200,11 +218,11 @@ fn once_a_code_is_proven_no_other_end_is_believed_than_that_the_proof_is_wrong()
     assert_eq!(gone.ended(at(503)), Some(End::Unconfirmed));
     for code in [RefuseCode::Busy, RefuseCode::InviteUsed, RefuseCode::InviteBurnt, RefuseCode::Version] {
         let mut refused = proving();
-        refused.on_refuse(at(3), &Refuse { code, ..BUSY });
+        refused.on_refuse(at(3), remote(1), &Refuse { code, ..BUSY });
         assert_eq!(refused.ended(at(503)), Some(End::Unconfirmed), "{code:?}");
     }
     let mut wrong = proving();
-    wrong.on_refuse(at(3), &WRONG);
+    wrong.on_refuse(at(3), remote(1), &WRONG);
     assert_eq!(wrong.ended(at(503)), Some(End::Refused(RefuseCode::WrongTag)));
     assert_eq!(proving().ended(at(5_000)), Some(End::Unconfirmed));
 }
@@ -212,7 +230,7 @@ fn once_a_code_is_proven_no_other_end_is_believed_than_that_the_proof_is_wrong()
 #[test]
 fn a_connect_timeout_below_the_patience_still_tells_the_reason() {
     let mut handshake = plain(Duration::from_millis(100));
-    handshake.on_refuse(at(2), &BUSY);
+    handshake.on_refuse(at(2), remote(1), &BUSY);
     assert_eq!(handshake.ended(at(99)), None);
     assert_eq!(handshake.ended(at(100)), Some(End::Refused(RefuseCode::Busy)));
 }

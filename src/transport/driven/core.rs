@@ -93,6 +93,9 @@ pub(crate) trait Core: Send + 'static {
     /// The address of a connection's peer.
     fn remote(&self, id: ConnectionId) -> Option<SocketAddr>;
 
+    /// True where somebody there has answered; false where it is the first of several that are called.
+    fn answered(&self, id: ConnectionId) -> bool;
+
     /// Nobody holds the connection any more: it is being closed, and is to be forgotten when it is over.
     fn release(&mut self, now: Timestamp, id: ConnectionId);
 

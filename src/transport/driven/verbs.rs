@@ -136,6 +136,9 @@ pub(in crate::transport) trait Joining: Transport {
 
     /// One more address at which they may be. False where that is of no use.
     fn add_candidate(&self, conn: ConnectionId, remote: SocketAddr, invite: InviteId) -> bool;
+
+    /// Who of them answered, however that went on.
+    fn answered(&self, conn: ConnectionId) -> Option<SocketAddr>;
 }
 
 impl<M: Machine> Joining for Verbs<M> {
@@ -151,6 +154,10 @@ impl<M: Machine> Joining for Verbs<M> {
     fn add_candidate(&self, conn: ConnectionId, remote: SocketAddr, invite: InviteId) -> bool {
         let Ok(call) = self.0.call(remote) else { return false };
         self.0.act(|state, now, _| state.core.add_candidate(now, conn, remote, call, invite))
+    }
+
+    fn answered(&self, conn: ConnectionId) -> Option<SocketAddr> {
+        self.0.look(|state| state.core.remote(conn).filter(|_| state.core.answered(conn)))
     }
 }
 

@@ -8,7 +8,6 @@ use super::Secret;
 use super::error::JoinError;
 use super::ways::Way;
 use crate::message::{End, State};
-use crate::pairing::Carrier;
 use crate::transport::driven::Joining;
 use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
@@ -17,8 +16,8 @@ use crate::wire::RefuseCode;
 pub(super) struct Attempt {
     transport: Arc<dyn Joining>,
     connection: Connection,
-    carrier: Carrier,
-    called: SocketAddr,
+    /// What is called, over one carrier.
+    ways: Vec<Way>,
     /// The secret is a code's, which is one guess for whoever answers.
     is_code: bool,
     slot: WaitSlot,
@@ -48,24 +47,24 @@ impl Attempt {
         let conn = transport.join(way.address, secret.security(way.invite), way.invite.0)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
         let is_code = matches!(secret, Secret::Words(_));
-        let (carrier, called) = (way.carrier, way.address);
-        Ok(Self { transport, connection, carrier, called, is_code, slot: WaitSlot::default() })
+        Ok(Self { transport, connection, ways: vec![*way], is_code, slot: WaitSlot::default() })
     }
 
     /// One more way, unless it is one over the other carrier.
-    pub(super) fn add(&self, way: &Way) {
-        if way.carrier == self.carrier {
-            self.transport.add_candidate(self.connection.id(), way.address, way.invite.0);
+    pub(super) fn add(&mut self, way: &Way) {
+        let calls = |way: &Way| self.transport.add_candidate(self.connection.id(), way.address, way.invite.0);
+        if way.carrier == self.ways[0].carrier && calls(way) {
+            self.ways.push(*way);
         }
     }
 
-    pub(super) const fn carrier(&self) -> Carrier {
-        self.carrier
-    }
-
-    /// Who answered, or would be called first.
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.connection.peer_addr().unwrap_or(self.called)
+    /// The ways that a failure is of: that of whoever answered, or all.
+    pub(super) fn failed(&self) -> Vec<Way> {
+        let answered = self.transport.answered(self.connection.id());
+        let of_it = |way: &&Way| answered.is_none_or(|answered| answered == way.address);
+        let of_answer: Vec<Way> = self.ways.iter().filter(of_it).copied().collect();
+        // An address may be written in another way: then nothing better is known.
+        if of_answer.is_empty() { self.ways.clone() } else { of_answer }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection, Failed>> {
@@ -83,6 +82,10 @@ impl Attempt {
         let waited = self.connection.transport().wait(&interest, None);
         waited.map_err(|error| Failed::Over(JoinError::Io(error.into())))?;
         self.result()
+    }
+
+    fn remote(&self) -> SocketAddr {
+        self.connection.peer_addr().unwrap_or(self.ways[0].address)
     }
 
     fn result(&self) -> Result<Connection, Failed> {

@@ -86,7 +86,7 @@ impl Pairing {
     pub(super) fn begin(&self, secret: Secret<'_>, ways: &[Way]) -> Result<Begun, JoinError> {
         let (mut begun, mut failed) = (None::<Attempt>, Vec::new());
         for way in ways {
-            if let Some(attempt) = &begun {
+            if let Some(attempt) = &mut begun {
                 attempt.add(way);
                 continue;
             }

@@ -3,7 +3,6 @@
 
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, Failed};
@@ -107,7 +106,7 @@ impl<'a> Search<'a> {
         self.attempt = attempt;
         for (way, error) in failed {
             // No way leads there; to others of its addresses one may.
-            self.ways.on_dead_end(way.carrier, way.address);
+            self.ways.on_dead_end(&way);
             self.on_dead_end(JoinError::Connect(error));
         }
         Ok(())
@@ -127,7 +126,7 @@ impl<'a> Search<'a> {
                 Err(error) => {
                     let is_silence = matches!(error, ConnectError::TimedOut { .. });
                     let failed = if is_silence { Failed::Again } else { Failed::Dead };
-                    self.on_failed(way.carrier, way.address, failed(JoinError::Connect(error)))?;
+                    self.on_failed(&[way], failed(JoinError::Connect(error)))?;
                 }
             }
         }
@@ -136,9 +135,9 @@ impl<'a> Search<'a> {
             Poll::Pending => Ok(None),
             Poll::Ready(Ok(connection)) => Ok(Some(connection)),
             Poll::Ready(Err(failed)) => {
-                let (carrier, address) = (attempt.carrier(), attempt.remote());
+                let ways = attempt.failed();
                 self.attempt = None;
-                self.on_failed(carrier, address, failed).map(|()| None)
+                self.on_failed(&ways, failed).map(|()| None)
             }
         }
     }
@@ -150,7 +149,7 @@ impl<'a> Search<'a> {
         }
         let way = Way { carrier, address, invite };
         self.ways.add(way);
-        match &self.attempt {
+        match &mut self.attempt {
             Some(attempt) => attempt.add(&way),
             None if self.race.is_on() && carrier == Carrier::Tcp => self.race.add(way),
             None => {}
@@ -165,16 +164,16 @@ impl<'a> Search<'a> {
 }
 
 impl Search<'_> {
-    /// An attempt failed at `address`.
-    fn on_failed(&mut self, carrier: Carrier, address: SocketAddr, failed: Failed) -> Result<(), JoinError> {
+    /// An attempt failed, at `ways`.
+    fn on_failed(&mut self, ways: &[Way], failed: Failed) -> Result<(), JoinError> {
         match failed {
             Failed::Over(error) => return Err(self.doubted(error)),
             Failed::Dead(error) => {
-                self.ways.on_dead_end(carrier, address);
+                ways.iter().for_each(|way| self.ways.on_dead_end(way));
                 self.on_dead_end(error);
             }
             Failed::Again(error) => {
-                self.ways.on_failure(carrier, address);
+                ways.iter().for_each(|way| self.ways.on_failure(way));
                 if !self.failed_for_good {
                     self.failed = Some(error);
                 }

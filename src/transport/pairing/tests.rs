@@ -187,11 +187,15 @@ fn the_old_way_host_number_port_and_words() {
 
 #[test]
 fn nobody_there_is_said_with_the_interfaces_that_were_tried() {
-    let invite = pairing().invite().unwrap();
-    let number = (invite.code().nameplate.number() + 1) % 100;
-    let code = format!("{number:02}-{}", invite.code().words);
-    let error = pairing().timeout(SHORT).join(&code).unwrap_err();
-    assert!(matches!(error, JoinError::NobodyAnswered(_)), "{error}");
+    // As above: another test's invite may have just this number.
+    let nobody = || {
+        let invite = pairing().invite().unwrap();
+        let number = (invite.code().nameplate.number() + 1) % 100;
+        let code = format!("{number:02}-{}", invite.code().words);
+        pairing().timeout(SHORT).join(&code).unwrap_err()
+    };
+    let error = (0..5).map(|_| nobody()).find(|error| matches!(error, JoinError::NobodyAnswered(_)));
+    let error = error.expect("five nameplates that others have");
     assert!(error.to_string().starts_with("nobody answered on lo"), "{error}");
 }
 

@@ -35,21 +35,21 @@ impl Ways {
     }
 
     /// An attempt failed there.
-    pub(super) fn on_failure(&mut self, carrier: Carrier, address: SocketAddr) {
-        for known in self.at(carrier, address) {
+    pub(super) fn on_failure(&mut self, way: &Way) {
+        for known in self.at(way) {
             known.failures += 1;
         }
     }
 
     /// Nobody is there, or somebody who will not have us.
-    pub(super) fn on_dead_end(&mut self, carrier: Carrier, address: SocketAddr) {
-        for known in self.at(carrier, address) {
+    pub(super) fn on_dead_end(&mut self, way: &Way) {
+        for known in self.at(way) {
             known.dead = true;
         }
     }
 
-    fn at(&mut self, carrier: Carrier, address: SocketAddr) -> impl Iterator<Item = &mut Known> {
-        self.0.iter_mut().filter(move |known| known.way.carrier == carrier && known.way.address == address)
+    fn at(&mut self, way: &Way) -> impl Iterator<Item = &mut Known> {
+        self.0.iter_mut().filter(move |known| known.way == *way)
     }
 
     /// Those to be tried next, at once: all over one carrier. Empty where there are none.
@@ -84,11 +84,11 @@ mod tests {
         let (hostile, honest) = (way(Carrier::Udp, 1), way(Carrier::Tcp, 2));
         ways.add(hostile);
         ways.add(honest);
-        ways.on_failure(Carrier::Udp, hostile.address);
+        ways.on_failure(&hostile);
         assert_eq!(ways.next(), [honest]);
-        ways.on_failure(Carrier::Tcp, honest.address);
+        ways.on_failure(&honest);
         assert_eq!(ways.next(), [hostile], "perhaps the honest one was not ready");
-        ways.on_failure(Carrier::Udp, hostile.address);
+        ways.on_failure(&hostile);
         assert_eq!(ways.next(), [honest]);
         let late = way(Carrier::Udp, 3);
         ways.add(late);
@@ -101,11 +101,11 @@ mod tests {
         let (gone, alive) = (way(Carrier::Udp, 1), way(Carrier::Udp, 2));
         ways.add(gone);
         ways.add(alive);
-        ways.on_dead_end(Carrier::Tcp, gone.address);
+        ways.on_dead_end(&Way { carrier: Carrier::Tcp, ..gone });
         assert_eq!(ways.next(), [gone, alive], "over the other carrier there may be nobody");
-        ways.on_dead_end(Carrier::Udp, gone.address);
+        ways.on_dead_end(&gone);
         assert_eq!(ways.next(), [alive]);
-        ways.on_dead_end(Carrier::Udp, alive.address);
+        ways.on_dead_end(&alive);
         assert_eq!(ways.next(), []);
     }
 }

@@ -471,6 +471,11 @@ impl Core for TcpCore {
         Some(SocketAddr::new(remote.ip().to_canonical(), remote.port()))
     }
 
+    /// One address alone is called.
+    fn answered(&self, _id: ConnectionId) -> bool {
+        true
+    }
+
     fn release(&mut self, _now: Timestamp, id: ConnectionId) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         self.unanswered -= usize::from(entry.holder == Holder::Unanswered);

@@ -150,6 +150,10 @@ impl Core for UdpCore {
         self.endpoint.remote(id).map(|remote| SocketAddr::new(remote.ip().to_canonical(), remote.port()))
     }
 
+    fn answered(&self, id: ConnectionId) -> bool {
+        self.endpoint.answered(id)
+    }
+
     fn release(&mut self, now: Timestamp, id: ConnectionId) {
         self.endpoint.release(now, id);
         if self.released.len() >= 2 * self.endpoint.len() + RELEASED_FEW {

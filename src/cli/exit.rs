@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     Refused = 3,
     /// The peer never answered, fell silent, was interrupted, or is gone.
     Timeout = 4,
-    /// The receiving disk is full.
+    /// The receiving disk is full, or the one that standard output goes to.
     DiskFull = 5,
     /// No permission, here or at the peer; or others can get at a key file.
     Permission = 6,
@@ -46,7 +46,7 @@ Exit codes:
     2  wrong arguments, no code, or --insecure-plain is missing
     3  refused: the peer does not listen, is busy, or said no; the code has been used
     4  timeout: the peer never came or answered, fell silent, was interrupted, or is gone
-    5  the receiving disk is full
+    5  the disk is full: the receiver's, or the one that standard output goes to
     6  no permission, or a key file that others can get at
     7  bad address: not understood, not resolved, or not to be bound
     8  some files failed, the others arrived

@@ -53,8 +53,8 @@ pub(crate) fn join(error: &JoinError) -> Failure {
     };
     let hint = match error {
         JoinError::NobodyAnswered(_) => {
-            ". Does the other side wait, on the same network, and with this code or key? udpair doctor says what this \
-             machine can do"
+            ". Does the other side still wait, on the same network? A code is good once, and for ten minutes. udpair \
+             doctor says what this machine can do"
         }
         _ => "",
     };

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use clap::Args;
 use udpair::Config;
-use udpair::pairing::{HostNumber, Words};
+use udpair::pairing::{CodeError, HostNumber, Words};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::peer::{LinkArgs, Spoken, ask, can_ask};
@@ -99,7 +99,10 @@ impl Target {
         let words: Vec<&str> = parts.collect();
         let words: Option<Spoken> = (!words.is_empty()).then(|| Spoken::from(words.join("-")));
         if let Some(words) = &words {
-            words.as_str().parse::<Words>().map_err(|error| usage(error.to_string()))?;
+            words.as_str().parse::<Words>().map_err(|error| match error {
+                CodeError::Form => usage("behind the port stand two words, as in maple-otter".to_owned()),
+                error => usage(error.to_string()),
+            })?;
         }
         Ok(Self::Host { number: HostNumber(host), port, words })
     }
@@ -160,7 +163,8 @@ mod tests {
             ("7 0 maple-otter", "1 to 65535"),
             ("7 65536 maple-otter", "1 to 65535"),
             ("192.168.1.7 7000 maple-otter", "7 7000 WORD-WORD"),
-            ("7 7000 maple", "two words"),
+            ("7 7000 maple", "behind the port stand two words"),
+            ("7 7000 maple otter owl", "behind the port stand two words"),
             ("7 7000 mapel-otter", "mapel"),
             ("7 maple", "two words"),
             ("100 maple otter", "00 to 99"),

@@ -32,7 +32,7 @@ fn a_pipe_and_files_do_not_go_together() {
 }
 
 #[test]
-fn a_name_that_is_no_file_is_said_before_there_is_a_code() {
+fn what_leads_nowhere_is_said_before_there_is_a_code() {
     for (args, exit, text) in [
         ("send no-such-file", 8, "no-such-file: No such file"),
         ("send no-such-file /dev/null", 8, "there is nothing to send"),
@@ -43,7 +43,7 @@ fn a_name_that_is_no_file_is_said_before_there_is_a_code() {
         ("recv --dir Cargo.toml", 2, "Cargo.toml is no directory"),
         ("recv --dir Cargo.toml/below", 2, "is no directory"),
         ("recv --dir /proc/below", 1, "--dir /proc/below"),
-        ("recv 42-maple-otter@no-such-host.invalid:9", 7, "no-such-host.invalid:9"),
+        ("recv 42-maple-otter@127.0.0.1:9/tcp", 3, "a firewall is in the way: udpair doctor"),
     ] {
         let ended = Tool::start(args, &[]).end();
         ended.failed(exit, text);

@@ -56,6 +56,10 @@ pub(crate) fn join(error: &JoinError) -> Failure {
             ". Does the other side still wait, on the same network? A code is good once, and for ten minutes. udpair \
              doctor says what this machine can do"
         }
+        JoinError::Connect(ConnectError::TimedOut { .. } | ConnectError::Unreachable { .. }) => {
+            ". If the other side still waits, a firewall is in the way: udpair doctor on both machines says what it has \
+             to let through"
+        }
         _ => "",
     };
     Failure::new(exit, format!("{}{hint}", in_full(error)))

@@ -57,8 +57,8 @@ pub(crate) fn join(error: &JoinError) -> Failure {
              doctor says what this machine can do"
         }
         JoinError::Connect(ConnectError::TimedOut { .. } | ConnectError::Unreachable { .. }) => {
-            ". If the other side still waits, a firewall is in the way: udpair doctor on both machines says what it has \
-             to let through"
+            ". If the other side still waits, a firewall is in the way: udpair doctor on both machines says what it \
+             has to let through"
         }
         _ => "",
     };

@@ -33,9 +33,9 @@ impl InviteArgs {
 #[derive(Debug, Args)]
 pub(crate) struct JoinArgs {
     /// The code that `udpair invite` printed; or what `udpair invite PORT` printed: the number of its host (0 is this
-    /// machine), the port, and two words. Without it, or where it is -, it is asked for on a terminal; from anything
-    /// else - reads it as the first line of standard input, and what follows is sent. Then it stands neither in `ps`
-    /// nor in a shell's history.
+    /// machine), the port, and two words. Without one, or with -, it is asked for on a terminal; where standard input
+    /// is none, - reads its first line, and what follows is sent. So the code stands neither in `ps`, which every user
+    /// of the machine sees, nor in a shell's history.
     #[arg(value_name = "CODE | E PORT WORD-WORD")]
     what: Vec<Spoken>,
     /// How to reach it.

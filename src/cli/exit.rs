@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_lists_every_code() {
+    fn the_help_and_the_spec_list_every_code() {
         let all = [
             Exit::Ok,
             Exit::Other,
@@ -156,8 +156,12 @@ mod tests {
             Exit::Differs,
             Exit::Interrupted,
         ];
-        let listed: Vec<u8> =
-            EXIT_CODES.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
-        assert_eq!(listed, all.map(|exit| exit as u8));
+        let listed = |text: &str| -> Vec<u8> {
+            text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+        };
+        assert_eq!(listed(EXIT_CODES), all.map(|exit| exit as u8));
+        let spec = include_str!("../../spec/files.md");
+        let (_, section) = spec.split_once("## The tool's exit codes").unwrap();
+        assert_eq!(listed(section.split("\n## ").next().unwrap()), listed(EXIT_CODES));
     }
 }

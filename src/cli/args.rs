@@ -58,8 +58,8 @@ pub(crate) struct SendArgs {
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// The code that `udpair recv` printed; - asks for it on a terminal, or reads it from the first line of standard
-    /// input, so that it stands neither in `ps` nor in a shell's history. Without a code, and without an address, one
-    /// is made and printed, for `udpair recv CODE` on the other machine.
+    /// input: so it stands neither in `ps`, which every user of the machine sees, nor in a shell's history. Without a
+    /// code, and without an address, one is made and printed, for `udpair recv CODE` on the other machine.
     #[arg(long, value_name = "CODE")]
     pub(crate) code: Option<Spoken>,
     /// Where the receiver listens: HOST:PORT. Of a name with several addresses each is tried.
@@ -74,9 +74,9 @@ pub(crate) struct SendArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RecvArgs {
     /// The code that `udpair send` printed; - asks for it on a terminal, or reads it from the first line of standard
-    /// input, so that it stands neither in `ps` nor in a shell's history. Without a code, and without an address, one
-    /// is made and printed, for `udpair send PATH... --code CODE` on the other machine. By a code there is one
-    /// transfer.
+    /// input: so it stands neither in `ps`, which every user of the machine sees, nor in a shell's history. Without
+    /// a code, and without an address, one is made and printed, for `udpair send PATH... --code CODE` on the other
+    /// machine. By a code there is one transfer.
     #[arg(value_name = "CODE")]
     pub(crate) code: Vec<Spoken>,
     /// The address to listen on: HOST:PORT; port 0 lets the system choose. Printed once it is bound.

@@ -13,3 +13,35 @@ pub(crate) const VERSION: u32 = 3;
 pub(crate) const FAILED: u32 = 4;
 /// Nothing came for too long. Of the file protocol alone.
 pub(crate) const SILENT: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The codes that the section "Ending early" of `spec` lists, by name.
+    fn listed(spec: &str) -> Vec<(u32, &str)> {
+        let (_, section) = spec.split_once("## Ending early").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        section
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.strip_prefix("    ")?.split_whitespace();
+                Some((words.next()?.parse().ok()?, words.next()?))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn both_specs_name_the_same_codes() {
+        let all = [
+            (DONE, "DONE"),
+            (INTERRUPTED, "INTERRUPTED"),
+            (VIOLATION, "VIOLATION"),
+            (VERSION, "VERSION"),
+            (FAILED, "FAILED"),
+            (SILENT, "SILENT"),
+        ];
+        assert_eq!(listed(include_str!("../../spec/files.md")), all);
+        assert_eq!(listed(include_str!("../../spec/pipe.md")), all[..5], "a pipe may be silent");
+    }
+}

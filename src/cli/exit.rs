@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     Refused = 3,
     /// The peer never answered, fell silent, was interrupted, or is gone.
     Timeout = 4,
-    /// The receiving disk is full.
+    /// The receiving disk is full, or the one that standard output goes to.
     DiskFull = 5,
     /// No permission, here or at the peer; or others can get at a key file.
     Permission = 6,
@@ -46,7 +46,7 @@ Exit codes:
     2  wrong arguments, no code, or --insecure-plain is missing
     3  refused: the peer does not listen, is busy, or said no; the code has been used
     4  timeout: the peer never came or answered, fell silent, was interrupted, or is gone
-    5  the receiving disk is full
+    5  the disk is full: the receiver's, or the one that standard output goes to
     6  no permission, or a key file that others can get at
     7  bad address: not understood, not resolved, or not to be bound
     8  some files failed, the others arrived
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_lists_every_code() {
+    fn the_help_and_the_spec_list_every_code() {
         let all = [
             Exit::Ok,
             Exit::Other,
@@ -156,8 +156,12 @@ mod tests {
             Exit::Differs,
             Exit::Interrupted,
         ];
-        let listed: Vec<u8> =
-            EXIT_CODES.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
-        assert_eq!(listed, all.map(|exit| exit as u8));
+        let listed = |text: &str| -> Vec<u8> {
+            text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+        };
+        assert_eq!(listed(EXIT_CODES), all.map(|exit| exit as u8));
+        let spec = include_str!("../../spec/files.md");
+        let (_, section) = spec.split_once("## The tool's exit codes").unwrap();
+        assert_eq!(listed(section.split("\n## ").next().unwrap()), listed(EXIT_CODES));
     }
 }

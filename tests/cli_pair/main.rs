@@ -6,6 +6,7 @@
 mod asked;
 mod chat;
 mod files;
+mod hostile;
 mod keys;
 mod misuse;
 mod pipe;

@@ -27,12 +27,12 @@ fn a_pipe_and_files_do_not_go_together() {
     let is_a_file_protocol = "is it the other one of send and recv?";
     pair(("send Cargo.toml", 1, is_a_file_protocol), ("join", 1, "receive them with udpair recv"));
     pair(("invite", 1, "receive them with udpair recv"), ("send Cargo.toml --code", 1, is_a_file_protocol));
-    pair(("invite", 1, "is it udpair recv?"), ("recv --dir DIR", 4, "is it udpair send?"));
-    pair(("recv", 4, "is it udpair send?"), ("join", 1, "is it udpair recv?"));
+    pair(("invite", 1, "is it udpair recv?"), ("recv --timeout 1 --dir DIR", 4, "is it udpair send?"));
+    pair(("recv --timeout 1", 4, "is it udpair send?"), ("join", 1, "is it udpair recv?"));
 }
 
 #[test]
-fn a_name_that_is_no_file_is_said_before_there_is_a_code() {
+fn what_leads_nowhere_is_said_before_there_is_a_code() {
     for (args, exit, text) in [
         ("send no-such-file", 8, "no-such-file: No such file"),
         ("send no-such-file /dev/null", 8, "there is nothing to send"),
@@ -43,7 +43,7 @@ fn a_name_that_is_no_file_is_said_before_there_is_a_code() {
         ("recv --dir Cargo.toml", 2, "Cargo.toml is no directory"),
         ("recv --dir Cargo.toml/below", 2, "is no directory"),
         ("recv --dir /proc/below", 1, "--dir /proc/below"),
-        ("recv 42-maple-otter@no-such-host.invalid:9", 7, "no-such-host.invalid:9"),
+        ("recv 42-maple-otter@127.0.0.1:9/tcp", 3, "a firewall is in the way: udpair doctor"),
     ] {
         let ended = Tool::start(args, &[]).end();
         ended.failed(exit, text);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use udpair::pairing::{DISCOVERY_PORT, Dropped, Interface, Machine as _, Nameplate, Seeking};
+use udpair::pairing::{Dropped, Interface, Machine as _, Nameplate, Seeking};
 use udpair::transport::discovery::{Discovery, DiscoveryError, DiscoveryOptions, Failure, FailureReason, PollError};
 
 use super::finding::Finding;
+use super::firewall;
 
 /// How long the first beacon may take to come back. The kernel hands it over while it sends.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -56,32 +57,33 @@ impl Heard {
         let name = &interface.name;
         // What concerns all interfaces is said elsewhere.
         let own = self.failures.iter().filter(|failure| failure.interface.as_ref() == Some(name));
-        let mut findings: Vec<Finding> = own.map(|failure| closed(name, failure)).collect();
+        let mut findings: Vec<Finding> = own.map(|failure| closed(interface, failure)).collect();
         let subject = "  its beacons";
-        let allow = format!("let UDP to port {DISCOVERY_PORT} in, as by `sudo ufw allow {DISCOVERY_PORT}/udp`");
+        let allow = || firewall::let_in(interface);
         findings.push(match (self.back, self.sent) {
             (0, _) => {
-                Finding::fair(subject, "none comes back: a firewall, or an interface without broadcasts").mend(allow)
+                Finding::fair(subject, "none comes back: a firewall, or an interface without broadcasts").mend(allow())
             }
             // On loopback the one to ::1 reaches one of the programs that share the port.
             (back, sent) if back < sent && !interface.loopback => {
-                Finding::fair(subject, format!("{back} of {sent} come back: a firewall drops some ways")).mend(allow)
+                Finding::fair(subject, format!("{back} of {sent} come back: a firewall drops some ways")).mend(allow())
             }
             _ => Finding::good(subject, "come back"),
         });
+        if self.back > 0 && self.back >= self.sent && !interface.loopback {
+            findings.push(firewall::look_at(interface));
+        }
         findings
     }
 }
 
 /// A way that is closed, and what may open it.
-fn closed(name: &str, failure: &Failure) -> Finding {
-    let subject = failure.address.map_or_else(|| name.to_owned(), |address| format!("  {}", address.ip()));
+fn closed(interface: &Interface, failure: &Failure) -> Finding {
+    let subject = failure.address.map_or_else(|| interface.name.clone(), |address| format!("  {}", address.ip()));
     let text = failure.reason.to_string();
     match failure.reason {
-        FailureReason::PermissionDenied => Finding::fair(subject, text).mend(format!(
-            "a firewall of this machine, or a sandbox: let UDP to port {DISCOVERY_PORT} out, as by `sudo ufw allow out \
-             {DISCOVERY_PORT}/udp`"
-        )),
+        FailureReason::PermissionDenied => Finding::fair(subject, text)
+            .mend(format!("a firewall of this machine, or a sandbox: {}", firewall::let_out(interface))),
         FailureReason::NoRoute if failure.address.is_some_and(|address| address.is_ipv6()) => {
             Finding::fair(subject, text)
                 .mend("an IPv6 address takes some seconds after its interface came up: try again")
@@ -96,17 +98,21 @@ fn closed(name: &str, failure: &Failure) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpair::pairing::InterfaceId;
+    use udpair::pairing::{DISCOVERY_PORT, InterfaceId};
 
-    fn check(back: u64, loopback: bool, begin: &str) {
-        let interface = Interface {
+    fn eth0(loopback: bool) -> Interface {
+        Interface {
             id: InterfaceId(2),
             name: "eth0".to_owned(),
             up: true,
             loopback,
             multicast: true,
             addresses: Vec::new(),
-        };
+        }
+    }
+
+    fn check(back: u64, loopback: bool, begin: &str) {
+        let interface = eth0(loopback);
         let heard = Heard { sent: 3, back, failures: Vec::new() };
         let findings = heard.findings(&interface);
         assert!(findings[0].to_string().starts_with(begin), "{findings:?}");
@@ -128,12 +134,12 @@ mod tests {
             address: Some(([10, 0, 0, 255], DISCOVERY_PORT).into()),
             reason,
         };
-        let denied = closed("eth0", &failure(FailureReason::PermissionDenied)).to_string();
+        let denied = closed(&eth0(false), &failure(FailureReason::PermissionDenied)).to_string();
         assert!(denied.starts_with("note    10.0.0.255     permission denied -> a firewall"), "{denied}");
-        let no_route = closed("eth0", &failure(FailureReason::NoRoute)).to_string();
+        let no_route = closed(&eth0(false), &failure(FailureReason::NoRoute)).to_string();
         assert!(no_route.contains("no route -> see `ip route`"), "{no_route}");
         let group = Some((udpair::pairing::DISCOVERY_GROUP, DISCOVERY_PORT).into());
-        let not_yet = closed("eth0", &Failure { address: group, ..failure(FailureReason::NoRoute) }).to_string();
+        let not_yet = closed(&eth0(false), &Failure { address: group, ..failure(FailureReason::NoRoute) }).to_string();
         assert!(not_yet.contains("no route -> an IPv6 address takes some seconds"), "{not_yet}");
     }
 }

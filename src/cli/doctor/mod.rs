@@ -6,6 +6,7 @@
 
 mod beacons;
 mod finding;
+mod firewall;
 mod interfaces;
 mod loopback;
 mod ports;

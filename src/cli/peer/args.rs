@@ -124,6 +124,11 @@ impl LinkArgs {
         self.timeout.unwrap_or(TIMEOUT)
     }
 
+    /// How long whoever made a code is looked for.
+    pub(super) fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(JOIN_TIMEOUT)
+    }
+
     /// How long a call may take.
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.timeout().min(CONNECT_TIMEOUT_MAX)
@@ -151,7 +156,7 @@ impl LinkArgs {
     pub(crate) fn pairing(&self, limits: Limits) -> Pairing {
         // Its security is that of the code or the key.
         let config = self.config(Config::insecure_plain(), limits, 0);
-        let mut pairing = Pairing::new().config(config).timeout(self.timeout.unwrap_or(JOIN_TIMEOUT));
+        let mut pairing = Pairing::new().config(config).timeout(self.patience());
         if let Some(transport) = self.transport {
             pairing = pairing.carrier(match transport {
                 TransportKind::Udp => Carrier::Udp,

@@ -53,8 +53,12 @@ pub(crate) fn join(error: &JoinError) -> Failure {
     };
     let hint = match error {
         JoinError::NobodyAnswered(_) => {
-            ". Does the other side wait, on the same network, and with this code or key? udpair doctor says what this \
-             machine can do"
+            ". Does the other side still wait, on the same network? A code is good once, and for ten minutes. udpair \
+             doctor says what this machine can do"
+        }
+        JoinError::Connect(ConnectError::TimedOut { .. } | ConnectError::Unreachable { .. }) => {
+            ". If the other side still waits, a firewall is in the way: udpair doctor on both machines says what it \
+             has to let through"
         }
         _ => "",
     };

@@ -46,8 +46,6 @@ pub(super) fn read(path: &Path) -> Result<Psk, Failure> {
     if !metadata.is_file() {
         return Err(Failure::new(Exit::Usage, format!("{shown} is no key file, which is a regular one")));
     }
-    guard::file(path, &metadata)?;
-    guard::directory(&path.canonicalize().map_err(failed)?)?;
     let mut bytes = Zeroizing::new(vec![0; FILE_LEN_MAX]);
     let mut len = 0;
     let mut file = file.take(FILE_LEN_MAX as u64);
@@ -55,7 +53,11 @@ pub(super) fn read(path: &Path) -> Result<Psk, Failure> {
         len += more;
     }
     let text = std::str::from_utf8(&bytes[..len]).unwrap_or_default();
-    text.parse().map_err(|error| Failure::new(Exit::Usage, format!("{shown} holds no key: {error}")))
+    let key = text.parse().map_err(|error| Failure::new(Exit::Usage, format!("{shown} holds no key: {error}")))?;
+    // Only now: of a file that is none of ours nobody is to be told how to change it.
+    guard::file(path, &metadata)?;
+    guard::directory(&path.canonicalize().map_err(failed)?)?;
+    Ok(key)
 }
 
 /// Puts `psk` into the new file `path`, for its owner alone from the start. What is there already stays.
@@ -129,6 +131,8 @@ mod tests {
         let path = dir.path().join("key");
         assert_eq!(read(&path).unwrap_err().exit, Exit::Usage);
         assert!(read(dir.path()).unwrap_err().message.contains("is no key file"));
+        let of_all = "others can read it, and nobody is told to change that";
+        assert!(read(Path::new("/etc/passwd")).unwrap_err().message.contains("holds no key"), "{of_all}");
         assert!(read(Path::new("/dev/null")).unwrap_err().message.contains("is no key file"));
         for content in ["", "12345", &"0".repeat(80), &"f".repeat(FILE_LEN_MAX + 1)] {
             fs::write(&path, content).unwrap();

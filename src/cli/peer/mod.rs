@@ -8,7 +8,7 @@ mod key;
 mod seal;
 mod spoken;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,7 @@ impl LinkArgs {
         if let Ok(CodeAt { host: Host::Name(name, port), .. }) = code.as_str().parse() {
             resolve(&format!("{name}:{port}"))?;
         }
+        self.note_looking();
         let joined = self.pairing(limits).join(code.as_str()).map_err(|error| failure::join(&error))?;
         self.remembered(joined)
     }
@@ -93,7 +94,9 @@ impl LinkArgs {
         tell(told, &invite.code().to_string())?;
         note(&format!("on the other machine, within ten minutes: {command}{remember}"));
         let places = self.places(&invite);
-        if !places.is_empty() {
+        if !self.is_on_a_network() {
+            note("this machine is on no network, so nobody finds it until it is: udpair doctor says more");
+        } else if !places.is_empty() {
             note(&format!("if that finds nobody, with the address behind the code: {}", places.join(" or ")));
         }
         let joined = invite.accept().map_err(|error| failure::invite(&error))?;
@@ -115,6 +118,7 @@ impl LinkArgs {
 
     /// Looks for the device that has the key, too, and waits for us. Blocks.
     pub(crate) fn join_known(&self, psk: &Psk, limits: Limits) -> Result<Connection, Failure> {
+        self.note_looking();
         self.pairing(limits).join_device(psk).map_err(|error| failure::join(&error))
     }
 
@@ -142,6 +146,23 @@ impl LinkArgs {
         };
         let place = |ip: IpAddr| format!("CODE@{}{carrier}", SocketAddr::from((ip, invite.local_addr().port())));
         addresses.filter(IpAddr::is_ipv4).take(ADDRESSES_SHOWN_MAX).map(place).collect()
+    }
+
+    /// Beacons have a way to others, now; where the interfaces cannot be listed, nobody knows.
+    fn is_on_a_network(&self) -> bool {
+        let is_way = |found: &Interface| match &self.interface {
+            Some(name) => found.name == *name && !found.targets().is_empty(),
+            None => !found.loopback && !found.targets().is_empty(),
+        };
+        interfaces().map_or(true, |found| found.iter().any(is_way))
+    }
+
+    /// Tells a user who sees it that this may take a while.
+    fn note_looking(&self) {
+        if io::stderr().is_terminal() {
+            let seconds = self.patience().as_secs_f32();
+            note(&format!("looking for the other side, for up to {seconds} seconds; Ctrl-C ends"));
+        }
     }
 
     /// Complains where somebody of the name is remembered already.

@@ -140,10 +140,12 @@ impl Exchange<'_> {
 
     fn end_output(&mut self) -> io::Result<()> {
         let Some(output) = self.output.take() else { return Ok(()) };
-        if output.is_terminal() && self.input.ended().is_none() {
+        let is_open = output.is_terminal() && self.input.ended().is_none();
+        output.end()?;
+        if is_open {
             note("the other side has ended; Ctrl-D ends this one, too");
         }
-        output.end()
+        Ok(())
     }
 
     /// Ends what is left, and says why.

@@ -10,6 +10,8 @@ const CHARACTER_LEN_MAX: usize = 4;
 pub(crate) struct Screen {
     /// The beginning of a character whose rest has not come.
     begun: Vec<u8>,
+    /// The last line has not ended.
+    in_line: bool,
 }
 
 impl Screen {
@@ -19,12 +21,18 @@ impl Screen {
         all.extend_from_slice(bytes);
         let whole = all.len() - unfinished(&all);
         self.begun = all.split_off(whole);
-        escaped(&all)
+        let shown = escaped(&all);
+        self.in_line = shown.chars().last().map_or(self.in_line, |last| last != '\n');
+        shown
     }
 
-    /// What is left at the end.
+    /// What is left at the end, and the end of the last line, so that what others say begins one.
     pub(crate) fn finish(&mut self) -> String {
-        escaped(&std::mem::take(&mut self.begun))
+        let mut rest = escaped(&std::mem::take(&mut self.begun));
+        if self.in_line || !rest.is_empty() {
+            rest.push('\n');
+        }
+        rest
     }
 }
 
@@ -69,7 +77,22 @@ mod tests {
     fn shown(bytes: &[u8]) -> String {
         let mut screen = Screen::default();
         let shown = screen.show(bytes);
-        shown + &screen.finish()
+        shown + screen.finish().trim_end_matches('\n')
+    }
+
+    #[test]
+    fn whoever_says_something_afterwards_begins_a_line() {
+        for (pieces, rest) in [(&["a\n"][..], ""), (&["a"], "\n"), (&[], ""), (&["a\nb", ""], "\n"), (&["a", "\n"], "")]
+        {
+            let mut screen = Screen::default();
+            for piece in pieces {
+                screen.show(piece.as_bytes());
+            }
+            assert_eq!(screen.finish(), rest, "{pieces:?}");
+        }
+        let mut screen = Screen::default();
+        screen.show(b"a\n\xc3");
+        assert_eq!(screen.finish(), "\\xc3\n");
     }
 
     #[test]
@@ -93,7 +116,7 @@ mod tests {
         for piece in 1..text.len() {
             let mut screen = Screen::default();
             let mut all: String = text.as_bytes().chunks(piece).map(|chunk| screen.show(chunk)).collect();
-            all += &screen.finish();
+            all += screen.finish().trim_end();
             assert_eq!(all, "\u{e9}\u{20ac}\u{1f600}x\\u{9b}", "in pieces of {piece}");
         }
     }

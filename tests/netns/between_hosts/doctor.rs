@@ -23,7 +23,13 @@ fn check(net: &Net, code: i32, expected: &[&str]) {
 fn on_a_host_with_a_link_all_is_well() {
     let Some(net) = Net::two_hosts(1) else { return };
     let line = "up, 198.18.7.1 (broadcast 198.18.7.255), fe80::";
-    check(&net, 0, &["ok    eth0             ", line, "multicast, MTU 1500", "would work, by eth0\n"]);
+    let firewall = "ok      a firewall     shows nowhere";
+    let remedy = "`sudo ufw allow from 198.18.7.0/24`";
+    check(
+        &net,
+        0,
+        &["ok    eth0             ", line, "multicast, MTU 1500", firewall, remedy, "would work, by eth0\n"],
+    );
 }
 
 #[test]

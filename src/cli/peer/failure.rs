@@ -130,7 +130,7 @@ mod tests {
         let remote = ([127, 0, 0, 1], 9).into();
         let busy = ConnectError::RefusedByLibrary { remote, reason: RefuseCode::Busy };
         assert_eq!(exit_of_connect(&busy), Exit::Refused);
-        assert_eq!(busy.to_string(), "127.0.0.1:9 refused the connection: it has no room for another one now");
+        assert_eq!(busy.to_string(), "127.0.0.1:9 refused the connection: it has no room for another connection now");
         let name = "eth7".to_owned();
         assert_eq!(join(&DiscoveryError::NoSuchInterface { name }.into()).exit, Exit::BadAddress);
     }

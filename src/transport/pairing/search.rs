@@ -221,11 +221,12 @@ impl Search<'_> {
         }
     }
 
-    /// Why it came to nothing: what was met before what was heard of.
+    /// Why it came to nothing. That what was heard of is of no use says more than that something could not be reached.
     fn into_error(mut self) -> JoinError {
-        if let Some(failed) = self.failed.take() {
-            return self.doubted(failed);
+        match (self.failed.take(), self.unusable.take()) {
+            (Some(JoinError::Connect(_)) | None, Some(unusable)) => unusable,
+            (Some(failed), _) => self.doubted(failed),
+            (None, None) => JoinError::NobodyAnswered(NobodyAnswered(self.discovery.report().clone())),
         }
-        self.unusable.unwrap_or_else(|| JoinError::NobodyAnswered(NobodyAnswered(self.discovery.report().clone())))
     }
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use clap::Args;
 use udpair::Config;
-use udpair::pairing::{HostNumber, Words};
+use udpair::pairing::{CodeError, HostNumber, Words};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::peer::{LinkArgs, Spoken, ask, can_ask};
@@ -33,9 +33,9 @@ impl InviteArgs {
 #[derive(Debug, Args)]
 pub(crate) struct JoinArgs {
     /// The code that `udpair invite` printed; or what `udpair invite PORT` printed: the number of its host (0 is this
-    /// machine), the port, and two words. Without it, or where it is -, it is asked for on a terminal; from anything
-    /// else - reads it as the first line of standard input, and what follows is sent. Then it stands neither in `ps`
-    /// nor in a shell's history.
+    /// machine), the port, and two words. Without one, or with -, it is asked for on a terminal; where standard input
+    /// is none, - reads its first line, and what follows is sent. So the code stands neither in `ps`, which every user
+    /// of the machine sees, nor in a shell's history.
     #[arg(value_name = "CODE | E PORT WORD-WORD")]
     what: Vec<Spoken>,
     /// How to reach it.
@@ -99,7 +99,10 @@ impl Target {
         let words: Vec<&str> = parts.collect();
         let words: Option<Spoken> = (!words.is_empty()).then(|| Spoken::from(words.join("-")));
         if let Some(words) = &words {
-            words.as_str().parse::<Words>().map_err(|error| usage(error.to_string()))?;
+            words.as_str().parse::<Words>().map_err(|error| match error {
+                CodeError::Form => usage("behind the port stand two words, as in maple-otter".to_owned()),
+                error => usage(error.to_string()),
+            })?;
         }
         Ok(Self::Host { number: HostNumber(host), port, words })
     }
@@ -160,7 +163,8 @@ mod tests {
             ("7 0 maple-otter", "1 to 65535"),
             ("7 65536 maple-otter", "1 to 65535"),
             ("192.168.1.7 7000 maple-otter", "7 7000 WORD-WORD"),
-            ("7 7000 maple", "two words"),
+            ("7 7000 maple", "behind the port stand two words"),
+            ("7 7000 maple otter owl", "behind the port stand two words"),
             ("7 7000 mapel-otter", "the first word"),
             ("7 maple", "two words"),
             ("100 maple otter", "00 to 99"),

@@ -111,6 +111,8 @@ pub struct Messages {
     /// Receipts that went with our CLOSE: they go with it again.
     with_close: Vec<Sent>,
     hurry: bool,
+    /// See [`set_only_guest`](Self::set_only_guest).
+    only_guest: bool,
     sent: u64,
     received: u64,
 }
@@ -128,6 +130,7 @@ impl Messages {
             closing: None,
             with_close: Vec::new(),
             hurry: false,
+            only_guest: false,
             sent: 0,
             received: 0,
         }
@@ -174,12 +177,18 @@ impl Messages {
         }
     }
 
+    /// The connection came in and no other will: the application is told of it whatever becomes of it.
+    pub const fn set_only_guest(&mut self) {
+        self.only_guest = true;
+    }
+
     /// True when it makes sense to accept a connection that came in: it lives, or its peer sent something that arrived
-    /// and closed it properly.
+    /// and closed it properly, or there will be no other.
     #[must_use]
     pub fn may_be_accepted(&self) -> bool {
         match self.ended() {
             None => true,
+            Some(_) if self.only_guest => true,
             Some(End::ClosedByPeer { .. }) => self.receiver.has_ready(),
             Some(_) => false,
         }

@@ -122,6 +122,9 @@ impl Endpoint {
         let limits = PathLimits { datagram_len_max: most };
         let mut connection = Connection::accepted(now, &self.config, limits, cid, half_open, session);
         connection.set_local(path.local);
+        if self.listener.invite().is_some() {
+            connection.messages_mut().set_only_guest();
+        }
         let id = self.insert(connection, true);
         self.unanswered += 1;
         self.incoming.push_back(id);

@@ -161,6 +161,27 @@ fn an_invite_that_lies_around_past_its_time_lets_nobody_in() {
 }
 
 #[test]
+fn a_guest_who_has_left_again_is_told_of_for_there_will_be_no_other() {
+    for carrier in [Carrier::Udp, Carrier::Tcp] {
+        for abort in [false, true] {
+            let pairing = pairing().carrier(carrier);
+            let mut invite = pairing.invite_on(0).unwrap();
+            let address = ([127, 0, 0, 1], invite.local_addr().port()).into();
+            let guest = pairing.join_at(address, &invite.code().to_string()).unwrap();
+            if abort {
+                guest.abort(7);
+            } else {
+                guest.close(7);
+            }
+            drop(guest);
+            let peer = invite.accept_timeout(STUCK).unwrap();
+            let error = peer.recv().unwrap_err();
+            assert!(matches!(error, crate::transport::RecvError::Ended(_)), "{carrier:?}, abort {abort}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_code_that_carries_the_address_needs_no_discovery() {
     let mut invite = pairing().invite_on(0).unwrap();
     let code = format!("{}@127.0.0.1:{}", invite.code(), invite.local_addr().port());

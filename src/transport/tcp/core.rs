@@ -228,7 +228,13 @@ impl TcpCore {
     /// A connection came in.
     fn take_in(&mut self, id: ConnectionId, since: Timestamp) {
         self.strangers.remove(since, id);
-        self.change(id, |entry| entry.holder = Holder::Unanswered);
+        let is_guest = self.guard.invite().is_some();
+        self.change(id, |entry| {
+            entry.holder = Holder::Unanswered;
+            if is_guest {
+                entry.link.messages_mut().set_only_guest();
+            }
+        });
         self.unanswered += 1;
         self.incoming.push_back(id);
         self.announce = true;

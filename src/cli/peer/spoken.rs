@@ -69,7 +69,7 @@ impl Spoken {
     /// The code that was meant, found to be one before anything is sent; an interface after the @ as its number.
     pub(crate) fn checked(&self) -> Result<Self, Failure> {
         let numbered = Zeroizing::new(scope_as_number(self.as_str())?.into_owned());
-        check(&numbered).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        check(&numbered).map_err(|error| no_code(&error))?;
         Ok(Self(numbered))
     }
 
@@ -77,6 +77,16 @@ impl Spoken {
     pub(crate) fn has_address(&self) -> bool {
         self.0.contains('@')
     }
+}
+
+/// What was typed is no code; to whoever typed it, who may be told which word was meant.
+pub(crate) fn no_code(error: &CodeError) -> Failure {
+    let meant = match error {
+        CodeError::Word(unknown) => unknown.suggestion(),
+        _ => None,
+    };
+    let meant = meant.map_or_else(String::new, |word| format!("; is it \"{word}\"?"));
+    Failure::new(Exit::Usage, format!("{error}{meant}"))
 }
 
 fn check(text: &str) -> Result<(), CodeError> {

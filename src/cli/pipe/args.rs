@@ -7,7 +7,7 @@ use udpair::Config;
 use udpair::pairing::{CodeError, HostNumber, Words};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::peer::{LinkArgs, Spoken, ask, can_ask};
+use crate::cli::peer::{LinkArgs, Spoken, ask, can_ask, no_code};
 
 /// `udpair invite`.
 #[derive(Debug, Args)]
@@ -101,7 +101,7 @@ impl Target {
         if let Some(words) = &words {
             words.as_str().parse::<Words>().map_err(|error| match error {
                 CodeError::Form => usage("behind the port stand two words, as in maple-otter".to_owned()),
-                error => usage(error.to_string()),
+                error => no_code(&error),
             })?;
         }
         Ok(Self::Host { number: HostNumber(host), port, words })
@@ -165,7 +165,7 @@ mod tests {
             ("192.168.1.7 7000 maple-otter", "7 7000 WORD-WORD"),
             ("7 7000 maple", "behind the port stand two words"),
             ("7 7000 maple otter owl", "behind the port stand two words"),
-            ("7 7000 mapel-otter", "the first word"),
+            ("7 7000 mapel-otter", "the first word is none that a code can have; is it \"maple\"?"),
             ("7 maple", "two words"),
             ("100 maple otter", "00 to 99"),
             ("maple otter 7", "begins with a number"),

@@ -54,7 +54,7 @@ fn on_a_terminal_the_code_is_asked_for_until_it_is_one_and_then_they_chat() {
         let mut other = Terminal::run(args);
         other.said("code: ");
         other.type_in("42-mapel-otter\n");
-        other.said("code: udpair: \"mapel\" is not a word that a code can have; is it \"maple\"?\ncode: ");
+        other.said("code: udpair: the first word is none that a code can have; is it \"maple\"?\ncode: ");
         other.type_in(&format!("{code}\nhello\n"));
         assert_eq!(one.sees("\n"), "hello\r\n");
         one.type_in("\x04");

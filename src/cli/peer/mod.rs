@@ -23,7 +23,7 @@ pub(crate) use self::args::{LinkArgs, TransportKind, Way};
 use self::device::DeviceName;
 pub(crate) use self::key::{KeyArgs, make as make_key};
 pub(crate) use self::seal::SealArgs;
-pub(crate) use self::spoken::{Spoken, ask, can_ask, is_code};
+pub(crate) use self::spoken::{Spoken, ask, can_ask, is_code, why};
 use super::args::resolve;
 use super::call::{any_for, call};
 use super::code;

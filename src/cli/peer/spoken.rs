@@ -69,7 +69,7 @@ impl Spoken {
     /// The code that was meant, found to be one before anything is sent; an interface after the @ as its number.
     pub(crate) fn checked(&self) -> Result<Self, Failure> {
         let numbered = Zeroizing::new(scope_as_number(self.as_str())?.into_owned());
-        check(&numbered).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        check(&numbered).map_err(|error| Failure::new(Exit::Usage, why(&error)))?;
         Ok(Self(numbered))
     }
 
@@ -81,6 +81,15 @@ impl Spoken {
 
 fn check(text: &str) -> Result<(), CodeError> {
     if text.contains('@') { text.parse::<CodeAt>().map(drop) } else { text.parse::<Code>().map(drop) }
+}
+
+/// Why it is no code, with what was probably meant: for whoever typed it.
+pub(crate) fn why(error: &CodeError) -> String {
+    let meant = match error {
+        CodeError::Word(word) => word.suggestion(),
+        _ => None,
+    };
+    meant.map_or_else(|| error.to_string(), |word| format!("{error}; is it \"{word}\"?"))
 }
 
 /// True for what a user who forgot an option would have meant as a code.

@@ -7,7 +7,7 @@ use udpair::Config;
 use udpair::pairing::{HostNumber, Words};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::peer::{LinkArgs, Spoken, ask, can_ask};
+use crate::cli::peer::{LinkArgs, Spoken, ask, can_ask, why};
 
 /// `udpair invite`.
 #[derive(Debug, Args)]
@@ -99,7 +99,7 @@ impl Target {
         let words: Vec<&str> = parts.collect();
         let words: Option<Spoken> = (!words.is_empty()).then(|| Spoken::from(words.join("-")));
         if let Some(words) = &words {
-            words.as_str().parse::<Words>().map_err(|error| usage(error.to_string()))?;
+            words.as_str().parse::<Words>().map_err(|error| usage(why(&error)))?;
         }
         Ok(Self::Host { number: HostNumber(host), port, words })
     }
@@ -161,7 +161,7 @@ mod tests {
             ("7 65536 maple-otter", "1 to 65535"),
             ("192.168.1.7 7000 maple-otter", "7 7000 WORD-WORD"),
             ("7 7000 maple", "two words"),
-            ("7 7000 mapel-otter", "the first word"),
+            ("7 7000 mapel-otter", "the first word is none that a code can have; is it \"maple\"?"),
             ("7 maple", "two words"),
             ("100 maple otter", "00 to 99"),
             ("maple otter 7", "begins with a number"),

@@ -261,7 +261,7 @@ end_untyped:
         joiner[t].step = HELLO2_SENT; joiner[t].cookie_is_good = true; hello2[AT(t, joiner[t].generation)] = true }
     :: d_step { joiner[t].state == TRYING && joiner[t].step == HELLO_SENT && HOSTILE ->
         joiner[t].step = HELLO2_SENT; joiner[t].cookie_is_good = false }
-    /* No answer to HELLO2, or a refusal that is not believed: it begins again, with a fresh random, cookie and share. */
+    /* No answer to HELLO2, or a refusal that is not believed: it begins again, with fresh random, cookie and share. */
     :: d_step { joiner[t].state == TRYING && joiner[t].step == HELLO2_SENT &&
         joiner[t].generation + 1 < GENERATIONS ->
         joiner[t].generation++; joiner[t].step = HELLO_SENT; joiner[t].cookie_is_good = false;

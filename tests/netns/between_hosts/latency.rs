@@ -52,7 +52,7 @@ fn measure(place: &str, inviter: &mut Guest, joiner: &mut Guest) {
                 percentile(100)
             );
             // Of few there is no percentile, and nothing else is to run beside it.
-            assert!(!full() || percentile(99) < P99_MAX, "{place}, {carrier}, {first:?} first: {took:?}");
+            assert!(!full() || percentile(99) < P99_MAX, "{place}, {carrier}, {first:?} first: {:?}", percentile(99));
         }
     }
 }

@@ -91,8 +91,8 @@ fn bulk(criterion: &mut Criterion) {
     }
 }
 
-/// A client comes to a host, writes a value, and goes when it is there: all that an application waits for at the ends of
-/// a connection.
+/// A client comes to a host, writes a value, and goes when it is there: all that an application waits for at the ends
+/// of a connection.
 fn visit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("loopback visit of a client");
     group.sample_size(20);

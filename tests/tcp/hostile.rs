@@ -120,8 +120,8 @@ fn a_peer_that_never_reads_is_given_up_and_its_connection_holds_little() {
     while conn.try_send_on(0, 0, vec![0; 100_000]).is_ok() {
         sent += 100_064;
     }
-    // The queue's limit, one message beyond it, and not a byte more, whatever the kernel has taken of it.
-    assert!((1_000_000..1_100_064).contains(&sent), "{sent}");
+    // What one channel may have of the queue, one message beyond it, and not a byte more, whatever the kernel took.
+    assert!((750_000..850_064).contains(&sent), "{sent}");
     assert!(matches!(conn.try_send_on(0, 0, "more"), Err(SendError::WouldBlock)));
     assert!(matches!(conn.recv_timeout(STUCK), Err(RecvError::Ended(End::TimedOut))));
     raw.until_ended();

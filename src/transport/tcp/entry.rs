@@ -44,6 +44,13 @@ enum Output {
     Dead,
 }
 
+/// How far a connection's end has come: what others wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Standing {
+    ended: bool,
+    closed: bool,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -61,6 +68,8 @@ pub(super) struct Entry {
     pub(super) owing: bool,
     /// Something came in or ended: those who wait are to look.
     pub(super) news: bool,
+    /// How its end stood when they were last told to.
+    told: Standing,
     /// Its place among the core's timers.
     pub(super) timer: Option<Timestamp>,
 }
@@ -87,6 +96,7 @@ impl Entry {
             ready: false,
             owing: false,
             news: false,
+            told: Standing::default(),
             timer: None,
         }
     }
@@ -94,13 +104,6 @@ impl Entry {
     /// True where the application knows of it or is to.
     pub(super) const fn is_known(&self) -> bool {
         matches!(self.holder, Holder::Unanswered | Holder::Application | Holder::Released)
-    }
-
-    /// What of its state others can wait for, as far as making output changes it. `Unreliable` messages leave the
-    /// queue by being written, and nothing comes back that would tell whoever waits for room.
-    fn outward(&self) -> (bool, bool, u64) {
-        let messages = self.link.messages();
-        (messages.ended().is_some(), messages.closed(), messages.queued())
     }
 
     /// Makes output, where the last is written, and the job of writing it.
@@ -111,9 +114,15 @@ impl Entry {
         sent: &mut Vec<Sent>,
         spare: &mut Spare,
     ) -> Option<Job> {
-        let outward = self.outward();
+        let queued = self.link.messages().queued();
         let job = self.write(id, now, sent, spare);
-        self.news |= self.outward() != outward;
+        let messages = self.link.messages();
+        // `Unreliable` messages leave the queue by being written, and nothing comes back that would tell whoever waits
+        // for room.
+        self.news |= messages.queued() != queued;
+        // It may have ended by this, or by a write that failed or was the last.
+        let standing = Standing { ended: messages.ended().is_some(), closed: messages.closed() };
+        self.news |= core::mem::replace(&mut self.told, standing) != standing;
         job
     }
 

@@ -168,7 +168,7 @@ impl Hub {
     }
 
     /// The newest value of a channel of one peer; `None` before the first has come. Of one that is away or has left,
-    /// the last, as long as no more than 64 have left since. Does not block.
+    /// the last, as long as no more than 64 have left since and [`NodeConfig::kept_len_max`] allows. Does not block.
     ///
     /// # Errors
     /// [`ReadError::NoSuchPeer`], [`ReadError::Name`], [`ReadError::Kind`].

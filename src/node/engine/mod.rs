@@ -16,6 +16,7 @@
 mod backoff;
 mod call;
 mod config;
+mod departed;
 mod ending;
 mod events;
 mod judge;
@@ -25,6 +26,7 @@ mod peer;
 mod published;
 mod reading;
 mod service;
+mod source;
 mod state;
 mod watch;
 mod writing;
@@ -175,7 +177,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let name = Name::new(name)?;
         let home = Arc::clone(transports.first().ok_or(StartError::NoTransport)?);
-        let state = State::new(config.reconnect, home.chance()?);
+        let state = State::new(&config, home.chance()?);
         let (origin, state) = (state.origin, Mutex::new(state));
         let (bell, news) = (Bell::hang(&home), Arc::new(News::new()));
         news.at(&home);

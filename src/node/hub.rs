@@ -137,7 +137,9 @@ impl Hub {
 
     /// The channels of one peer, for everything that can be done with one connection: values in order
     /// ([`send`](Channels::send), [`recv`](Channels::recv)), waiting for this peer alone. They are those of this
-    /// connection, and end with it. `None` where the peer is not there. Does not block.
+    /// connection, and end with it; but a value that is [written](Channels::write) there is one of this hub's for this
+    /// peer, as by [`write_to_name`](Self::write_to_name): it never blocks, and a peer that comes back gets it again.
+    /// `None` where the peer is not there. Does not block.
     #[must_use]
     pub fn peer(&self, name: &str) -> Option<Channels> {
         self.engine.channels(name)

@@ -94,6 +94,7 @@ everywhere! {
         roles_that_do_not_belong_together_are_refused;
     returning: a_host_that_was_away_has_its_clients_and_their_values_again
         values_come_again_to_whoever_has_not_seen_them_and_only_to_those
+        what_was_written_to_one_peer_is_restored
         the_same_node_takes_its_own_place
         those_who_do_not_understand_each_other_do_not_try_again
         a_node_that_tries_again_can_be_closed;

@@ -46,6 +46,7 @@ pub(super) use self::peer::Peer;
 use self::reading::Seen;
 use self::service::Service;
 use self::state::{CLOSED, Life, State};
+pub(super) use self::writing::ToPeer;
 use super::{Channels, Gone, JoinError, Name, NameError, Role};
 use crate::message::End;
 use crate::time::Timestamp;
@@ -295,7 +296,9 @@ impl Engine {
 
     /// Everything that can be done with the channels of one peer.
     pub(super) fn channels(&self, name: &str) -> Option<Channels> {
-        self.inner.state().peers.get(name).map(|peer| Channels::of(Arc::clone(&peer.link)))
+        let peer = Arc::clone(self.inner.state().peers.get(name)?);
+        let link = Arc::clone(&peer.link);
+        Some(Channels::of(link, Some(ToPeer::new(Arc::clone(&self.inner), peer))))
     }
 
     /// The next event, waited for until then; `None` where there is none, or the node is closed.

@@ -49,7 +49,8 @@ impl Published {
         Self { stamps: Stamps::new(origin), values: BTreeMap::new(), away: VecDeque::new(), kept_len_max }
     }
 
-    /// A value is written for `target`; it gets its time now, and with it its place among all that were.
+    /// A value is written for `target`; it gets its time now, and with it its place among all that were. Gives the one
+    /// that it supersedes, too.
     ///
     /// # Errors
     /// [`WriteError::Name`]; [`WriteError::TooManyNames`]: no connection would have so many.
@@ -59,15 +60,25 @@ impl Published {
         channel: &str,
         draft: Draft,
         now: Timestamp,
-    ) -> Result<Stamped, WriteError> {
+    ) -> Result<(Stamped, Option<Stamped>), WriteError> {
         let channel = Name::new(channel)?;
         let channels = self.values.entry(target).or_default();
         if channels.len() == NAMES_MAX && !channels.contains_key(&channel) {
             return Err(WriteError::TooManyNames { max: NAMES_MAX });
         }
         let value = draft.stamp(self.stamps.next(now));
-        channels.insert(channel, value.clone());
-        Ok(value)
+        let before = channels.insert(channel, value.clone());
+        Ok((value, before))
+    }
+
+    /// Nobody can have a value that was published: whoever joins is to get the one before.
+    pub(super) fn retract(&mut self, target: &Target, channel: &str, value: &Stamped, before: Option<Stamped>) {
+        let Some(channels) = self.values.get_mut(target) else { return };
+        match (channels.get_mut(channel), before) {
+            (Some(published), Some(before)) if published.time == value.time => *published = before,
+            (Some(published), None) if published.time == value.time => drop(channels.remove(channel)),
+            _ => {}
+        }
     }
 
     /// What a peer that joins is to get: of each channel the value that was written last for anybody whom it is one

@@ -50,7 +50,7 @@ impl Engine {
                 (state.peers.get(name).cloned(), state.calls.contains_key(name))
             };
             if let Some(peer) = peer.as_ref().filter(|peer| peer.link.gone().is_none()) {
-                let reader = Channels::of(Arc::clone(&peer.link));
+                let reader = Channels::of(Arc::clone(&peer.link), None);
                 match reader.changed_timeout(channel, until.saturating_since(self.now())) {
                     Err(ReadError::Gone(_)) => continue,
                     other => return other,

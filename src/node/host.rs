@@ -103,7 +103,8 @@ impl Host {
     /// allows. Blocks.
     ///
     /// # Errors
-    /// [`ReadError::NoSuchPeer`], [`ReadError::TimedOut`], [`ReadError::Name`], [`ReadError::Kind`].
+    /// [`ReadError::NoSuchPeer`], [`ReadError::TimedOut`], [`ReadError::Name`], [`ReadError::Kind`];
+    /// [`ReadError::Gone`] when the host is closed.
     pub fn get(&self, client: &str, channel: &str) -> Result<Value, ReadError> {
         self.engine.first(client, channel, self.engine.until(self.timeout.get()))
     }

@@ -99,7 +99,14 @@ pub(crate) fn a_get_waits_for_the_first_value_and_no_longer_than_it_may(pair: Pa
     });
     clients[0].write("pose", "at last").unwrap();
     assert_eq!(waiting.join().unwrap(), "at last");
+    // Closing ends it.
+    let waiting = pair.beside({
+        let host = host.clone();
+        move || host.get("a", "other").unwrap_err()
+    });
     close(&host, &clients);
+    assert!(matches!(waiting.join().unwrap(), ReadError::Gone(_) | ReadError::NoSuchPeer { .. }));
+    assert!(matches!(host.get("b", "pose").unwrap_err(), ReadError::Gone(_)));
 }
 
 pub(crate) fn a_host_knows_who_is_there(pair: Pair) {

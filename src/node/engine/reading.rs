@@ -42,8 +42,12 @@ impl Engine {
         let bell = self.inner.news.at(&self.inner.home);
         loop {
             let rings = bell.rings();
-            if let Some(value) = self.newest(name, channel)? {
-                return Ok(value);
+            let ended = self.inner.state().ended();
+            match (self.newest(name, channel), ended) {
+                (Ok(Some(value)), _) => return Ok(value),
+                (Ok(None) | Err(ReadError::NoSuchPeer { .. }), Some(why)) => return Err(why.into()),
+                (Err(error), _) => return Err(error),
+                (Ok(None), None) => {}
             }
             let (peer, is_called) = {
                 let state = self.inner.state();

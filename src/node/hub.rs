@@ -124,7 +124,8 @@ impl Hub {
     }
 
     /// Closes the connection to a peer in the background, and does not call it again; one that is away or being called
-    /// is given up. False where there is none of this name. Does not block.
+    /// is given up. What the connection has taken has [`NodeConfig::linger`] to be read; what found no room there is
+    /// not sent any more. False where there is none of this name. Does not block.
     pub fn disconnect(&self, name: &str) -> bool {
         self.engine.disconnect(name)
     }

@@ -28,10 +28,12 @@ pub(crate) fn a_closed_node_takes_no_connection_and_keeps_none(pair: Pair) {
 
 pub(crate) fn a_node_that_closes_lets_go_of_who_waits_to_be_taken(pair: Pair) {
     let a = hub(&pair, "a");
-    // The other side of both says nothing.
+    // The other side of both says nothing, and a handle of ours stays.
+    let mut handles = Vec::new();
     let waiting = [true, false].map(|welcomes| {
         let (ours, theirs) = pair.connect();
         let a = a.clone();
+        handles.push(ours.clone());
         let waiting = pair.beside(move || match welcomes {
             true => a.welcome(ours).map(|_| ()),
             false => a.connect_on("b", ours),

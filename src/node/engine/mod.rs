@@ -10,8 +10,8 @@
 //!      transports
 //! ```
 //!
-//! Locks are taken in this order: the state, a link; and none is held over a wait. A value gets its time under the state's,
-//! and with it its place: a link that was written a newer one drops it, so that every peer ends with the same.
+//! Locks are taken in this order: the state, a link; and none is held over a wait. A value gets its time under the
+//! state's, and with it its place: a link that was written a newer one drops it, so that every peer ends with the same.
 
 mod backoff;
 mod call;
@@ -254,12 +254,17 @@ impl Engine {
     /// Speaks on a connection as the one that was called, and waits until the peer has said who it is. It is closed
     /// where that comes to nothing.
     pub(super) fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
+        let brought = self.bring(conn.clone());
+        if brought.is_err() {
+            conn.transport().close(conn.id(), 0, Duration::ZERO);
+        }
+        brought
+    }
+
+    fn bring(&self, conn: Connection) -> Result<Name, JoinError> {
         let ticket = {
             let mut state = self.inner.state();
-            if let Some(why) = state.ended() {
-                conn.transport().close(conn.id(), 0, Duration::ZERO);
-                return Err(over(why));
-            }
+            state.ended().map_or(Ok(()), |why| Err(over(why)))?;
             let ticket = state.serial();
             state.brought.push((ticket, conn));
             ticket

@@ -1,6 +1,5 @@
 //! What a node knows of its peers, behind its lock.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -88,9 +87,7 @@ impl State {
     /// Lets go of everything that is under way and of everybody who is there; gives the latter.
     pub(super) fn let_go(&mut self) -> Vec<Arc<Peer>> {
         self.calls.clear();
-        for (_, conn) in self.brought.drain(..) {
-            conn.transport().close(conn.id(), 0, Duration::ZERO);
-        }
+        self.brought.clear();
         core::mem::take(&mut self.peers).into_values().collect()
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::control::Hello;
+use super::engine::ToPeer;
 use super::link::{Link, Waited};
 use super::value::{Draft, Stamped};
 use super::{Kind, Name, ReadError, Role, Value, WriteError};
@@ -46,6 +47,8 @@ pub const VALUE_LEN_MAX: u64 = 64 << 20;
 /// closes it in the background, as for any [`Connection`]. `spec/node.md`.
 pub struct Channels {
     link: Arc<Link>,
+    /// Where it is a node's peer, whose newest values the node keeps for its return.
+    node: Option<ToPeer>,
     /// The versions that this handle has given, by channel.
     seen: Mutex<BTreeMap<Name, u64>>,
 }
@@ -64,20 +67,24 @@ impl Channels {
     pub fn with_value_len_max(conn: Connection, value_len_max: u64) -> Self {
         let link = Link::new(conn, Role::Plain, None, value_len_max, 0);
         link.greet(Hello { role: Role::Plain, instance: 0, name: None });
-        Self::of(Arc::new(link))
+        Self::of(Arc::new(link), None)
     }
 
-    pub(super) fn of(link: Arc<Link>) -> Self {
-        Self { link, seen: Mutex::default() }
+    pub(super) fn of(link: Arc<Link>, node: Option<ToPeer>) -> Self {
+        Self { link, node, seen: Mutex::default() }
     }
 
     /// Writes the newest value of a latest channel; the one before is superseded, wherever it is. Blocks while the send
-    /// queue is full, which several channels of long values can make it.
+    /// queue is full, which several channels of long values can make it; not where this is the peer of a node, for then
+    /// it is as [`Hub::write_to_name`](super::Hub::write_to_name).
     ///
     /// # Errors
     /// [`WriteError`], never `Full`. Nothing was written then.
     pub fn write(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
-        self.put(name, Kind::Latest, value.into_content()?)
+        match &self.node {
+            Some(node) => node.write(name, value.into_content()?),
+            None => self.put(name, Kind::Latest, value.into_content()?),
+        }
     }
 
     /// As [`write`](Self::write), without waiting. Does not block.
@@ -85,7 +92,10 @@ impl Channels {
     /// # Errors
     /// [`WriteError`]; `Full` while the send queue is.
     pub fn try_write(&self, name: &str, value: impl IntoContent) -> Result<(), WriteError> {
-        self.link.write(name, Kind::Latest, &self.stamp(value.into_content()?))
+        match &self.node {
+            Some(node) => node.write(name, value.into_content()?),
+            None => self.link.write(name, Kind::Latest, &self.stamp(value.into_content()?)),
+        }
     }
 
     /// Writes a value to a queued channel: every one arrives, in order. Blocks while the send queue is full.
@@ -181,6 +191,7 @@ impl Channels {
     /// # Errors
     /// As [`Connection::flush`].
     pub fn flush(&self) -> Result<(), FlushError> {
+        self.put_pending(None);
         self.connection().flush()
     }
 
@@ -188,8 +199,10 @@ impl Channels {
     /// and of values that nobody reads it need not be waited for, as [`Connection::close`] does. The report says what
     /// was taken and what arrived. Codes from 4,294,967,040 on belong to the library. Blocks.
     pub fn close(&self, code: u32) -> CloseReport {
+        let until = self.link.now() + LINGER;
         // What has not arrived by then, the report says.
-        let _ = self.connection().flush_timeout(LINGER);
+        self.put_pending(Some(until));
+        let _ = self.connection().flush_timeout(until.saturating_since(self.link.now()));
         self.connection().close_within(code, Duration::ZERO)
     }
 
@@ -211,6 +224,18 @@ impl Channels {
                 Err(WriteError::Full) => self.link.wait(seen, Some(self.link.room_for(name)), None)?,
                 other => return other,
             };
+        }
+    }
+
+    /// Waits until what found no room has found it, at most until then, or there is no connection any more.
+    fn put_pending(&self, until: Option<Timestamp>) {
+        loop {
+            let seen = self.link.rings();
+            self.link.put_pending();
+            let Some(room) = self.link.wants_room() else { return };
+            if self.link.wait(seen, Some(room), until) != Ok(Waited::Look) {
+                return;
+            }
         }
     }
 
@@ -268,7 +293,7 @@ impl Channels {
 impl Clone for Channels {
     fn clone(&self) -> Self {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { link: Arc::clone(&self.link), seen: Mutex::new(seen) }
+        Self { link: Arc::clone(&self.link), node: self.node.clone(), seen: Mutex::new(seen) }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::transport::{Connection, Transport};
 
 /// What a client calls its host.
 const HOST: &str = "host";
+
 /// A node that calls a [`Host`](super::Host), under a name that nobody else there has. What a written value is and what
 /// a handle is, [`Hub`](super::Hub) says.
 #[derive(Clone)]
@@ -98,7 +99,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ReadError::TimedOut`], [`ReadError::NoSuchPeer`] where the host has left, [`ReadError::Name`],
-    /// [`ReadError::Kind`].
+    /// [`ReadError::Kind`]; [`ReadError::Gone`] when the client is closed.
     pub fn get(&self, channel: &str) -> Result<Value, ReadError> {
         self.engine.first(HOST, channel, self.engine.until(self.timeout.get()))
     }

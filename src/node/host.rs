@@ -99,10 +99,12 @@ impl Host {
     }
 
     /// The newest value of a client's channel; waits for the first, as long as [`set_timeout`](Self::set_timeout) says.
-    /// Of one that has left, the last, as long as no more than 64 have left since. Blocks.
+    /// Of one that has left, the last, as long as no more than 64 have left since and [`NodeConfig::kept_len_max`]
+    /// allows. Blocks.
     ///
     /// # Errors
-    /// [`ReadError::NoSuchPeer`], [`ReadError::TimedOut`], [`ReadError::Name`], [`ReadError::Kind`].
+    /// [`ReadError::NoSuchPeer`], [`ReadError::TimedOut`], [`ReadError::Name`], [`ReadError::Kind`];
+    /// [`ReadError::Gone`] when the host is closed.
     pub fn get(&self, client: &str, channel: &str) -> Result<Value, ReadError> {
         self.engine.first(client, channel, self.engine.until(self.timeout.get()))
     }

@@ -124,7 +124,8 @@ impl Hub {
     }
 
     /// Closes the connection to a peer in the background, and does not call it again; one that is away or being called
-    /// is given up. False where there is none of this name. Does not block.
+    /// is given up. What the connection has taken has [`NodeConfig::linger`] to be read; what found no room there is
+    /// not sent any more. False where there is none of this name. Does not block.
     pub fn disconnect(&self, name: &str) -> bool {
         self.engine.disconnect(name)
     }
@@ -137,7 +138,9 @@ impl Hub {
 
     /// The channels of one peer, for everything that can be done with one connection: values in order
     /// ([`send`](Channels::send), [`recv`](Channels::recv)), waiting for this peer alone. They are those of this
-    /// connection, and end with it. `None` where the peer is not there. Does not block.
+    /// connection, and end with it; but a value that is [written](Channels::write) there is one of this hub's for this
+    /// peer, as by [`write_to_name`](Self::write_to_name): it never blocks, and a peer that comes back gets it again.
+    /// `None` where the peer is not there. Does not block.
     #[must_use]
     pub fn peer(&self, name: &str) -> Option<Channels> {
         self.engine.channels(name)
@@ -168,7 +171,7 @@ impl Hub {
     }
 
     /// The newest value of a channel of one peer; `None` before the first has come. Of one that is away or has left,
-    /// the last, as long as no more than 64 have left since. Does not block.
+    /// the last, as long as no more than 64 have left since and [`NodeConfig::kept_len_max`] allows. Does not block.
     ///
     /// # Errors
     /// [`ReadError::NoSuchPeer`], [`ReadError::Name`], [`ReadError::Kind`].

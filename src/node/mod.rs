@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod host;
 mod hub;
+mod last;
 mod link;
 mod name;
 mod names;

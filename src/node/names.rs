@@ -70,6 +70,11 @@ impl PeerNames {
         self.channels.get_mut(name)
     }
 
+    /// All channels, by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, &PeerChannel)> {
+        self.channels.iter()
+    }
+
     /// The channels of which the newest value counts.
     pub(super) fn latest(&mut self) -> impl Iterator<Item = &mut PeerChannel> {
         self.channels.values_mut().filter(|channel| channel.kind == Kind::Latest)

@@ -80,6 +80,51 @@ fn clients_that_come_and_go_over_tcp_leave_nothing_behind() {
     cycles(tcp::bind, "TCP");
 }
 
+/// What those said who left is kept, as much as the settings say and not more, with nothing of their connections.
+fn departures(bind: Bind, what: &str) {
+    const LEN: usize = 1_000_000;
+    let _alone = alone();
+    let count = if FULL { 1_000 } else { 100 };
+    let config = NodeConfig::default();
+    let host = Host::start([bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap()]).unwrap();
+    let before = held();
+    let mut most = 0;
+    for at in 0..count {
+        let name = format!("client {at}");
+        let transport = bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap();
+        let client = Client::start(&name, &transport, host.local_addr()).unwrap();
+        client.write("one", vec![1; LEN]).unwrap();
+        client.write("other", vec![2; LEN]).unwrap();
+        for channel in ["one", "other"] {
+            assert_eq!(host.get(&name, channel).unwrap().content.body.len(), LEN);
+            host.write(&name, channel, vec![3; LEN / 10]).unwrap();
+        }
+        client.close();
+        drop((client, transport));
+        while host.clients().iter().any(|client| *client.name == *name) {
+            assert!(host.next_event(Duration::from_secs(60)).is_some());
+        }
+        most = most.max(held() - before);
+    }
+    let kept = i64::try_from(config.kept_len_max).unwrap();
+    println!("{count} clients over {what} said 2 MB each and left: {most} bytes held at most, {kept} of them for that");
+    assert_eq!(host.get(&format!("client {}", count - 1), "one").unwrap().content.body.len(), LEN);
+    assert!(most > kept / 2, "{most}");
+    // Beside what was said: what was written to them, 200 kB each, and what a connection leaves for a while.
+    assert!(most <= kept + 64 * 200_000 + (12 << 20), "{most}");
+    host.close();
+}
+
+#[test]
+fn what_clients_said_who_left_over_udp_is_bounded() {
+    departures(udp::bind, "UDP");
+}
+
+#[test]
+fn what_clients_said_who_left_over_tcp_is_bounded() {
+    departures(tcp::bind, "TCP");
+}
+
 const SEED: u64 = 11;
 const CLIENTS: [&str; 3] = ["a", "b", "c"];
 

@@ -1,12 +1,12 @@
 //! What is asked of a node that is closed, and of peers that are away or gone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use udpair::message::End;
-use udpair::node::{CONTROL_CHANNEL, Control, Hello, Role};
-use udpair::node::{Event, Gone, Hub, JoinError, ReadError, WriteError};
+use udpair::message::{ChannelConfig, Delivery, End};
+use udpair::node::{CONTROL_CHANNEL, Control, Event, Gone, Hello, Hub, JoinError, Kind, ReadError, Role, WriteError};
 use udpair::sim::Sim;
-use udpair::{Config, Listener};
+use udpair::{Config, Connection, Listener};
 
 use crate::hubs::{hub, named};
 use crate::not_written;
@@ -28,10 +28,12 @@ pub(crate) fn a_closed_node_takes_no_connection_and_keeps_none(pair: Pair) {
 
 pub(crate) fn a_node_that_closes_lets_go_of_who_waits_to_be_taken(pair: Pair) {
     let a = hub(&pair, "a");
-    // The other side of both says nothing.
+    // The other side of both says nothing, and a handle of ours stays.
+    let mut handles = Vec::new();
     let waiting = [true, false].map(|welcomes| {
         let (ours, theirs) = pair.connect();
         let a = a.clone();
+        handles.push(ours.clone());
         let waiting = pair.beside(move || match welcomes {
             true => a.welcome(ours).map(|_| ()),
             false => a.connect_on("b", ours),
@@ -80,8 +82,9 @@ pub(crate) fn a_call_that_is_given_up_says_so(pair: Pair) {
         let (b, addr) = (b.clone(), pair.server.local_addr());
         move || b.connect("a", addr).unwrap_err()
     });
-    // It is established, and never greeted.
+    // It greets and is not greeted.
     let raw = listener.accept_timeout(STUCK).unwrap();
+    raw.recv_on_timeout(CONTROL_CHANNEL, STUCK).unwrap();
     assert!(b.disconnect("a"));
     let error = calling.join().unwrap();
     assert!(matches!(error, JoinError::Disconnected), "{error}");
@@ -116,6 +119,47 @@ fn a_name_is_free_as_soon_as_its_owner_is_gone() {
                 let end = hub.peer("x").map(|peer| peer.recv("nothing").unwrap_err());
                 assert!(end.is_none_or(|end| matches!(end, ReadError::Gone(_))));
             }
+            hub.close();
+            Ok(())
+        });
+        sim.run().unwrap();
+    }
+}
+
+/// What a peer sends while its connection is being closed is read by whoever waits for it, and nobody spins.
+#[test]
+fn a_reader_of_a_peer_that_is_being_disconnected_waits_as_any_other() {
+    for seed in 0..5 {
+        let mut sim = Sim::new(seed);
+        sim.turn_limit(Duration::from_secs(2));
+        let [hub, peer] = ["hub", "peer"].map(|name| sim.host(name));
+        let addr = hub.addr(7_000);
+        sim.spawn(&peer, move |host| {
+            let raw = Connection::connect(&host.bind(host.addr(0), Config::insecure_plain())?, addr)?;
+            let hello = Hello { role: Role::Hub, instance: 1, name: Some(named("x")) };
+            raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode())?;
+            let pose = Control::Name { number: 0, kind: Kind::Latest, name: named("pose") };
+            raw.send_on(CONTROL_CHANNEL, 0, pose.encode())?;
+            raw.configure(0, ChannelConfig::new(Delivery::Latest))?;
+            // It takes nothing of what it is sent, so that the hub waits for that.
+            for at in 0..3 {
+                host.sleep(SHORT);
+                raw.send_on(0, 0, vec![at; 9])?;
+            }
+            host.sleep(STUCK);
+            Ok(())
+        });
+        sim.spawn(&hub, move |host| {
+            let hub = Hub::start("hub", [host.bind(addr, Config::insecure_plain())?])?;
+            hub.changed("pose")?;
+            hub.write_all("goal", "not taken")?;
+            let reader = hub.peer("x").unwrap();
+            assert!(hub.disconnect("x"));
+            for at in [0, 1, 2] {
+                assert_eq!(reader.changed("pose")?.content.body[0], at, "seed {seed}");
+            }
+            assert!(matches!(reader.changed("pose"), Err(ReadError::Gone(_))));
+            assert_eq!(hub.get_by_name("x", "pose")?.unwrap().content.body[0], 0, "as it was then");
             hub.close();
             Ok(())
         });

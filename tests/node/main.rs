@@ -91,13 +91,17 @@ everywhere! {
         a_host_knows_who_is_there
         clients_use_one_transport_and_many_threads
         the_host_leaves_and_everybody_is_told
+        a_client_and_its_host_speak_on_connections_that_there_are_already
+        a_spoken_code_brings_them_together
         roles_that_do_not_belong_together_are_refused;
     returning: a_host_that_was_away_has_its_clients_and_their_values_again
         values_come_again_to_whoever_has_not_seen_them_and_only_to_those
+        what_was_written_to_one_peer_is_restored
         the_same_node_takes_its_own_place
         those_who_do_not_understand_each_other_do_not_try_again
         a_node_that_tries_again_can_be_closed;
-    time: the_age_of_a_value_is_known;
+    time: whoever_attends_answers_for_a_program_that_does_nothing_else
+        the_age_of_a_value_is_known;
     hostile: a_value_before_its_name_waits
         what_cannot_be_read_ends_that_connection_with_its_reason
         a_peer_of_another_version_is_refused

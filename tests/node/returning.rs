@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use udpair::message::End;
 use udpair::node::{CONTROL_CHANNEL, Client, Control, Event, Gone, Hello, Host, Hub, NodeConfig, ReadError, Reason};
-use udpair::node::{Reconnect, Role, Side};
+use udpair::node::{Reconnect, Role, Side, WriteError};
 use udpair::sim::{Sim, Verdict};
 use udpair::time::Timestamp;
 use udpair::{Config, Connection, Listener, Transport};
@@ -86,6 +86,41 @@ pub(crate) fn values_come_again_to_whoever_has_not_seen_them_and_only_to_those(p
     assert!(b.disconnect("a"));
     assert_eq!(b.next_event(STUCK), left("a", End::Closed { code: 0 }, false));
     assert_eq!(b.next_event(SHORT), None);
+    [a, b].iter().for_each(Hub::close);
+}
+
+/// Whichever way it was written; and what could not be written is not.
+pub(crate) fn what_was_written_to_one_peer_is_restored(pair: Pair) {
+    let a = Hub::start("a", [pair.another(|_| {})]).unwrap();
+    let b = Hub::start_with("b", [pair.another(|_| {})], soon()).unwrap();
+    b.connect("a", a.local_addr()).unwrap();
+    assert_eq!(b.next_event(STUCK), joined("a", Side::Remote));
+    let to_a = b.peer("a").unwrap();
+    b.write_to_name("a", "one", "older").unwrap();
+    to_a.write("one", "newer").unwrap();
+    to_a.try_write("other", "older").unwrap();
+    b.write_all("other", "newer").unwrap();
+    to_a.send("log", "queued").unwrap();
+    assert!(matches!(b.write_to_name("a", "log", "x"), Err(WriteError::Kind { .. })));
+    for len in [17 << 20, 20 << 20] {
+        assert!(matches!(to_a.write("one", vec![0; len]), Err(WriteError::TooLarge { .. })));
+        assert!(matches!(to_a.write("too long", vec![0; len]), Err(WriteError::TooLarge { .. })));
+    }
+    to_a.flush().unwrap();
+    assert!(a.disconnect("b"));
+    assert!(matches!(b.next_event(STUCK), Some(Event::Left { returns: true, .. })));
+    // Its connection is no more, and nothing is written that way.
+    assert!(matches!(to_a.write("one", "too late"), Err(WriteError::Gone(_))));
+    assert_eq!(b.next_event(STUCK), joined("a", Side::Remote));
+    let (to_a, from_b) = (b.peer("a").unwrap(), a.peer("b").unwrap());
+    // What is queued is not restored, and its channel is as free as any.
+    to_a.send("log", "again").unwrap();
+    assert_eq!(from_b.recv_timeout("log", STUCK).unwrap().content.body, "again");
+    for channel in ["one", "other"] {
+        assert_eq!(from_b.changed_timeout(channel, STUCK).unwrap().content.body, "newer");
+    }
+    let names: Vec<_> = from_b.names().into_iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(names, ["log", "one", "other"]);
     [a, b].iter().for_each(Hub::close);
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use udpair::Transport;
+use udpair::message::End;
 use udpair::node::{Client, Event, Gone, Host, Hub, JoinError, ReadError, Reason, Side, WriteError};
+use udpair::pairing::Carrier;
+use udpair::{Connection, Pairing, Transport};
 
 use crate::hubs::named;
 use crate::not_written;
-use crate::pair::{Pair, SHORT, STUCK, content};
+use crate::pair::{Kind, Pair, SHORT, STUCK, content};
 
 fn star(pair: &Pair, clients: &[&str]) -> (Host, Vec<Client>) {
     let host = Host::start([pair.another(|_| {})]).unwrap();
@@ -97,7 +99,14 @@ pub(crate) fn a_get_waits_for_the_first_value_and_no_longer_than_it_may(pair: Pa
     });
     clients[0].write("pose", "at last").unwrap();
     assert_eq!(waiting.join().unwrap(), "at last");
+    // Closing ends it.
+    let waiting = pair.beside({
+        let host = host.clone();
+        move || host.get("a", "other").unwrap_err()
+    });
     close(&host, &clients);
+    assert!(matches!(waiting.join().unwrap(), ReadError::Gone(_) | ReadError::NoSuchPeer { .. }));
+    assert!(matches!(host.get("b", "pose").unwrap_err(), ReadError::Gone(_)));
 }
 
 pub(crate) fn a_host_knows_who_is_there(pair: Pair) {
@@ -167,6 +176,60 @@ pub(crate) fn the_host_leaves_and_everybody_is_told(pair: Pair) {
     not_written(clients[0].write("pose", "x"), &WriteError::NoSuchPeer { name: "host".to_owned() });
     clients[0].close();
     assert!(matches!(clients[0].changed("goal").unwrap_err(), ReadError::Gone(_)));
+}
+
+/// A host and a client that speak on a connection that there is: what is common to all ways to come by one.
+fn converse(pair: &Pair, host: &Host, welcomed: Connection, called: Connection) {
+    let calling = pair.beside(move || Client::start_on("robot", called).unwrap());
+    assert_eq!(host.welcome(welcomed).unwrap(), "robot");
+    let client = calling.join().unwrap();
+    assert_eq!((host.clients().len(), client.name().to_string()), (1, "robot".to_owned()));
+    client.write("pose", "here").unwrap();
+    host.write("robot", "goal", "there").unwrap();
+    let (from, pose) = host.changed("pose").unwrap();
+    assert_eq!((&*from, &pose.content.body[..]), ("robot", &b"here"[..]));
+    assert_eq!(client.changed("goal").unwrap().content.body, "there");
+    assert_eq!(host.try_event(), Some(Event::Joined { name: named("robot"), side: Side::Local }));
+    assert_eq!(client.try_event(), Some(Event::Joined { name: named("host"), side: Side::Remote }));
+    assert!(host.try_event().is_none() && client.try_event().is_none());
+    // Their clocks are the transports'.
+    assert!(host.now() <= client.now() && client.now() <= host.now() + STUCK);
+    client.close();
+    while !host.clients().is_empty() {
+        assert!(host.next_event(STUCK).is_some());
+    }
+    while host.try_event().is_some() {}
+}
+
+pub(crate) fn a_client_and_its_host_speak_on_connections_that_there_are_already(pair: Pair) {
+    let host = Host::start([pair.another(|_| {})]).unwrap();
+    let (called, welcomed) = pair.connect();
+    converse(&pair, &host, welcomed, called);
+    // A connection whose other side says nothing, and one that has ended.
+    let (called, silent) = pair.connect();
+    drop(silent);
+    let error = Client::start_on("robot", called).unwrap_err();
+    assert!(matches!(error, JoinError::Gone(Gone::Ended(End::ClosedByPeer { code: 0 }))), "{error}");
+    let (gone, welcomed) = pair.connect();
+    gone.abort(9);
+    let error = host.welcome(welcomed).unwrap_err();
+    assert!(matches!(error, JoinError::Gone(Gone::Ended(End::AbortedByPeer { code: 9 }))), "{error}");
+    host.close();
+}
+
+pub(crate) fn a_spoken_code_brings_them_together(pair: Pair) {
+    let pairing = match &pair.kind {
+        Kind::Udp => Pairing::new().interface("lo").timeout(STUCK),
+        Kind::Tcp => Pairing::new().interface("lo").timeout(STUCK).carrier(Carrier::Tcp),
+        Kind::Sim(host) => host.pairing(),
+    };
+    let host = Host::start([pair.another(|_| {})]).unwrap();
+    let invite = pairing.invite().unwrap();
+    let code = invite.code().to_string();
+    let joining = pair.beside(move || pairing.join(&code).unwrap());
+    let welcomed = invite.accept().unwrap();
+    converse(&pair, &host, welcomed, joining.join().unwrap());
+    host.close();
 }
 
 pub(crate) fn roles_that_do_not_belong_together_are_refused(pair: Pair) {

@@ -33,6 +33,19 @@ pub(crate) fn the_age_of_a_value_is_known(pair: Pair) {
     assert!(age.age <= most + age.uncertainty, "{age:?} of at most {most:?}");
 }
 
+pub(crate) fn whoever_attends_answers_for_a_program_that_does_nothing_else(pair: Pair) {
+    let (client, server) = pair.connect();
+    let (writer, reader) = (Channels::new(client), Channels::new(server));
+    writer.write("pose", "here").unwrap();
+    let mut value = reader.changed_timeout("pose", STUCK).unwrap();
+    let now = || reader.connection().transport().now();
+    while value.age(now()).is_none() {
+        writer.attend();
+        assert!(reader.changed_timeout("pose", Duration::from_millis(1)).is_err());
+        value = reader.latest("pose").unwrap().unwrap();
+    }
+}
+
 /// Over a way that takes longer there than back, with clocks that have nothing in common but the rate.
 #[test]
 fn the_age_is_right_within_its_uncertainty_on_any_way() {

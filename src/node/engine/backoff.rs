@@ -4,12 +4,16 @@ use core::time::Duration;
 
 use rand::{Rng, RngExt};
 
+/// The least that is waited, on average: a node that tries again does so in turns with everything else.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// How often a node tries again to reach one that it had called and lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
-    /// The first wait, on average. Default 100 ms.
+    /// The first wait, on average. Default 100 ms; less than 1 ms counts as that.
     pub first: Duration,
-    /// The longest, on average; each wait is twice the one before until then. Default 10 s.
+    /// The longest, on average; each wait is twice the one before until then. Default 10 s; less than 1 ms counts as
+    /// that.
     pub most: Duration,
 }
 
@@ -31,7 +35,7 @@ impl Backoff {
     pub(super) fn next(&mut self, reconnect: &Reconnect, chance: &mut impl Rng) -> Duration {
         let factor = 1_u32.checked_shl(self.failed).unwrap_or(u32::MAX);
         self.failed = self.failed.saturating_add(1);
-        let due = reconnect.first.saturating_mul(factor).min(reconnect.most);
+        let due = reconnect.first.max(LEAST).saturating_mul(factor).min(reconnect.most.max(LEAST));
         due.saturating_mul(chance.random_range(500..=1_500)) / 1_000
     }
 
@@ -61,6 +65,13 @@ mod tests {
         }
         assert_eq!(waits(1), waits(1));
         assert_ne!(waits(1)[..3], waits(2)[..3]);
+    }
+
+    #[test]
+    fn a_wait_is_never_none() {
+        let none = Reconnect { first: Duration::ZERO, most: Duration::ZERO };
+        let (mut backoff, mut chance) = (Backoff::default(), Xoshiro256PlusPlus::seed_from_u64(1));
+        assert!((0..40).all(|_| backoff.next(&none, &mut chance) >= LEAST / 2));
     }
 
     #[test]

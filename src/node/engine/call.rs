@@ -3,7 +3,6 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Peer;
 use super::backoff::Backoff;
 use crate::node::link::Link;
 use crate::node::{Gone, Reason};
@@ -20,8 +19,6 @@ pub(super) struct Call {
     pub(super) backoff: Backoff,
     /// By which number whoever asked for it is told what became of it, until that has happened.
     pub(super) ticket: Option<u64>,
-    /// The peer that was lost: its last values can still be read.
-    pub(super) last: Option<Arc<Peer>>,
 }
 
 /// Where a call stands.
@@ -47,7 +44,7 @@ impl Call {
         ticket: u64,
         phase: Phase,
     ) -> Self {
-        Self { place, instance, ticket: Some(ticket), phase, backoff: Backoff::default(), last: None }
+        Self { place, instance, ticket: Some(ticket), phase, backoff: Backoff::default() }
     }
 
     /// When it wants to be looked at though nothing has come.

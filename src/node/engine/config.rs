@@ -17,6 +17,10 @@ pub struct NodeConfig {
     pub value_len_max: u64,
     /// Whether a peer that this node called is called again when it is lost. Default: no.
     pub reconnect: Option<Reconnect>,
+    /// How many bytes of what peers wrote are kept when they are there no more, to be read again: of those that left
+    /// first the values go first, of one that wrote more the longest. And as many of what was written to such peers by
+    /// name, for their return. Default 64 MiB.
+    pub kept_len_max: usize,
     /// How long closing waits until what was written has arrived. Default 5 s.
     pub linger: Duration,
 }
@@ -28,6 +32,7 @@ impl Default for NodeConfig {
             greet_timeout: Duration::from_secs(5),
             value_len_max: VALUE_LEN_MAX,
             reconnect: None,
+            kept_len_max: 64 << 20,
             linger: Duration::from_secs(5),
         }
     }

@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_nodes_thread_ends_every_wait_and_says_so() {
-        let bind = || crate::udp::bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap();
+        let bind = || crate::transport::udp::bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap();
         let (home, other): (Arc<dyn Transport>, _) = (bind(), bind());
         let (panic, panicking) = mpsc::channel::<()>();
         let engine = Engine::begin(Role::Hub, "a", vec![Arc::clone(&home)], NodeConfig::default(), |inner, _| {

@@ -35,6 +35,8 @@ pub(super) fn close(peers: &[Arc<Peer>], bell: &Bell, until: Timestamp) {
             Ok(Some(Awaited::Arrived(at))) => drop(waiting.remove(at)),
             Ok(Some(Awaited::Room(at))) if waiting[at].link.gone().is_some() => drop(waiting.remove(at)),
             Ok(_) => {}
+            // Where it waits itself, it cannot wait any more.
+            Err(Vain::Broken(broken)) if bell.hangs_at(&broken) => break,
             Err(Vain::Broken(broken)) => {
                 waiting.retain(|peer| !Arc::ptr_eq(peer.link.connection().transport(), &broken));
             }

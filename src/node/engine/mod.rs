@@ -10,12 +10,13 @@
 //!      transports
 //! ```
 //!
-//! Locks are taken in this order: the state, a link; and none is held over a wait. A value gets its time under the state's,
-//! and with it its place: a link that was written a newer one drops it, so that every peer ends with the same.
+//! Locks are taken in this order: the state, a link; and none is held over a wait. A value gets its time under the
+//! state's, and with it its place: a link that was written a newer one drops it, so that every peer ends with the same.
 
 mod backoff;
 mod call;
 mod config;
+mod departed;
 mod ending;
 mod events;
 mod judge;
@@ -25,6 +26,7 @@ mod peer;
 mod published;
 mod reading;
 mod service;
+mod source;
 mod state;
 mod watch;
 mod writing;
@@ -44,6 +46,7 @@ pub(super) use self::peer::Peer;
 use self::reading::Seen;
 use self::service::Service;
 use self::state::{CLOSED, Life, State};
+pub(super) use self::writing::ToPeer;
 use super::{Channels, Gone, JoinError, Name, NameError, Role};
 use crate::message::End;
 use crate::time::Timestamp;
@@ -175,7 +178,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let name = Name::new(name)?;
         let home = Arc::clone(transports.first().ok_or(StartError::NoTransport)?);
-        let state = State::new(config.reconnect, home.chance()?);
+        let state = State::new(&config, home.chance()?);
         let (origin, state) = (state.origin, Mutex::new(state));
         let (bell, news) = (Bell::hang(&home), Arc::new(News::new()));
         news.at(&home);
@@ -251,12 +254,17 @@ impl Engine {
     /// Speaks on a connection as the one that was called, and waits until the peer has said who it is. It is closed
     /// where that comes to nothing.
     pub(super) fn welcome(&self, conn: Connection) -> Result<Name, JoinError> {
+        let brought = self.bring(conn.clone());
+        if brought.is_err() {
+            conn.transport().close(conn.id(), 0, Duration::ZERO);
+        }
+        brought
+    }
+
+    fn bring(&self, conn: Connection) -> Result<Name, JoinError> {
         let ticket = {
             let mut state = self.inner.state();
-            if let Some(why) = state.ended() {
-                conn.transport().close(conn.id(), 0, Duration::ZERO);
-                return Err(over(why));
-            }
+            state.ended().map_or(Ok(()), |why| Err(over(why)))?;
             let ticket = state.serial();
             state.brought.push((ticket, conn));
             ticket
@@ -293,7 +301,9 @@ impl Engine {
 
     /// Everything that can be done with the channels of one peer.
     pub(super) fn channels(&self, name: &str) -> Option<Channels> {
-        self.inner.state().peers.get(name).map(|peer| Channels::of(Arc::clone(&peer.link)))
+        let peer = Arc::clone(self.inner.state().peers.get(name)?);
+        let link = Arc::clone(&peer.link);
+        Some(Channels::of(link, Some(ToPeer::new(Arc::clone(&self.inner), peer))))
     }
 
     /// The next event, waited for until then; `None` where there is none, or the node is closed.

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Side;
+use super::departed::AWAY_MAX;
 use crate::node::control::NAMES_MAX;
 use crate::node::stamps::Stamps;
 use crate::node::value::{Draft, Stamped};
 use crate::node::{Name, WriteError};
 use crate::time::Timestamp;
-
-/// Names of peers that have left whose values are kept for their return; with more, the oldest is forgotten.
-pub(super) const AWAY_MAX: usize = 64;
 
 /// For whom a value is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,15 +38,19 @@ pub(super) struct Published {
     values: BTreeMap<Target, BTreeMap<Name, Stamped>>,
     /// Peers that have left, the longest first.
     away: VecDeque<Name>,
+    /// How many bytes are kept of what was written to those by name.
+    kept_len_max: usize,
 }
 
 impl Published {
-    /// Nothing, on a clock that shows `origin` µs where the transport's shows zero.
-    pub(super) const fn new(origin: u64) -> Self {
-        Self { stamps: Stamps::new(origin), values: BTreeMap::new(), away: VecDeque::new() }
+    /// Nothing, on a clock that shows `origin` µs where the transport's shows zero. Of what is written to peers by name
+    /// that have left then, so many bytes are kept.
+    pub(super) const fn new(origin: u64, kept_len_max: usize) -> Self {
+        Self { stamps: Stamps::new(origin), values: BTreeMap::new(), away: VecDeque::new(), kept_len_max }
     }
 
-    /// A value is written for `target`; it gets its time now, and with it its place among all that were.
+    /// A value is written for `target`; it gets its time now, and with it its place among all that were. Gives the one
+    /// that it supersedes, too.
     ///
     /// # Errors
     /// [`WriteError::Name`]; [`WriteError::TooManyNames`]: no connection would have so many.
@@ -58,15 +60,25 @@ impl Published {
         channel: &str,
         draft: Draft,
         now: Timestamp,
-    ) -> Result<Stamped, WriteError> {
+    ) -> Result<(Stamped, Option<Stamped>), WriteError> {
         let channel = Name::new(channel)?;
         let channels = self.values.entry(target).or_default();
         if channels.len() == NAMES_MAX && !channels.contains_key(&channel) {
             return Err(WriteError::TooManyNames { max: NAMES_MAX });
         }
         let value = draft.stamp(self.stamps.next(now));
-        channels.insert(channel, value.clone());
-        Ok(value)
+        let before = channels.insert(channel, value.clone());
+        Ok((value, before))
+    }
+
+    /// Nobody can have a value that was published: whoever joins is to get the one before.
+    pub(super) fn retract(&mut self, target: &Target, channel: &str, value: &Stamped, before: Option<Stamped>) {
+        let Some(channels) = self.values.get_mut(target) else { return };
+        match (channels.get_mut(channel), before) {
+            (Some(published), Some(before)) if published.time == value.time => *published = before,
+            (Some(published), None) if published.time == value.time => drop(channels.remove(channel)),
+            _ => {}
+        }
     }
 
     /// What a peer that joins is to get: of each channel the value that was written last for anybody whom it is one
@@ -88,11 +100,17 @@ impl Published {
     pub(super) fn on_left(&mut self, name: &Name) {
         self.away.retain(|away| away != name);
         self.away.push_back(name.clone());
-        if self.away.len() > AWAY_MAX
+        while (self.away.len() > AWAY_MAX || self.away_len() > self.kept_len_max)
             && let Some(forgotten) = self.away.pop_front()
         {
             self.values.remove(&Target::Name(forgotten));
         }
+    }
+
+    /// The bytes of what was written to those who have left.
+    fn away_len(&self) -> usize {
+        let values = self.away.iter().filter_map(|name| self.values.get(&Target::Name(name.clone())));
+        values.flat_map(BTreeMap::values).map(|value| value.body.len()).sum()
     }
 }
 
@@ -118,7 +136,7 @@ mod tests {
 
     #[test]
     fn whoever_joins_gets_what_was_written_last_for_it() {
-        let mut published = Published::new(0);
+        let mut published = Published::new(0, 1 << 20);
         for (target, channel, text) in [
             (Target::All, "a", "all"),
             (Target::Side(Side::Local), "a", "local"),
@@ -137,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_was_written_to_one_is_kept_until_others_have_left_since() {
-        let mut published = Published::new(0);
+        let mut published = Published::new(0, 1 << 20);
         publish(&mut published, Target::Name(name("x")), "a", "x").unwrap();
         published.on_left(&name("x"));
         for at in 1..AWAY_MAX {
@@ -153,8 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_to_those_who_left_is_bounded_in_bytes() {
+        let mut published = Published::new(0, 2 * (1 + 8));
+        for peer in ["x", "y", "z"] {
+            publish(&mut published, Target::Name(name(peer)), "a", "v").unwrap();
+        }
+        ["x", "y", "z"].iter().for_each(|peer| published.on_left(&name(peer)));
+        assert!(texts(&mut published, "x", Side::Local).is_empty());
+        assert_eq!(texts(&mut published, "y", Side::Local), ["a=v"]);
+        assert_eq!(texts(&mut published, "z", Side::Local), ["a=v"]);
+    }
+
+    #[test]
     fn no_more_channels_than_a_connection_has() {
-        let mut published = Published::new(0);
+        let mut published = Published::new(0, 1 << 20);
         for at in 0..NAMES_MAX {
             publish(&mut published, Target::All, &at.to_string(), "x").unwrap();
         }

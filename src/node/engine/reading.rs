@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::source::Source;
 use super::watch::{Vain, Watches};
 use super::{Engine, Peer, Side, lock};
 use crate::message::End;
@@ -31,9 +32,9 @@ struct Given {
 impl Engine {
     /// The newest value of a peer's channel, the peer's last where it is away or has left.
     pub(in crate::node) fn newest(&self, name: &str, channel: &str) -> Result<Option<Value>, ReadError> {
-        let peer = self.inner.state().find(name);
-        let peer = peer.ok_or_else(|| ReadError::NoSuchPeer { name: name.to_owned() })?;
-        Ok(peer.link.newest(channel)?.map(|(value, _)| value))
+        let source = self.inner.state().find(name);
+        let source = source.ok_or_else(|| ReadError::NoSuchPeer { name: name.to_owned() })?;
+        Ok(source.newest(channel, self.now())?.map(|(value, _)| value))
     }
 
     /// As [`newest`](Self::newest), waiting for the first, also until the peer is back where it is called again.
@@ -41,15 +42,19 @@ impl Engine {
         let bell = self.inner.news.at(&self.inner.home);
         loop {
             let rings = bell.rings();
-            if let Some(value) = self.newest(name, channel)? {
-                return Ok(value);
+            let ended = self.inner.state().ended();
+            match (self.newest(name, channel), ended) {
+                (Ok(Some(value)), _) => return Ok(value),
+                (Ok(None) | Err(ReadError::NoSuchPeer { .. }), Some(why)) => return Err(why.into()),
+                (Err(error), _) => return Err(error),
+                (Ok(None), None) => {}
             }
             let (peer, is_called) = {
                 let state = self.inner.state();
                 (state.peers.get(name).cloned(), state.calls.contains_key(name))
             };
             if let Some(peer) = peer.as_ref().filter(|peer| peer.link.gone().is_none()) {
-                let reader = Channels::of(Arc::clone(&peer.link));
+                let reader = Channels::of(Arc::clone(&peer.link), None);
                 match reader.changed_timeout(channel, until.saturating_since(self.now())) {
                     Err(ReadError::Gone(_)) => continue,
                     other => return other,
@@ -88,8 +93,8 @@ impl Engine {
             let bell = self.inner.news.at(&self.place_of_most());
             let rings = bell.rings();
             // Looked at after the bell: a bell where no peer is any more is not rung.
-            let peers = self.inner.state().all();
-            lock(&self.seen).forget_all_but(&peers);
+            let sources = self.inner.state().all();
+            lock(&self.seen).forget_all_but(&sources);
             let is_there = |peer: &Arc<Peer>| bell.hangs_at(peer.link.connection().transport());
             {
                 let state = self.inner.state();
@@ -101,19 +106,20 @@ impl Engine {
                 }
             }
             // What somebody else has read for us; of what nobody has, the wait tells at once.
-            if let Some(found) = self.newer(&peers, |peer| peer.link.held(channel), channel) {
+            if let Some(found) = self.newer(&sources, |source| source.held(channel, self.now()), channel) {
                 return Ok(found);
             }
             watches.clear();
             // Of one that is gone nothing more comes. Of several the first is told of: not always the same.
-            let first = self.first_in_turn(&peers);
-            for peer in peers[first..].iter().chain(&peers[..first]).filter(|peer| peer.link.gone().is_none()) {
+            let first = self.first_in_turn(&sources);
+            for peer in sources[first..].iter().chain(&sources[..first]).filter_map(Source::peer) {
                 if let Some(interest) = peer.link.newest_at(channel) {
                     watches.add(peer.link.connection().transport(), interest, Arc::clone(peer));
                 }
             }
             let Some(peer) = watches.wait(&bell, rings, until).map_err(not_read)? else { continue };
-            if let Some(found) = self.newer(&[peer], |peer| peer.link.newest(channel), channel) {
+            let source = [Source::There(peer)];
+            if let Some(found) = self.newer(&source, |source| source.newest(channel, self.now()), channel) {
                 return Ok(found);
             }
         }
@@ -140,23 +146,23 @@ impl Engine {
     }
 
     /// Of peers in the order of their names, the one whose turn it is: not the one whose value was given last.
-    fn first_in_turn(&self, peers: &[Arc<Peer>]) -> usize {
-        lock(&self.seen).last.as_ref().map_or(0, |last| peers.partition_point(|peer| peer.name <= *last))
+    fn first_in_turn(&self, sources: &[Source]) -> usize {
+        lock(&self.seen).last.as_ref().map_or(0, |last| sources.partition_point(|source| source.name() <= last))
     }
 
     /// A value that this handle has not given yet.
     fn newer(
         &self,
-        peers: &[Arc<Peer>],
-        look: impl Fn(&Peer) -> Result<Option<(Value, u64)>, ReadError>,
+        sources: &[Source],
+        look: impl Fn(&Source) -> Result<Option<(Value, u64)>, ReadError>,
         channel: &str,
     ) -> Option<(Name, Value)> {
-        let first = self.first_in_turn(peers);
+        let first = self.first_in_turn(sources);
         let mut seen = lock(&self.seen);
-        for peer in peers[first..].iter().chain(&peers[..first]) {
-            let Ok(Some((value, version))) = look(peer) else { continue };
-            if seen.give(peer, channel, &value, version) {
-                return Some((peer.name.clone(), value));
+        for source in sources[first..].iter().chain(&sources[..first]) {
+            let Ok(Some((value, version))) = look(source) else { continue };
+            if seen.give(source, channel, &value, version) {
+                return Some((source.name().clone(), value));
             }
         }
         None
@@ -166,33 +172,33 @@ impl Engine {
 impl Seen {
     /// Notes that a value is given. False where it was before: also by another connection, on which it was written
     /// again. `spec/node.md`, section "Coming again".
-    fn give(&mut self, peer: &Peer, channel: &str, value: &Value, version: u64) -> bool {
-        let given = Given { serial: peer.serial, version, written_at: value.written_at() };
-        let channels = match self.given.get_mut(&peer.name) {
+    fn give(&mut self, source: &Source, channel: &str, value: &Value, version: u64) -> bool {
+        let given = Given { serial: source.serial(), version, written_at: value.written_at() };
+        let channels = match self.given.get_mut(source.name()) {
             Some(channels) => channels,
-            None => self.given.entry(peer.name.clone()).or_default(),
+            None => self.given.entry(source.name().clone()).or_default(),
         };
         let before = match channels.get_mut(channel) {
             Some(before) => core::mem::replace(before, given),
             None => {
                 let Ok(channel) = Name::new(channel) else { return false };
                 channels.insert(channel, given);
-                self.last = Some(peer.name.clone());
+                self.last = Some(source.name().clone());
                 return true;
             }
         };
         let same = before.serial == given.serial;
         let is_new = if same { before.version < version } else { before.written_at != given.written_at };
         if is_new {
-            self.last = Some(peer.name.clone());
+            self.last = Some(source.name().clone());
         }
         is_new
     }
 
     /// What was given of peers that nobody knows any more does not count.
-    fn forget_all_but(&mut self, peers: &[Arc<Peer>]) {
-        if self.given.len() > peers.len() {
-            self.given.retain(|name, _| peers.binary_search_by(|peer| peer.name.cmp(name)).is_ok());
+    fn forget_all_but(&mut self, sources: &[Source]) {
+        if self.given.len() > sources.len() {
+            self.given.retain(|name, _| sources.binary_search_by(|source| source.name().cmp(name)).is_ok());
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What a node knows of its peers, behind its lock.
 
-use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::call::{Call, Phase, is_final};
+use super::departed::{Departed, Former};
 use super::events::{Event, Events};
 use super::judge::Known;
-use super::published::{AWAY_MAX, Published};
-use super::{Peer, Reconnect, Side};
+use super::published::Published;
+use super::source::Source;
+use super::{NodeConfig, Peer, Reconnect, Side};
 use crate::message::End;
 use crate::node::link::Link;
 use crate::node::{Gone, JoinError, Name};
@@ -48,15 +49,14 @@ pub(super) struct State {
     pub(super) outcomes: BTreeMap<u64, Result<Name, JoinError>>,
     pub(super) published: Published,
     pub(super) events: Events,
-    /// Peers that left for good, whose last values can still be read; the longest first.
-    departed: VecDeque<Arc<Peer>>,
+    departed: Departed,
     reconnect: Option<Reconnect>,
     serials: u64,
     chance: Xoshiro256PlusPlus,
 }
 
 impl State {
-    pub(super) fn new(reconnect: Option<Reconnect>, chance: [u8; 32]) -> Self {
+    pub(super) fn new(config: &NodeConfig, chance: [u8; 32]) -> Self {
         let mut chance = Xoshiro256PlusPlus::from_seed(chance);
         let origin = chance.random_range(0..ORIGIN_MAX);
         Self {
@@ -66,10 +66,10 @@ impl State {
             calls: BTreeMap::new(),
             brought: Vec::new(),
             outcomes: BTreeMap::new(),
-            published: Published::new(origin),
+            published: Published::new(origin, config.kept_len_max),
             events: Events::default(),
-            departed: VecDeque::new(),
-            reconnect,
+            departed: Departed::new(config.kept_len_max),
+            reconnect: config.reconnect,
             serials: 0,
             chance,
         }
@@ -87,9 +87,7 @@ impl State {
     /// Lets go of everything that is under way and of everybody who is there; gives the latter.
     pub(super) fn let_go(&mut self) -> Vec<Arc<Peer>> {
         self.calls.clear();
-        for (_, conn) in self.brought.drain(..) {
-            conn.transport().close(conn.id(), 0, Duration::ZERO);
-        }
+        self.brought.clear();
         core::mem::take(&mut self.peers).into_values().collect()
     }
 
@@ -105,17 +103,16 @@ impl State {
     }
 
     /// The peer of this name that is there, or else was there last: what is known of it can be read.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Peer>> {
-        let away = || self.calls.get(name).and_then(|call| call.last.as_ref());
-        let departed = || self.departed.iter().find(|peer| peer.name == *name);
-        self.peers.get(name).or_else(away).or_else(departed).cloned()
+    pub(super) fn find(&self, name: &str) -> Option<Source> {
+        let there = self.peers.get(name).cloned().map(Source::There);
+        there.or_else(|| self.departed.find(name).cloned().map(Source::Left))
     }
 
     /// Those that are there and those that were, by name.
-    pub(super) fn all(&self) -> Vec<Arc<Peer>> {
-        let away = self.calls.values().filter_map(|call| call.last.as_ref());
-        let mut all: Vec<_> = self.peers.values().chain(away).chain(&self.departed).cloned().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
+    pub(super) fn all(&self) -> Vec<Source> {
+        let there = self.peers.values().cloned().map(Source::There);
+        let mut all: Vec<_> = there.chain(self.departed.iter().cloned().map(Source::Left)).collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
         all
     }
 
@@ -132,10 +129,9 @@ impl State {
             // What it cannot take, it could not have taken before.
             let _ = peer.link.put(&channel, &value);
         }
-        self.departed.retain(|departed| departed.name != name);
+        // Whoever called: what it was before is past.
+        self.departed.remove(&name);
         if let Some(call) = self.calls.get_mut(&name) {
-            // Whoever called: what it was before is past.
-            call.last = None;
             call.backoff.reset();
             if side == Side::Remote || !call.is_under_way() {
                 self.on_up(&name);
@@ -167,7 +163,6 @@ impl State {
             return;
         }
         self.peers.remove(&peer.name);
-        peer.link.settle();
         let name = peer.name.clone();
         let returns = match (self.calls.get_mut(&name), self.reconnect) {
             // It came by itself while it was being called: what becomes of that is another matter.
@@ -182,9 +177,10 @@ impl State {
             }
             (None, _) => false,
         };
-        match self.calls.get_mut(&name).filter(|_| returns) {
-            Some(call) => call.last = Some(Arc::clone(peer)),
-            None => self.forget(Arc::clone(peer)),
+        let last = peer.link.last(self.departed.cost_max());
+        self.departed.add(Former { name: name.clone(), serial: peer.serial, last }, returns);
+        if !returns {
+            self.published.on_left(&name);
         }
         self.events.push(Event::Left { name, why, returns });
     }
@@ -207,21 +203,13 @@ impl State {
             // It is there, or the end of it has been told.
             (None, Phase::Up) => {}
             (None, _) => {
+                self.departed.stays_away(&name);
+                self.published.on_left(&name);
                 let why = if let JoinError::Gone(why) = error { why } else { CLOSED };
                 self.events.push(Event::GaveUp { name, why });
             }
         }
-        call.last.into_iter().for_each(|peer| self.forget(peer));
         Some(())
-    }
-
-    /// A peer has left for good, as far as this node knows.
-    fn forget(&mut self, peer: Arc<Peer>) {
-        self.published.on_left(&peer.name);
-        if self.departed.len() == AWAY_MAX {
-            self.departed.pop_front();
-        }
-        self.departed.push_back(peer);
     }
 }
 
@@ -231,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_started_anew_has_another_clock() {
-        let origins = [[1; 32], [2; 32], [1; 32]].map(|chance| State::new(None, chance).origin);
+        let origins = [[1; 32], [2; 32], [1; 32]].map(|chance| State::new(&NodeConfig::default(), chance).origin);
         assert!(origins[0] == origins[2] && origins[0] != origins[1], "{origins:?}");
     }
 }

@@ -155,7 +155,7 @@ mod tests {
     /// Everything holds all the time; what was added first is found, be it where the thread waits or elsewhere.
     #[test]
     fn what_always_holds_at_one_transport_keeps_no_other_from_being_found() {
-        let bind = || crate::udp::bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap();
+        let bind = || crate::transport::udp::bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap();
         let transports: [Arc<dyn Transport>; 3] = [bind(), bind(), bind()];
         let bells = [0, 1, 2].map(|at| Bell::hang(&transports[at]));
         bells.iter().for_each(Bell::ring);

@@ -3,29 +3,81 @@
 use std::sync::Arc;
 
 use super::published::Target;
-use super::{Engine, Peer, Side};
+use super::state::{CLOSED, State};
+use super::{Engine, Inner, Peer, Side};
 use crate::content::Content;
-use crate::node::value::{Draft, Stamped};
+use crate::node::value::Draft;
 use crate::node::{Name, WriteError};
 
 impl Engine {
-    /// Writes a value for those whom `target` means; returns how many get it.
-    fn write(&self, target: Target, channel: &str, content: Content) -> Result<usize, WriteError> {
+    pub(in crate::node) fn write_all(&self, channel: &str, content: Content) -> Result<usize, WriteError> {
+        self.inner.write(Target::All, channel, content, |state| Ok(state.peers.values().cloned().collect()))
+    }
+
+    pub(in crate::node) fn write_to_side(
+        &self,
+        side: Side,
+        channel: &str,
+        content: Content,
+    ) -> Result<usize, WriteError> {
+        self.inner.write(Target::Side(side), channel, content, |state| {
+            Ok(state.peers.values().filter(|peer| peer.side == side).cloned().collect())
+        })
+    }
+
+    pub(in crate::node) fn write_to_name(&self, name: &str, channel: &str, content: Content) -> Result<(), WriteError> {
+        let written =
+            self.inner.write(Target::Name(Name::new(name)?), channel, content, |state| match state.peers.get(name) {
+                Some(peer) => Ok(vec![Arc::clone(peer)]),
+                None if state.calls.contains_key(name) => Ok(Vec::new()),
+                None => Err(WriteError::NoSuchPeer { name: name.to_owned() }),
+            });
+        written.map(|_| ())
+    }
+}
+
+/// Writes values for one peer, as by its name, while it is there.
+#[derive(Clone)]
+pub(in crate::node) struct ToPeer {
+    inner: Arc<Inner>,
+    peer: Arc<Peer>,
+}
+
+impl ToPeer {
+    pub(super) const fn new(inner: Arc<Inner>, peer: Arc<Peer>) -> Self {
+        Self { inner, peer }
+    }
+
+    pub(in crate::node) fn write(&self, channel: &str, content: Content) -> Result<(), WriteError> {
+        let Self { inner, peer } = self;
+        let written = inner.write(Target::Name(peer.name.clone()), channel, content, |state| {
+            match (peer.link.gone(), state.peers.get(&peer.name)) {
+                (None, Some(known)) if known.serial == peer.serial => Ok(vec![Arc::clone(peer)]),
+                (gone, _) => Err(gone.unwrap_or(CLOSED).into()),
+            }
+        });
+        written.map(|_| ())
+    }
+}
+
+impl Inner {
+    /// Writes a value for those whom `target` means; of them `whom` says who is there. Returns how many get it.
+    fn write(
+        &self,
+        target: Target,
+        channel: &str,
+        content: Content,
+        whom: impl FnOnce(&State) -> Result<Vec<Arc<Peer>>, WriteError>,
+    ) -> Result<usize, WriteError> {
         let draft = Draft::new(content);
-        let (value, peers): (Stamped, Vec<Arc<Peer>>) = {
-            let mut state = self.inner.state();
+        let (peers, value, before) = {
+            let mut state = self.state();
             if let Some(why) = state.ended() {
                 return Err(why.into());
             }
-            let peers = match &target {
-                Target::All => state.peers.values().cloned().collect(),
-                Target::Side(side) => state.peers.values().filter(|peer| peer.side == *side).cloned().collect(),
-                Target::Name(name) if state.peers.contains_key(name) || state.calls.contains_key(name) => {
-                    state.peers.get(name).cloned().into_iter().collect()
-                }
-                Target::Name(name) => return Err(WriteError::NoSuchPeer { name: name.to_string() }),
-            };
-            (state.published.publish(target, channel, draft, self.now())?, peers)
+            let peers = whom(&state)?;
+            let (value, before) = state.published.publish(target.clone(), channel, draft, self.home.now())?;
+            (peers, value, before)
         };
         let (mut written, mut waits, mut failed) = (0, false, None);
         for peer in peers {
@@ -40,25 +92,12 @@ impl Engine {
             }
         }
         if waits {
-            self.inner.bell.ring();
+            self.bell.ring();
         }
-        failed.map_or(Ok(written), Err)
-    }
-
-    pub(in crate::node) fn write_all(&self, channel: &str, content: Content) -> Result<usize, WriteError> {
-        self.write(Target::All, channel, content)
-    }
-
-    pub(in crate::node) fn write_to_side(
-        &self,
-        side: Side,
-        channel: &str,
-        content: Content,
-    ) -> Result<usize, WriteError> {
-        self.write(Target::Side(side), channel, content)
-    }
-
-    pub(in crate::node) fn write_to_name(&self, name: &str, channel: &str, content: Content) -> Result<(), WriteError> {
-        self.write(Target::Name(Name::new(name)?), channel, content).map(|_| ())
+        let Some(error) = failed else { return Ok(written) };
+        if written == 0 {
+            self.state().published.retract(&target, channel, &value, before);
+        }
+        Err(error)
     }
 }

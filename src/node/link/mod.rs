@@ -47,8 +47,6 @@ pub(super) struct State {
     pending: BTreeMap<Name, Stamped>,
     peer: PeerNames,
     offset: Offset,
-    /// Nothing more comes.
-    settled: bool,
 }
 
 /// How far a wait has come.
@@ -77,7 +75,6 @@ impl Link {
             pending: BTreeMap::new(),
             peer: PeerNames::default(),
             offset: Offset::default(),
-            settled: false,
         };
         let bell = Bell::hang(conn.transport());
         let quick = |delivery| ChannelConfig { priority: 0, ..ChannelConfig::new(delivery) };

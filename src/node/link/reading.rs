@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Link, State};
 use crate::message::{Arrival, ArrivalBody, Select, Wanted, Whole};
+use crate::node::last::Last;
 use crate::node::names::PeerChannel;
 use crate::node::value::TIME_LEN;
 use crate::node::{Gone, Kind, Name, ReadError, Reason, Value, name};
@@ -30,30 +31,29 @@ impl Link {
         (channel.kind == Kind::Latest).then_some(interest)
     }
 
-    /// The connection has ended: reads what has come to latest channels, and asks the transport no more.
-    pub(in crate::node) fn settle(&self) {
+    /// What can be read when there is no connection: the newest values, as far as they cost no more than `cost_max`
+    /// bytes.
+    pub(in crate::node) fn last(&self, cost_max: usize) -> Last {
         let mut state = self.lock();
         self.pump(&mut state);
         for channel in state.peer.latest() {
             self.refresh(channel);
         }
-        state.settled = true;
         self.ring();
+        Last::new(state.peer.iter(), state.offset.clone(), cost_max)
     }
 
     /// The newest value of a channel and its version; `None` where there is none yet. Does not wait.
     pub(in crate::node) fn newest(&self, name: &str) -> Result<Option<(Value, u64)>, ReadError> {
         name::check(name)?;
         let mut state = self.lock();
-        if !state.settled {
-            self.pump(&mut state);
-            let State { peer, offset, .. } = &mut *state;
-            if let Some(channel) = peer.get_mut(name).filter(|channel| channel.kind == Kind::Latest)
-                && self.refresh(channel)
-            {
-                offset.on_value();
-                self.ring();
-            }
+        self.pump(&mut state);
+        let State { peer, offset, .. } = &mut *state;
+        if let Some(channel) = peer.get_mut(name).filter(|channel| channel.kind == Kind::Latest)
+            && self.refresh(channel)
+        {
+            offset.on_value();
+            self.ring();
         }
         self.held_by(&mut state, name)
     }

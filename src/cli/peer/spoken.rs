@@ -93,15 +93,6 @@ fn check(text: &str) -> Result<(), CodeError> {
     if text.contains('@') { text.parse::<CodeAt>().map(drop) } else { text.parse::<Code>().map(drop) }
 }
 
-/// Why it is no code, with what was probably meant: for whoever typed it.
-pub(crate) fn why(error: &CodeError) -> String {
-    let meant = match error {
-        CodeError::Word(word) => word.suggestion(),
-        _ => None,
-    };
-    meant.map_or_else(|| error.to_string(), |word| format!("{error}; is it \"{word}\"?"))
-}
-
 /// True for what a user who forgot an option would have meant as a code.
 pub(crate) fn is_code(text: &str) -> bool {
     check(text).is_ok()

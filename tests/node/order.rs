@@ -49,6 +49,8 @@ pub(crate) fn a_busy_peer_at_one_transport_keeps_no_other_from_being_heard(pair:
         };
         let (busy, quiet) = (&peers[busy], &peers[1 - busy]);
         say(quiet, 0);
+        // From here on the reader knows where to wait for it.
+        a.peer(quiet.name()).unwrap().attend();
         let heard = [1, 2, 3].map(|at| {
             say(busy, at);
             a.changed_timeout("pose", STUCK).unwrap().0

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::thread::JoinHandle;
 
+use udpair::pairing::{Beacon, Code, DISCOVERY_PORT, Say, SeekId};
 use udpair::seal::{Inviter, Prs};
-use udpair::wire::{COOKIE_LEN, ConnectionCid, Packet, Params, Retry};
+use udpair::wire::{COOKIE_LEN, ConnectionCid, Packet, Params, Retry, put_crc};
 
 use super::tool::Tool;
 
@@ -51,4 +52,25 @@ fn somebody_else_who_answers_is_told_from_the_other_side() {
     }
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().send_to(&[], at).unwrap();
     hostile.join().unwrap();
+}
+
+/// Where in a beacon the version stands, which stays the same in all versions.
+const VERSION_AT: usize = 4;
+
+#[test]
+fn an_inviter_hears_of_somebody_with_another_version() {
+    let mut inviter = Tool::start("send Cargo.toml --interface lo", &[]);
+    let code: Code = inviter.code().parse().unwrap();
+    let seek = Beacon { nameplate: code.nameplate, say: Say::Seek(SeekId([1; 8])) }.encode();
+    let mut later = seek[..seek.len() - 4].to_vec();
+    later[VERSION_AT] = 9;
+    put_crc(&mut later, 0);
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Beacons come from no further than the link.
+    socket.set_ttl(255).unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.send_to(&later, (Ipv4Addr::new(127, 255, 255, 255), DISCOVERY_PORT)).unwrap();
+    inviter.said("version");
+    inviter.interrupt();
+    inviter.end().failed(130, "version 9 of the protocol, which is another one");
 }

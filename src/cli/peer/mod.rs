@@ -99,8 +99,8 @@ impl LinkArgs {
         } else if !places.is_empty() {
             note(&format!("if that finds nobody, with the address behind the code: {}", places.join(" or ")));
         }
-        let joined = invite.accept().map_err(|error| failure::invite(&error))?;
-        self.remembered(joined)
+        let joined = invite.accept_telling(|notice| note(&notice.to_string()));
+        self.remembered(joined.map_err(|error| failure::invite(&error))?)
     }
 
     /// Joins on a port of a host, which is called by a number, by two words. Blocks.

@@ -93,7 +93,7 @@ fn run(link: &LinkArgs, meet: impl FnOnce() -> Result<Connection, Failure>) -> R
 fn invite_on(link: &LinkArgs, port: u16) -> Result<Connection, Failure> {
     link.check_remember()?;
     let invite = link.pairing(LIMITS).invite_on(port).map_err(|error| failure::invite(&error))?;
-    say_place(link, invite.local_addr().port(), &invite.code().words.to_string(), "WORD-WORD")?;
+    say_place(link, invite.local_addr().port(), &invite.words().to_string(), "WORD-WORD")?;
     let joined = invite.accept().map_err(|error| failure::invite(&error))?;
     link.remembered(joined)
 }

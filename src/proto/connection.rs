@@ -129,6 +129,13 @@ impl Connection {
         }
     }
 
+    /// There are others to be tried: see [`Handshake::hurry`].
+    pub fn hurry(&mut self, now: Timestamp, patience: Duration) {
+        if let Carrier::Connecting(handshake) = &mut self.carrier {
+            handshake.hurry(now, patience);
+        }
+    }
+
     /// The handshake, while it is under way.
     #[must_use]
     pub fn handshake(&self) -> Option<&Handshake> {

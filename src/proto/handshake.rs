@@ -112,6 +112,8 @@ pub struct Handshake {
     interval: Duration,
     repeat: Timer,
     give_up: Timestamp,
+    /// The end before our proof is out, where there are others to be tried.
+    hurried: Option<Timestamp>,
     hint: Option<Hint>,
 }
 
@@ -151,6 +153,7 @@ impl Handshake {
             interval: REPEAT_FIRST,
             repeat,
             give_up: now + timeout,
+            hurried: None,
             hint: None,
         }
     }
@@ -167,6 +170,18 @@ impl Handshake {
         self.hint = None;
         self.restart(now);
         true
+    }
+
+    /// There are others to be tried: this is to end within `patience`, unless our proof goes out before.
+    pub fn hurry(&mut self, now: Timestamp, patience: Duration) {
+        if !matches!(self.stage, Stage::Confirming { .. }) {
+            self.hurried.get_or_insert(now + patience);
+        }
+    }
+
+    /// When it is given up, as far as it has come.
+    fn gives_up_at(&self) -> Timestamp {
+        self.hurried.map_or(self.give_up, |hurried| self.give_up.min(hurried))
     }
 
     /// What names the attempt.
@@ -199,16 +214,18 @@ impl Handshake {
     /// When there is something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let end_at = self.hint.map_or(self.give_up, |hint| self.give_up.min(hint.since + HINT_PATIENCE));
+        let give_up = self.gives_up_at();
+        let end_at = self.hint.map_or(give_up, |hint| give_up.min(hint.since + HINT_PATIENCE));
         earliest(self.repeat.deadline(), Some(end_at))
     }
 
     /// The end, if it has come to that.
     #[must_use]
     pub fn ended(&self, now: Timestamp) -> Option<End> {
+        let give_up = self.gives_up_at();
         match (self.hint, &self.stage) {
-            (Some(hint), _) if hint.since + HINT_PATIENCE <= now || self.give_up <= now => Some(hint.end),
-            _ if self.give_up > now => None,
+            (Some(hint), _) if hint.since + HINT_PATIENCE <= now || give_up <= now => Some(hint.end),
+            _ if give_up > now => None,
             (_, Stage::Confirming { .. }) => Some(End::Unconfirmed),
             _ => Some(End::ConnectTimedOut),
         }
@@ -302,7 +319,7 @@ impl Handshake {
             let Stage::Asking { joiner: Some(joiner), .. } = &self.stage else { return None };
             let agreed = Box::new(joiner.on_share(packet, share).ok()?);
             self.stage = Stage::Confirming { agreed, peer_cid: share.server_cid, params };
-            self.hint = None;
+            (self.hint, self.hurried) = (None, None);
             self.restart(now);
             return None;
         }
@@ -347,6 +364,9 @@ impl Handshake {
             if self.lost.contains(&None) {
                 return;
             }
+            // Of several reasons that of the one who may have us later.
+            let busy = Some(End::Refused(RefuseCode::Busy));
+            return self.hint(now, busy.filter(|_| self.lost.contains(&busy)).unwrap_or(end));
         }
         self.hint(now, end);
     }

@@ -43,7 +43,7 @@ fn what_leads_nowhere_is_said_before_there_is_a_code() {
         ("recv --dir Cargo.toml", 2, "Cargo.toml is no directory"),
         ("recv --dir Cargo.toml/below", 2, "is no directory"),
         ("recv --dir /proc/below", 1, "--dir /proc/below"),
-        ("recv 42-maple-otter@127.0.0.1:9/tcp", 3, "a firewall is in the way: udpair doctor"),
+        ("recv 42-maple-otter@127.0.0.1:9/tcp", 3, "a firewall may be in the way: udpair doctor"),
     ] {
         let ended = Tool::start(args, &[]).end();
         ended.failed(exit, text);

@@ -47,7 +47,7 @@ pub(crate) fn join(error: &JoinError) -> Failure {
         JoinError::OtherCarrier { .. } | JoinError::OtherVersion { .. } => Exit::Differs,
         JoinError::WrongWords | JoinError::Burnt => Exit::Burnt,
         JoinError::Used => Exit::Refused,
-        JoinError::SomebodyElse => Exit::SomebodyElse,
+        JoinError::SomebodyElse | JoinError::Disputed => Exit::SomebodyElse,
         JoinError::Connect(error) => exit_of_connect(error),
         _ => Exit::Other,
     };
@@ -57,8 +57,8 @@ pub(crate) fn join(error: &JoinError) -> Failure {
              doctor says what this machine can do"
         }
         JoinError::Connect(ConnectError::TimedOut { .. } | ConnectError::Unreachable { .. }) => {
-            ". If the other side still waits, a firewall is in the way: udpair doctor on both machines says what it \
-             has to let through"
+            ". If the other side still waits, a firewall may be in the way: udpair doctor on both machines says what \
+             it has to let through"
         }
         _ => "",
     };

@@ -234,6 +234,14 @@ impl Endpoint {
         added
     }
 
+    /// There are others to be tried: see [`Handshake::hurry`](super::handshake::Handshake::hurry).
+    pub fn hurry(&mut self, now: Timestamp, id: ConnectionId, patience: Duration) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.connection.hurry(now, patience);
+            mark_ready(&mut self.ready, id, entry);
+        }
+    }
+
     /// What became of the invite that this endpoint listens for; `None` where it has none.
     #[must_use]
     pub fn invite(&self) -> Option<InviteState> {

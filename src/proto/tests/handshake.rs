@@ -213,6 +213,9 @@ fn once_a_code_is_proven_no_other_end_is_believed_than_that_the_proof_is_wrong()
         assert!(handshake.confirms(&share));
         handshake
     };
+    let mut hurried = proving();
+    hurried.hurry(at(3), Duration::from_secs(1));
+    assert_eq!((hurried.ended(at(4_999)), hurried.ended(at(5_000))), (None, Some(End::Unconfirmed)), "no way back");
     let mut gone = proving();
     gone.on_unreachable(at(3), remote(1));
     assert_eq!(gone.ended(at(503)), Some(End::Unconfirmed));
@@ -225,6 +228,16 @@ fn once_a_code_is_proven_no_other_end_is_believed_than_that_the_proof_is_wrong()
     wrong.on_refuse(at(3), remote(1), &WRONG);
     assert_eq!(wrong.ended(at(503)), Some(End::Refused(RefuseCode::WrongTag)));
     assert_eq!(proving().ended(at(5_000)), Some(End::Unconfirmed));
+}
+
+#[test]
+fn who_is_hurried_ends_soon_unless_an_answer_to_the_call_comes() {
+    let mut silent = handshake();
+    silent.hurry(at(100), Duration::from_secs(1));
+    silent.hurry(at(900), Duration::from_secs(1)); // does not put it off
+    assert_eq!(silent.deadline(), Some(at(0)));
+    assert!(silent.on_retry(at(101), remote(1), &RETRY), "an address that answers may say no more");
+    assert_eq!((silent.ended(at(1_099)), silent.ended(at(1_100))), (None, Some(End::ConnectTimedOut)));
 }
 
 #[test]

@@ -69,6 +69,9 @@ pub(crate) trait Core: Send + 'static {
         invite: InviteId,
     ) -> bool;
 
+    /// There are others to be tried: the call is to end within `patience`, unless our proof goes out before.
+    fn hurry(&mut self, now: Timestamp, id: ConnectionId, patience: Duration);
+
     /// What became of the invite that it listens for; `None` where there is none.
     fn invite(&self) -> Option<InviteState>;
 

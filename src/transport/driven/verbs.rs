@@ -137,6 +137,9 @@ pub(in crate::transport) trait Joining: Transport {
     /// One more address at which they may be. False where that is of no use.
     fn add_candidate(&self, conn: ConnectionId, remote: SocketAddr, invite: InviteId) -> bool;
 
+    /// There are others to be tried: the call is to end within `patience`, unless our proof goes out before.
+    fn hurry(&self, conn: ConnectionId, patience: Duration);
+
     /// Who of them answered, however that went on.
     fn answered(&self, conn: ConnectionId) -> Option<SocketAddr>;
 }
@@ -154,6 +157,10 @@ impl<M: Machine> Joining for Verbs<M> {
     fn add_candidate(&self, conn: ConnectionId, remote: SocketAddr, invite: InviteId) -> bool {
         let Ok(call) = self.0.call(remote) else { return false };
         self.0.act(|state, now, _| state.core.add_candidate(now, conn, remote, call, invite))
+    }
+
+    fn hurry(&self, conn: ConnectionId, patience: Duration) {
+        self.0.act(|state, now, _| state.core.hurry(now, conn, patience));
     }
 
     fn answered(&self, conn: ConnectionId) -> Option<SocketAddr> {

@@ -1,6 +1,7 @@
 //! A connection that is being made to whoever may have made the invite.
 
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use crate::transport::driven::Joining;
 use crate::transport::{ConnectError, Connection, Interest, Transport, WaitSlot};
 use crate::wire::RefuseCode;
 
+/// How long an attempt lasts before our proof is out where there are others to be tried: far more than what is honest
+/// takes, and they are tried again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// See the module.
 pub(super) struct Attempt {
     transport: Arc<dyn Joining>,
@@ -20,6 +25,7 @@ pub(super) struct Attempt {
     ways: Vec<Way>,
     /// The secret is a code's, which is one guess for whoever answers.
     is_code: bool,
+    hurried: bool,
     slot: WaitSlot,
 }
 
@@ -47,15 +53,27 @@ impl Attempt {
         let conn = transport.join(way.address, secret.security(way.invite), way.invite.0)?;
         let connection = Connection::new(Arc::clone(&transport) as Arc<dyn Transport>, conn);
         let is_code = matches!(secret, Secret::Words(_));
-        Ok(Self { transport, connection, ways: vec![*way], is_code, slot: WaitSlot::default() })
+        Ok(Self { transport, connection, ways: vec![*way], is_code, hurried: false, slot: WaitSlot::default() })
     }
 
-    /// One more way, unless it is one over the other carrier.
+    /// One more way, unless it is one over the other carrier, or to an address that is called already.
     pub(super) fn add(&mut self, way: &Way) {
         let calls = |way: &Way| self.transport.add_candidate(self.connection.id(), way.address, way.invite.0);
-        if way.carrier == self.ways[0].carrier && calls(way) {
+        let is_new = !self.ways.iter().any(|other| other.address == way.address);
+        if way.carrier == self.ways[0].carrier && is_new && calls(way) {
             self.ways.push(*way);
         }
+    }
+
+    /// There are others to be tried: unless our proof goes out it ends soon.
+    pub(super) fn hurry(&mut self) {
+        if !core::mem::replace(&mut self.hurried, true) {
+            self.transport.hurry(self.connection.id(), PATIENCE);
+        }
+    }
+
+    pub(super) fn ways(&self) -> &[Way] {
+        &self.ways
     }
 
     /// The ways that a failure is of: that of whoever answered, or all.
@@ -89,13 +107,14 @@ impl Attempt {
     }
 
     fn result(&self) -> Result<Connection, Failed> {
-        let State::Ended(end) = self.connection.transport().state(self.connection.id()) else {
+        let (transport, id) = (self.connection.transport(), self.connection.id());
+        let State::Ended(end) = transport.state(id) else { return Ok(self.connection.clone()) };
+        // Both sides have proven that they know the secret, however soon it ended after that.
+        if transport.device_key(id).is_some() {
             return Ok(self.connection.clone());
-        };
+        }
         let connect = || JoinError::Connect(ConnectError::from_end(self.remote(), end));
         Err(match end {
-            // What arrived before the peer closed can still be received.
-            End::ClosedByPeer { .. } => return Ok(self.connection.clone()),
             End::Refused(RefuseCode::WrongTag) if self.is_code => Failed::Over(JoinError::WrongWords),
             End::Unconfirmed if self.is_code => Failed::Over(JoinError::SomebodyElse),
             // A key cannot be guessed.
@@ -103,7 +122,7 @@ impl Attempt {
             End::Refused(RefuseCode::InviteUsed) => Failed::Dead(JoinError::Used),
             End::Refused(RefuseCode::InviteBurnt) => Failed::Dead(JoinError::Burnt),
             End::Refused(RefuseCode::Version) | End::Unreachable => Failed::Dead(connect()),
-            // These come from before our proof: after it they would be `Unconfirmed`.
+            // These come from before our proof: after it, and before theirs, they would be `Unconfirmed`.
             End::Refused(RefuseCode::Busy) | End::ConnectTimedOut | End::Broken => Failed::Again(connect()),
             _ => Failed::Over(connect()),
         })

@@ -50,8 +50,8 @@ pub enum JoinError {
     /// Nobody offered an invite of this number.
     #[error("{0}")]
     NobodyAnswered(NobodyAnswered),
-    /// The invite is there, and talks over the other one.
-    #[error("the invite talks over {}, and only {} was asked for", name(*.offered), name(*.wanted))]
+    /// Somebody offers an invite of this number, and talks over the other one.
+    #[error("whoever offers this number talks over {}, and only {} was asked for", name(*.offered), name(*.wanted))]
     OtherCarrier {
         /// What it talks over.
         offered: Carrier,
@@ -59,7 +59,7 @@ pub enum JoinError {
         wanted: Carrier,
     },
     /// Whoever has this number speaks another version of the protocol.
-    #[error("the invite is of another version of the protocol, {version}")]
+    #[error("whoever offers this number speaks another version of the protocol, {version}")]
     OtherVersion {
         /// That one.
         version: u8,
@@ -78,10 +78,19 @@ pub enum JoinError {
     /// Somebody tried wrong words before, says whoever answered.
     #[error("whoever answered says that the invite is burnt, for somebody tried wrong words: ask for a new code")]
     Burnt,
-    /// Whoever answered did not prove to know the words or the key; or several offered this number and one of them
-    /// refused, who need not be the inviter. The invite may be alive: the same code may be typed again. Where that
-    /// happens again, ask for a new one.
-    #[error("somebody answered first who does not know the secret: try the same code or key again")]
+    /// Several offer this number, and one of them, who need not be the inviter, says that the words are wrong, or that
+    /// the invite is burnt or used. Where the inviter says so, too, ask for a new code; else try the same again.
+    #[error(
+        "several offer this number, and one of them refused: if the other side says that its invite is burnt or used, \
+         ask for a new code; else try the same again"
+    )]
+    Disputed,
+    /// Whoever answered did not prove to know the words or the key: somebody else, or the inviter ended just then. The
+    /// invite may be alive: the same code may be typed again. Where that happens again, ask for a new one.
+    #[error(
+        "whoever answered did not prove to know the secret: try the same code or key again; if that happens again, ask \
+         for a new one"
+    )]
     SomebodyElse,
     /// The conversation could not be begun.
     #[error("the invite could not be called")]
@@ -134,7 +143,7 @@ impl From<JoinError> for Error {
             JoinError::Io(source) => source.kind(),
             JoinError::NobodyAnswered(_) => ErrorKind::TimedOut,
             JoinError::OtherVersion { .. } => ErrorKind::Unsupported,
-            JoinError::WrongWords | JoinError::SomebodyElse => ErrorKind::PermissionDenied,
+            JoinError::WrongWords | JoinError::Disputed | JoinError::SomebodyElse => ErrorKind::PermissionDenied,
             JoinError::Used | JoinError::Burnt | JoinError::Connect(_) => ErrorKind::ConnectionRefused,
         };
         Self::new(kind, error)

@@ -131,6 +131,9 @@ impl<'a> Search<'a> {
             }
         }
         let Some(attempt) = &mut self.attempt else { return Ok(None) };
+        if self.ways.has_better(attempt.ways()) {
+            attempt.hurry();
+        }
         match attempt.poll(&mut Context::from_waker(&self.discovery.waker())) {
             Poll::Pending => Ok(None),
             Poll::Ready(Ok(connection)) => Ok(Some(connection)),
@@ -216,13 +219,18 @@ impl Search<'_> {
         let found = self.discovery.machine().found();
         let several = found.iter().any(|candidate| candidate.invite != found[0].invite);
         match error {
-            JoinError::WrongWords | JoinError::Used | JoinError::Burnt if several => JoinError::SomebodyElse,
+            JoinError::WrongWords | JoinError::Used | JoinError::Burnt if several => JoinError::Disputed,
             error => error,
         }
     }
 
     /// Why it came to nothing. That what was heard of is of no use says more than that something could not be reached.
     fn into_error(mut self) -> JoinError {
+        if self.race.is_on()
+            && let Some(Way { address: remote, .. }) = self.ways.next().first().copied()
+        {
+            self.failed.get_or_insert(JoinError::Connect(ConnectError::TimedOut { remote }));
+        }
         match (self.failed.take(), self.unusable.take()) {
             (Some(JoinError::Connect(_)) | None, Some(unusable)) => unusable,
             (Some(failed), _) => self.doubted(failed),

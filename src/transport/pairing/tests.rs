@@ -80,7 +80,7 @@ fn wrong_words(pairing: &Pairing) -> bool {
     let error = invite.accept_timeout(STUCK).unwrap_err();
     assert!(matches!(error, InviteError::Burnt), "{error}");
     let error = joiner.join().unwrap();
-    if matches!(error, JoinError::SomebodyElse) {
+    if matches!(error, JoinError::Disputed) {
         return false;
     }
     assert!(matches!(error, JoinError::WrongWords), "{error}");
@@ -143,7 +143,7 @@ fn used(pairing: &Pairing) -> bool {
     let peer = invite.accept_timeout(STUCK).unwrap();
     drop(invite);
     let error = pairing.join(&code).unwrap_err();
-    assert!(matches!(error, JoinError::Used | JoinError::SomebodyElse), "{error}");
+    assert!(matches!(error, JoinError::Used | JoinError::Disputed), "{error}");
     drop((peer, first.join().unwrap()));
     matches!(error, JoinError::Used)
 }

@@ -52,12 +52,26 @@ impl Ways {
         self.0.iter_mut().filter(move |known| known.way == *way)
     }
 
-    /// Those to be tried next, at once: all over one carrier. Empty where there are none.
+    /// Those to be tried next, at once: all over one carrier, and to each address one, for an answer does not say by
+    /// which invite it was asked. Empty where there are none.
     pub(super) fn next(&self) -> Vec<Way> {
         let alive = || self.0.iter().filter(|known| !known.dead);
         let Some(first) = alive().min_by_key(|known| known.failures) else { return Vec::new() };
         let equal = |known: &&Known| known.failures == first.failures && known.way.carrier == first.way.carrier;
-        alive().filter(equal).map(|known| known.way).collect()
+        let mut next: Vec<Way> = Vec::new();
+        for Known { way, .. } in alive().filter(equal) {
+            if !next.iter().any(|other| other.address == way.address) {
+                next.push(*way);
+            }
+        }
+        next
+    }
+
+    /// True where there is something to be tried that has failed less often than `ways`.
+    pub(super) fn has_better(&self, ways: &[Way]) -> bool {
+        let of = |way: &Way| self.0.iter().find(|known| known.way == *way).map_or(0, |known| known.failures);
+        let tried = ways.iter().map(of).max().unwrap_or(0);
+        self.0.iter().any(|known| !known.dead && known.failures <= tried && !ways.contains(&known.way))
     }
 }
 
@@ -93,6 +107,19 @@ mod tests {
         let late = way(Carrier::Udp, 3);
         ways.add(late);
         assert_eq!(ways.next(), [late]);
+    }
+
+    #[test]
+    fn invites_at_one_address_are_tried_one_after_the_other() {
+        let mut ways = Ways::default();
+        let honest = way(Carrier::Udp, 1);
+        let (forged, elsewhere) = (Way { invite: InviteId([9; 8]), ..honest }, way(Carrier::Udp, 2));
+        [forged, honest, elsewhere].into_iter().for_each(|way| ways.add(way));
+        assert_eq!(ways.next(), [forged, elsewhere]);
+        assert!(ways.has_better(&[forged, elsewhere]), "one has not been tried");
+        [forged, elsewhere].iter().for_each(|way| ways.on_failure(way));
+        assert_eq!(ways.next(), [honest]);
+        assert!(!ways.has_better(&[honest]), "the others have failed");
     }
 
     #[test]

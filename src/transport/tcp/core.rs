@@ -1,6 +1,7 @@
 //! All connections of one transport, without a socket: behind the endpoint lock.
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -27,10 +28,10 @@ use crate::wire::{ConnectionCid, RANDOM_LEN, RefuseCode};
 /// Connections of one transport; as over UDP.
 const CONNECTIONS_MAX: usize = 16_384;
 /// How long nobody is accepted when the system is short of descriptors or memory.
-const SHORT_FOR: core::time::Duration = core::time::Duration::from_millis(100);
+const SHORT_FOR: Duration = Duration::from_millis(100);
 
 /// A timer within this from now is looked at whether it still means what it did when it was set.
-const TIMERS_MOVED_WITHIN: core::time::Duration = core::time::Duration::from_millis(1);
+const TIMERS_MOVED_WITHIN: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(super) struct TcpCore {
@@ -434,6 +435,10 @@ impl Core for TcpCore {
         _invite: InviteId,
     ) -> bool {
         false
+    }
+
+    fn hurry(&mut self, now: Timestamp, id: ConnectionId, patience: Duration) {
+        self.change(id, |entry| entry.link.hurry(now, patience));
     }
 
     fn invite(&self) -> Option<InviteState> {

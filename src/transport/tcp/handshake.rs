@@ -290,6 +290,11 @@ impl Handshake {
         matches!(self, Self::Calling { us, .. } if us.random == *random)
     }
 
+    /// A call of ours that is not answered yet.
+    pub(super) const fn is_calling(&self) -> bool {
+        matches!(self, Self::Calling { .. })
+    }
+
     /// Our proof is out, and none has come back.
     pub(super) const fn is_proving(&self) -> bool {
         matches!(self, Self::Proving { .. })

@@ -59,6 +59,8 @@ pub(super) struct Link {
     handshake: Handshake,
     /// Runs until the handshake is over.
     handshake_timer: Timer,
+    /// When the handshake is given up at the latest.
+    give_up: Timestamp,
     /// Records of the handshake that are to be written.
     opening: Vec<u8>,
     messages: Messages,
@@ -101,12 +103,14 @@ impl Link {
     /// A stream that came in: whoever calls has the connect timeout to say so, and to prove that they may.
     pub(super) fn listen(now: Timestamp, config: LinkConfig, mode: Mode) -> Self {
         let mut handshake_timer = Timer::default();
-        handshake_timer.arm(now + config.connect_timeout);
+        let give_up = now + config.connect_timeout;
+        handshake_timer.arm(give_up);
         Self {
             config,
             mode,
             handshake: Handshake::Listening,
             handshake_timer,
+            give_up,
             opening: Vec::new(),
             messages: Messages::new(config.limits),
             protection: Protection::plain(),
@@ -152,6 +156,13 @@ impl Link {
     pub(super) fn admit(&mut self, now: Timestamp) {
         if let Some(established) = self.handshake.admit(self.mode, &mut self.opening) {
             self.establish(now, established);
+        }
+    }
+
+    /// There are others to be tried: the call is to end within `patience`, unless our proof goes out before.
+    pub(super) fn hurry(&mut self, now: Timestamp, patience: Duration) {
+        if self.handshake.is_calling() {
+            self.handshake_timer.arm(self.give_up.min(now + patience));
         }
     }
 
@@ -279,7 +290,13 @@ impl Link {
     fn handle_outcome(&mut self, now: Timestamp, outcome: Outcome) {
         match outcome {
             // Whatever follows a wrong guess, it was one.
-            Outcome::Goes => self.deaf |= self.question() == Some(Question::Disproven),
+            Outcome::Goes => {
+                self.deaf |= self.question() == Some(Question::Disproven);
+                if self.handshake.is_proving() {
+                    // There is no way back now, and no hurry.
+                    self.handshake_timer.arm(self.give_up);
+                }
+            }
             Outcome::Established(established) => self.establish(now, established),
             Outcome::Failed(end) => self.fail(end),
         }

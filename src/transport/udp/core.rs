@@ -1,5 +1,6 @@
 //! `proto`'s endpoint as the core of a driven transport: addresses as the socket has them, and an outbox.
 
+use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
 use super::outbox::Outbox;
@@ -109,6 +110,10 @@ impl Core for UdpCore {
     ) -> bool {
         let candidate = Candidate { remote: self.on_wire(remote), path: call.path, invite };
         self.endpoint.add_candidate(now, id, candidate)
+    }
+
+    fn hurry(&mut self, now: Timestamp, id: ConnectionId, patience: Duration) {
+        self.endpoint.hurry(now, id, patience);
     }
 
     fn invite(&self) -> Option<InviteState> {

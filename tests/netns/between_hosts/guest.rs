@@ -191,6 +191,7 @@ impl Program {
                 assert!(matches!(nobody, Err(InviteError::Expired)), "somebody came");
                 say("offered");
             }
+            ["forge", name, nameplate, port] => hostile::forge(carrier(name), nameplate, port),
             ["hostile", name, nameplate, manner] => hostile::be(carrier(name), nameplate, manner, false),
             ["hostile", name, nameplate, manner, "copy"] => hostile::be(carrier(name), nameplate, manner, true),
             ["take-discovery-port"] => {

@@ -52,8 +52,14 @@ fn whoever_answers_first_without_the_words_costs_this_attempt_and_not_the_invite
             // The inviter speaks up when the choice is made.
             hostile.hear("proven to");
             inviter.begin_accept();
-            let said = joiner.hear("failed SomebodyElse: ");
-            assert!(said.contains("who does not know the secret: try the same code or key again"), "{said}");
+            // Two offered the number, of whom one accused.
+            if manner == "accuse" {
+                let said = joiner.hear("failed Disputed: ");
+                assert!(said.contains("else try the same again"), "{said}");
+            } else {
+                let said = joiner.hear("failed SomebodyElse: ");
+                assert!(said.contains("did not prove to know the secret: try the same code or key again"), "{said}");
+            }
             drop(hostile);
             joiner.begin_join(&["join", &code]);
             inviter.accepted();
@@ -81,6 +87,25 @@ fn whoever_answers_first_and_then_falls_silent_or_refuses_costs_time_alone() {
             inviter.accepted();
             assert_eq!(joiner.joined(), "inviter", "{manner} over {theirs}, the invite over {carrier}");
         }
+    }
+}
+
+/// Whoever can send from the inviter's address names its port under another invite, which the inviter does not know.
+#[test]
+fn another_invite_at_the_same_address_costs_time_alone() {
+    let Some(net) = Net::bridge(2) else { return };
+    for carrier in CARRIERS {
+        let mut inviter = Guest::on(&net, 0, "inviter");
+        let mut joiner = Guest::on(&net, 1, "joiner");
+        let mut forger = Guest::on(&net, 0, "forger");
+        let (code, port) = inviter.invite(carrier);
+        forger.tell(&["forge", carrier, &code[..2], &port.to_string()]);
+        forger.hear("answering");
+        joiner.begin_join(&["join", &code]);
+        forger.hear("offered");
+        inviter.begin_accept();
+        inviter.accepted();
+        assert_eq!(joiner.joined(), "inviter", "{carrier}");
     }
 }
 
@@ -140,10 +165,7 @@ pub(super) fn be(carrier: Carrier, nameplate: &str, manner: &str, copies: bool) 
             port
         }
     };
-    let shared = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
-    shared.set_reuse_address(true).expect("an option");
-    shared.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, DISCOVERY_PORT)).into()).expect("it is shared");
-    let shared = shared.into();
+    let shared = shared();
     let invite = if copies {
         say("listening");
         overhear(&shared, nameplate)
@@ -154,7 +176,26 @@ pub(super) fn be(carrier: Carrier, nameplate: &str, manner: &str, copies: bool) 
         tell.send(()).expect("they are told later");
     }
     let offer = Offer { invite, carrier, port };
-    std::thread::spawn(move || answer(&shared, nameplate, offer, &tell));
+    std::thread::spawn(move || answer(&shared, nameplate, offer, &tell, || {}));
+    say("answering");
+}
+
+/// Hears what all programs of this machine hear.
+fn shared() -> UdpSocket {
+    let shared = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    shared.set_reuse_address(true).expect("an option");
+    shared.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, DISCOVERY_PORT)).into()).expect("it is shared");
+    shared.into()
+}
+
+/// Offers `nameplate` at somebody else's port.
+pub(super) fn forge(carrier: Carrier, nameplate: &str, port: &str) {
+    let nameplate = nameplate.parse().ok().and_then(Nameplate::new).expect("two digits");
+    let offer = Offer { invite: INVITE, carrier, port: port.parse().expect("a port") };
+    let shared = shared();
+    // Nobody waits for the honest one to be heard of.
+    let (tell, _) = mpsc::channel();
+    std::thread::spawn(move || answer(&shared, nameplate, offer, &tell, || say("offered")));
     say("answering");
 }
 
@@ -171,7 +212,7 @@ fn overhear(shared: &UdpSocket, nameplate: Nameplate) -> InviteId {
 }
 
 /// Answers every SEEK for the nameplate.
-fn answer(shared: &UdpSocket, nameplate: Nameplate, offer: Offer, honest: &mpsc::Sender<()>) {
+fn answer(shared: &UdpSocket, nameplate: Nameplate, offer: Offer, honest: &mpsc::Sender<()>, offered: fn()) {
     let own = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
     own.set_ttl(255).expect("an option");
     let mut buffer = [0; BEACON_LEN];
@@ -181,6 +222,7 @@ fn answer(shared: &UdpSocket, nameplate: Nameplate, offer: Offer, honest: &mpsc:
             Ok(Beacon { nameplate: theirs, say: Say::Seek(seek) }) if theirs == nameplate => {
                 let beacon = Beacon { nameplate, say: Say::Offer(offer, Some(seek)) };
                 own.send_to(&beacon.encode(), from).expect("a way back");
+                offered();
             }
             Ok(Beacon { nameplate: theirs, say: Say::Offer(..) }) if theirs == nameplate => {
                 let _ = honest.send(());

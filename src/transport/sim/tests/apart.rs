@@ -266,7 +266,7 @@ fn somebody_who_answers_first_without_the_words_costs_an_attempt_and_the_same_co
 fn an_enemy_who_claims_that_the_words_are_wrong_is_not_believed_where_the_inviter_is_heard_too() {
     for seed in 0..20 {
         let errors = between(seed, Hostile::Refusing);
-        assert_eq!(errors, [JoinError::SomebodyElse.to_string()], "seed {seed}");
+        assert_eq!(errors, [JoinError::Disputed.to_string()], "seed {seed}");
     }
 }
 

@@ -158,7 +158,8 @@ impl Pairing {
 }
 
 /// Makes an invite: its code is to be told to the other side, which [`join`]s. Over UDP, on all interfaces; else see
-/// [`Pairing`]. Blocks for about a tenth of a second, while it finds a number that no other invite has.
+/// [`Pairing`]. Blocks for about a tenth of a second, while it finds a number that no other invite has. It answers for
+/// the number only while somebody waits in [`accept`](Invite::accept): call that at once.
 ///
 /// # Errors
 /// See [`InviteError`].

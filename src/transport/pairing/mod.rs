@@ -58,6 +58,9 @@ pub const INVITE_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a joiner looks for its invite, by default.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+// All that was found can be called at once.
+const _: () = assert!(crate::pairing::CANDIDATES_MAX <= crate::proto::handshake::CANDIDATES_MAX);
+
 /// What both sides know.
 #[derive(Clone, Copy)]
 enum Secret<'a> {

@@ -33,12 +33,14 @@ pub struct Candidate {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     /// In the order in which they were told.
     all: Vec<Candidate>,
     /// Which of them, by their place, nobody asked for.
     unasked: Vec<usize>,
+    /// How many gave their place to one that answers our question.
+    displaced: usize,
 }
 
 impl Found {
@@ -46,7 +48,8 @@ impl Found {
         &self.all
     }
 
-    /// One more, if it is new and there is room for it. `asked`: its offer answers our question.
+    /// One more, if it is new and there is room for it. `asked`: its offer answers our question, and takes the place of
+    /// those of its address that do not, where it needs one. These stay told, and harmless: each can be tried.
     pub(super) fn add(&mut self, candidate: Candidate, asked: bool) -> Result<(), Dropped> {
         let same = |known: &Candidate| Candidate { interface: candidate.interface, ..*known } == candidate;
         if let Some(place) = self.all.iter().position(same) {
@@ -55,15 +58,31 @@ impl Found {
             }
             return Err(Dropped::Repeated);
         }
-        let has_room = self.has_room_for(candidate.address.ip(), candidate.invite);
-        if !has_room || (!asked && self.unasked.len() >= UNASKED_MAX) {
-            return Err(Dropped::OffersFull);
-        }
         if !asked {
+            let full = self.unasked.len() + self.displaced >= UNASKED_MAX;
+            if full || !self.has_room_for(candidate.address.ip(), candidate.invite) {
+                return Err(Dropped::OffersFull);
+            }
             self.unasked.push(self.all.len());
+        } else if !self.has_room_for(candidate.address.ip(), candidate.invite) {
+            *self = self.with_room_for(candidate.address.ip(), candidate.invite).ok_or(Dropped::OffersFull)?;
         }
         self.all.push(candidate);
         Ok(())
+    }
+
+    /// The same without so many of a host's unasked ones, the newest first, that there is room; `None` where there is
+    /// none without all of them.
+    fn with_room_for(&self, host: IpAddr, invite: InviteId) -> Option<Self> {
+        let mut left = self.clone();
+        while !left.has_room_for(host, invite) {
+            let at = left.unasked.iter().rposition(|place| left.all[*place].address.ip() == host)?;
+            let gone = left.unasked.remove(at);
+            left.all.remove(gone);
+            left.unasked.iter_mut().filter(|place| **place > gone).for_each(|place| *place -= 1);
+            left.displaced += 1;
+        }
+        Some(left)
     }
 
     fn has_room_for(&self, host: IpAddr, invite: InviteId) -> bool {
@@ -74,7 +93,8 @@ impl Found {
         of_host.sort_unstable();
         of_host.dedup();
         let invites = of_host.iter().filter(|known| **known != invite).count();
-        self.all.len() < most && ways < WAYS_PER_HOST_MAX && invites < INVITES_PER_HOST_MAX
+        // Whoever was told of those that gave way has them still.
+        self.all.len() + self.displaced < most && ways < WAYS_PER_HOST_MAX && invites < INVITES_PER_HOST_MAX
     }
 }
 
@@ -136,5 +156,39 @@ mod tests {
         assert_eq!(found.add(way(1, 1, 1), true), Err(Dropped::Repeated));
         assert_eq!(found.add(way(18, 1, 1), false), Ok(()));
         assert_eq!(found.add(way(19, 1, 1), false), FULL);
+    }
+
+    #[test]
+    fn who_answers_takes_the_place_of_blind_forgeries_in_its_name() {
+        let mut found = Found::default();
+        for forged in [2, 3] {
+            assert_eq!(found.add(way(1, forged, 1), false), Ok(()));
+        }
+        assert_eq!(found.add(way(1, 1, 1), false), FULL);
+        assert_eq!(found.add(way(1, 1, 1), true), Ok(()));
+        assert_eq!(found.all(), [way(1, 2, 1), way(1, 1, 1)], "only as many as have to");
+        // Nor do ways to its invite that it never offered, or forgeries in the name of all.
+        for forged in [5, 6] {
+            assert_eq!(found.add(way(2, 1, forged), false), Ok(()));
+        }
+        assert_eq!(found.add(way(2, 1, 1), true), Ok(()));
+        for host in 3..=14 {
+            assert_eq!(found.add(way(host, 9, 1), false), Ok(()), "host {host}");
+        }
+        assert_eq!(found.add(way(15, 9, 1), false), FULL, "those that gave way count, too");
+        for host in 3..=14 {
+            assert_eq!(found.add(way(host, 7, 7), true), Ok(()), "host {host}");
+        }
+        assert_eq!((found.all().len(), found.displaced, found.unasked.len()), (16, 14, 2));
+    }
+
+    #[test]
+    fn who_answered_gives_way_to_nobody() {
+        let mut found = Found::default();
+        assert_eq!(found.add(way(1, 2, 1), false), Ok(()));
+        assert_eq!(found.add(way(1, 2, 1), true), Err(Dropped::Repeated));
+        assert_eq!(found.add(way(1, 3, 1), true), Ok(()));
+        assert_eq!(found.add(way(1, 1, 1), true), FULL);
+        assert_eq!(found.all(), [way(1, 2, 1), way(1, 3, 1)]);
     }
 }

@@ -224,6 +224,9 @@ impl Listener {
         if self.mode().is_sealed() {
             // First of all, so that whoever asks more often than that costs nothing more, and no others their places.
             self.guard.admit(now, from.ip(), &hello.invite)?;
+            if !Inviter::can_answer(hello) {
+                return Err(silent(Dropped::Malformed)); // and nobody gives way to it
+            }
         }
         let busy = |dropped| Refusal { dropped, code: Some(RefuseCode::Busy) };
         self.make_room(now, from.ip(), room).map_err(busy)?;

@@ -128,6 +128,11 @@ impl Run {
     }
 }
 
+/// True for what decodes and is not the identity: with such a share, and no secret, a run can be finished.
+pub(super) fn is_share(share: &KeyShare) -> bool {
+    CompressedRistretto(*share).decompress().is_some_and(|point| !point.is_identity())
+}
+
 #[cfg(test)]
 #[path = "tests/cpace.rs"]
 mod tests;

@@ -10,7 +10,7 @@
 //!
 //! When a packet goes, and whether it goes again, is for others.
 
-use super::cpace::{Bound, Role, Run, lv_cat};
+use super::cpace::{Bound, Role, Run, is_share, lv_cat};
 use super::keys::{Confirmation, SessionKeys, Transcript, sha256};
 use super::packet::Cipher;
 use super::protection::{Protection, Secrets};
@@ -180,6 +180,12 @@ pub struct Inviter {
 }
 
 impl Inviter {
+    /// True where HELLO2 has a key share that is one; found out at a fraction of what an answer costs.
+    #[must_use]
+    pub fn can_answer(hello: &Hello2<'_>) -> bool {
+        hello.key_share.as_ref().is_some_and(is_share)
+    }
+
     /// Answers HELLO2; `packet` is all of it. `entropy` is 64 random bytes that are used for nothing else; `params` are
     /// our own, encoded.
     ///

@@ -21,7 +21,7 @@ use super::{configure, drive, interrupt, print, report};
 use crate::cli::args::RecvArgs;
 use crate::cli::code;
 use crate::cli::exit::{Exit, Failure, complain, say};
-use crate::cli::peer::{Spoken, Told, Way, failure, give_up};
+use crate::cli::peer::{Spoken, Told, Way, accept_known, failure, give_up};
 
 /// Transfers that may be under way at a time.
 const PLACES: usize = 8;
@@ -137,7 +137,7 @@ impl Door {
                 incoming.refuse(code::FAILED);
             }
             Self::Device(invite) => {
-                let connection = invite.accept().map_err(|error| failure::invite(&error))?;
+                let connection = accept_known(invite)?;
                 if transfers.await_place() {
                     return Ok(Some(connection));
                 }

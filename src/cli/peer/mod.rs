@@ -16,7 +16,7 @@ use std::time::Duration;
 use udpair::message::Limits;
 use udpair::pairing::{Carrier, CodeAt, Host, HostNumber, Interface};
 use udpair::transport::discovery::interfaces;
-use udpair::transport::pairing::DeviceInvite;
+use udpair::transport::pairing::{DeviceInvite, InviteNotice};
 use udpair::{Config, Connection, Invite, Psk, Transport};
 
 pub(crate) use self::args::{LinkArgs, TransportKind, Way};
@@ -99,7 +99,7 @@ impl LinkArgs {
         } else if !places.is_empty() {
             note(&format!("if that finds nobody, with the address behind the code: {}", places.join(" or ")));
         }
-        let joined = invite.accept_telling(|notice| note(&notice.to_string()));
+        let joined = invite.accept_telling(note_heard);
         self.remembered(joined.map_err(|error| failure::invite(&error))?)
     }
 
@@ -188,6 +188,16 @@ pub(crate) fn tell(told: Told, code: &str) -> Result<(), Failure> {
             told.map_err(|error| Failure::of_io("cannot tell the code on standard error", &error))
         }
     }
+}
+
+/// Waits for the next device that has the key, and tells the user what was heard meanwhile. Blocks.
+pub(crate) fn accept_known(invite: &mut DeviceInvite) -> Result<Connection, Failure> {
+    invite.accept_telling(note_heard).map_err(|error| failure::invite(&error))
+}
+
+/// Why nobody may come.
+fn note_heard(notice: InviteNotice) {
+    note(&notice.to_string());
 }
 
 /// A line for the user on stderr that complains of nothing.

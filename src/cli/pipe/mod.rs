@@ -23,7 +23,7 @@ pub(crate) use self::args::{InviteArgs, JoinArgs};
 use self::args::{Target, sealed_on_port};
 use super::exit::{Exit, Failure};
 use super::files::{Transfers, interrupt};
-use super::peer::{LinkArgs, Spoken, Told, Way, failure, note, tell};
+use super::peer::{LinkArgs, Spoken, Told, Way, accept_known, failure, note, tell};
 
 /// What the other side can make us hold, and what we hold for it.
 const LIMITS: Limits =
@@ -37,7 +37,7 @@ pub(crate) fn invite(args: &InviteArgs) -> Result<Exit, Failure> {
             return match Way::of("PORT", None, None, link)? {
                 Way::Known(psk) => {
                     let mut invite = link.invite_known(&psk, LIMITS, "udpair join")?;
-                    invite.accept().map_err(|error| failure::invite(&error))
+                    accept_known(&mut invite)
                 }
                 _ => link.invite(LIMITS, Told::OnStderr, "udpair join CODE"),
             };

@@ -179,3 +179,34 @@ fn memory_of_done_handshakes_is_bounded() {
     }
     assert!(desk.listener.by_source.is_empty());
 }
+
+#[test]
+fn a_hello2_without_a_sound_key_share_takes_nobodys_place() {
+    let security = Security::psk([1; 8], &[2; 32]);
+    let mut listener = Listener::new(&[1; 32], security.clone());
+    let mut next = 1;
+    let mut ask = |ms: u64, sound: bool| {
+        next += 1;
+        let (from, cid, client_random) = (source(1, 1), ConnectionCid(next), random(usize::try_from(next).unwrap()));
+        let ask = crate::seal::Ask {
+            client_random,
+            invite: [1; 8],
+            cookie: None,
+            client_cid: ConnectionCid(5),
+            params: OURS,
+        };
+        let joiner = crate::seal::Joiner::start(Mode::Psk, security.prs(), &ask, &[3; 64]).unwrap();
+        let Ok((_, Packet::Hello2(hello))) = Packet::decode(joiner.hello()) else { panic!("HELLO2") };
+        let key_share = if sound { hello.key_share } else { Some([0xff; 32]) };
+        let hello = Hello2 { key_share, ..hello };
+        let asked =
+            Asked { from, packet: joiner.hello(), hello: &hello, cid, ours: OURS, room: MANY, entropy: &[4; 64] };
+        let granted = listener.answer_hello2(at(ms), &asked, &mut Vec::new()).map_err(|refusal| refusal.dropped);
+        (granted, listener.half_open())
+    };
+    for count in 1..=SEALED_HALF_OPEN_PER_SOURCE_MAX {
+        assert_eq!(ask(0, true), (Ok(Granted::New), count));
+    }
+    assert_eq!(ask(300, false), (Err(Dropped::Malformed), SEALED_HALF_OPEN_PER_SOURCE_MAX));
+    assert_eq!(ask(300, true), (Ok(Granted::New), SEALED_HALF_OPEN_PER_SOURCE_MAX), "the oldest has given way");
+}

@@ -91,7 +91,15 @@ impl DeviceInvite {
     /// # Errors
     /// [`InviteError::Io`].
     pub fn accept(&mut self) -> Result<Connection, InviteError> {
-        self.accept_until(Timestamp::FAR_FUTURE)
+        self.accept_telling(|_| {})
+    }
+
+    /// As [`accept`](Self::accept), and calls `tell` with the [notices](Self::notices) of the time that it waits.
+    ///
+    /// # Errors
+    /// [`InviteError::Io`].
+    pub fn accept_telling(&mut self, mut tell: impl FnMut(InviteNotice)) -> Result<Connection, InviteError> {
+        self.accept_until(Timestamp::FAR_FUTURE, &mut tell)
     }
 
     /// As [`accept`](Self::accept), for at most `timeout`.
@@ -100,12 +108,19 @@ impl DeviceInvite {
     /// [`InviteError::Io`]; `Expired` where nobody came within `timeout`.
     pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Connection, InviteError> {
         let until = self.transport.now() + timeout;
-        self.accept_until(until)
+        self.accept_until(until, &mut |_| {})
     }
 
-    fn accept_until(&mut self, until: Timestamp) -> Result<Connection, InviteError> {
+    fn accept_until(
+        &mut self,
+        until: Timestamp,
+        tell: &mut dyn FnMut(InviteNotice),
+    ) -> Result<Connection, InviteError> {
         let notices = &mut self.notices;
-        accept_found(&self.transport, &mut self.discovery, until, &mut |notice| notices.push(notice))
+        accept_found(&self.transport, &mut self.discovery, until, &mut |notice| {
+            notices.push(notice);
+            tell(notice);
+        })
     }
 }
 

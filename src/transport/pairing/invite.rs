@@ -41,6 +41,10 @@ pub struct Invite {
 impl Pairing {
     /// As [`invite`](super::invite()), with these settings. Blocks for about a tenth of a second.
     ///
+    /// The number of the code is free then, and this invite answers for it only while somebody waits in
+    /// [`accept`](Invite::accept): until then another invite may take the same number, and joiners find nobody. So
+    /// call it at once, on a thread of its own where there is something else to do.
+    ///
     /// # Errors
     /// See [`InviteError`].
     pub fn invite(&self) -> Result<Invite, InviteError> {
@@ -166,7 +170,8 @@ impl Invite {
         self.accept_until(until, &mut tell)
     }
 
-    /// As [`accept`](Self::accept), for at most `timeout`; the invite can be waited for again.
+    /// As [`accept`](Self::accept), for at most `timeout`; the invite can be waited for again. Between two calls it is
+    /// not found, and another invite may take its number: call it again soon.
     ///
     /// # Errors
     /// See [`InviteError`]; `Expired` where nobody came within `timeout`.
@@ -234,7 +239,8 @@ pub(super) fn accept_found(
         match discovery.poll(until) {
             Ok(event) => InviteNotice::of(event).into_iter().for_each(&mut *tell),
             Err(PollError::Woken) => {}
-            Err(PollError::TimedOut) => return Err(InviteError::Expired),
+            // Whoever came in the last moment has the invite, and nobody else can have it any more.
+            Err(PollError::TimedOut) => return listener.try_accept().map_err(accepted)?.ok_or(InviteError::Expired),
             Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
         }
     }

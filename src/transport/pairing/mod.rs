@@ -58,6 +58,9 @@ pub const INVITE_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a joiner looks for its invite, by default.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+// All that was found can be called at once.
+const _: () = assert!(crate::pairing::CANDIDATES_MAX <= crate::proto::handshake::CANDIDATES_MAX);
+
 /// What both sides know.
 #[derive(Clone, Copy)]
 enum Secret<'a> {
@@ -158,7 +161,8 @@ impl Pairing {
 }
 
 /// Makes an invite: its code is to be told to the other side, which [`join`]s. Over UDP, on all interfaces; else see
-/// [`Pairing`]. Blocks for about a tenth of a second, while it finds a number that no other invite has.
+/// [`Pairing`]. Blocks for about a tenth of a second, while it finds a number that no other invite has. It answers for
+/// the number only while somebody waits in [`accept`](Invite::accept): call that at once.
 ///
 /// # Errors
 /// See [`InviteError`].

@@ -14,7 +14,7 @@ pub enum InviteNotice {
         /// That one.
         version: u8,
     },
-    /// Another invite on the network has the same number. Joiners tell the two apart, and may have to be told the code
+    /// Somebody else on the network offers the same number, or says so. Joiners tell the two apart, and may have to be told the code
     /// again.
     Crossed,
     /// Every number that was asked for is said to be taken, so that this one was not asked for: there are very many
@@ -40,7 +40,7 @@ impl fmt::Display for InviteNotice {
             Self::OtherVersion { version } => {
                 write!(f, "somebody looks for this code with version {version} of the protocol, which is another one")
             }
-            Self::Crossed => f.write_str("another invite on this network has the same number"),
+            Self::Crossed => f.write_str("somebody else on this network offers the same number"),
             Self::Unasked => f.write_str("every number on this network seems to be taken, so this one may be, too"),
         }
     }

@@ -13,11 +13,11 @@ use crate::transport::driven::Joining;
 pub(super) const TOMB_KEPT: Duration = Duration::from_secs(60);
 /// It is gone so long after its transport, at most.
 const LOOK_EACH: Duration = Duration::from_millis(500);
-/// So many at once keep a transport that nobody else holds any more.
-const KEEPING_MAX: usize = 16;
+/// So many at once, each with a thread and a few descriptors: of the next invite nobody is told.
+const TOMBS_MAX: usize = 16;
 
-/// How many do.
-static KEEPING: AtomicUsize = AtomicUsize::new(0);
+/// How many there are.
+static TOMBS: AtomicUsize = AtomicUsize::new(0);
 
 /// The invite was used: says so for as long as somebody holds the transport that its guest came to. Does not block.
 pub(super) fn of_used(transport: &Arc<dyn Joining>, discovery: Discovery<Inviting>) {
@@ -27,20 +27,22 @@ pub(super) fn of_used(transport: &Arc<dyn Joining>, discovery: Discovery<Invitin
 
 /// The invite was burnt, or nobody came in time: says so, and keeps the transport that says why. Does not block.
 pub(super) fn of_dead(transport: &Arc<dyn Joining>, discovery: Discovery<Inviting>) {
-    if let Some(kept) = Kept::new(Arc::clone(transport)) {
-        stand(transport, discovery, move || kept.is_held());
-    }
+    let kept = Arc::clone(transport);
+    // True for as long as this is: by this.
+    stand(transport, discovery, move || Arc::strong_count(&kept) > 0);
 }
 
-/// Answers whoever asks, on a thread of its own. Where there is none to be had nobody is told.
+/// Answers whoever asks, on a thread of its own. Where there is none to be had, or no place, nobody is told.
 fn stand(
     transport: &Arc<dyn Joining>,
     mut discovery: Discovery<Inviting>,
     goes_on: impl Fn() -> bool + Send + 'static,
 ) {
+    let Some(place) = Place::take(&TOMBS) else { return };
     discovery.retire();
     let end = discovery.now() + TOMB_KEPT;
     let main = move || {
+        let _place = place;
         while goes_on() && discovery.now() < end {
             if let Err(PollError::Broken(_)) = discovery.poll((discovery.now() + LOOK_EACH).min(end)) {
                 return;
@@ -50,23 +52,36 @@ fn stand(
     let _told = transport.spawn_thread("udpair-tomb", Box::new(main));
 }
 
-/// A transport that lives for its tomb alone.
-struct Kept(Arc<dyn Joining>);
+/// One of the places that there are, given back when it is dropped.
+struct Place(&'static AtomicUsize);
 
-impl Kept {
-    fn new(transport: Arc<dyn Joining>) -> Option<Self> {
-        let room = |count: usize| (count < KEEPING_MAX).then_some(count + 1);
-        KEEPING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok().map(|_| Self(transport))
-    }
-
-    /// True for as long as this is: by this.
-    fn is_held(&self) -> bool {
-        Arc::strong_count(&self.0) > 0
+impl Place {
+    fn take(taken: &'static AtomicUsize) -> Option<Self> {
+        let room = |count: usize| (count < TOMBS_MAX).then_some(count + 1);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok().map(|_| Self(taken))
     }
 }
 
-impl Drop for Kept {
+impl Drop for Place {
     fn drop(&mut self) {
-        KEEPING.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_sixteen_places_and_one_that_is_given_back_is_another_ones() {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let mut places: Vec<Place> = (0..100).map_while(|_| Place::take(&TAKEN)).collect();
+        assert_eq!(places.len(), TOMBS_MAX);
+        places.pop();
+        places.extend(Place::take(&TAKEN));
+        assert_eq!(places.len(), TOMBS_MAX);
+        assert!(Place::take(&TAKEN).is_none());
+        drop(places);
+        assert_eq!(TAKEN.load(Ordering::Relaxed), 0);
     }
 }

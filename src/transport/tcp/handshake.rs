@@ -136,6 +136,9 @@ impl Handshake {
             (Self::Listening, Packet::Hello2(hello)) if hello.cookie.is_none() => {
                 let caller = Identity { random: hello.client_random, cid: hello.client_cid };
                 let theirs = Params::decode(hello.params)?;
+                if mode.is_sealed() && !Inviter::can_answer(&hello) {
+                    return Err(DecodeError::Value("key share")); // before anybody gives way to it
+                }
                 let kept = if mode.is_sealed() { bytes.to_vec() } else { Vec::new() };
                 *self = Self::Asked { caller, invite: hello.invite, theirs, hello: kept };
                 Ok(Outcome::Goes)
@@ -285,9 +288,9 @@ impl Handshake {
         matches!(self, Self::Strange(_))
     }
 
-    /// True for a call of ours that is not answered yet, and calls itself so.
+    /// True for a call of ours that is not over yet, and calls itself so.
     pub(super) fn calls_as(&self, random: &[u8; RANDOM_LEN]) -> bool {
-        matches!(self, Self::Calling { us, .. } if us.random == *random)
+        matches!(self, Self::Calling { us, .. } | Self::Proving { us, .. } if us.random == *random)
     }
 
     /// A call of ours that is not answered yet.

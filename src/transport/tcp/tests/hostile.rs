@@ -196,6 +196,37 @@ fn the_answer_is_never_longer_than_the_question() {
 }
 
 #[test]
+fn a_call_is_known_as_ours_until_it_is_over_and_a_share_that_is_none_is_no_question() {
+    let security = Security::psk([1; 8], &[2; 32]);
+    let (mode, us, ours) = (security.mode(), identity(), Params::default());
+    let (mut hello, mut share, mut confirm) = (Vec::new(), Vec::new(), Vec::new());
+    let mut caller = Handshake::call(&security, security.id(), us, &ours, &entropy(1), &mut hello);
+    let mut listener = Handshake::Listening;
+    let handle = |side: &mut Handshake, record: &[u8], out: &mut Vec<u8>| {
+        let record = Record::decode(mode, record).unwrap().unwrap();
+        side.handle(mode, record.kind, record.body, out)
+    };
+    assert!(caller.calls_as(&us.random) && !caller.calls_as(&[0; 16]));
+    handle(&mut listener, &hello, &mut share);
+    listener.grant((mode, security.prs()), ConnectionCid(1), &ours, &entropy(2), &mut share);
+    handle(&mut caller, &share, &mut confirm);
+    assert!(caller.is_proving() && caller.calls_as(&us.random));
+    handle(&mut listener, &confirm, &mut Vec::new());
+    let mut answer = Vec::new();
+    listener.admit(mode, &mut answer).unwrap();
+    assert!(matches!(handle(&mut caller, &answer, &mut Vec::new()), Outcome::Established(_)));
+    assert!(!caller.calls_as(&us.random));
+
+    let body = Record::decode(mode, &hello).unwrap().unwrap().body.to_vec();
+    let Ok((_, Packet::Hello2(sound))) = Packet::decode(&body) else { panic!("HELLO2") };
+    let mut forged = Vec::new();
+    Packet::Hello2(Hello2 { key_share: Some([0xff; 32]), ..sound }).put_handshake(mode, &mut forged);
+    let mut listener = Handshake::Listening;
+    let outcome = listener.handle(mode, RecordKind::Handshake, &forged, &mut Vec::new());
+    assert!(matches!(outcome, Outcome::Failed(End::Broken)) && listener.question().is_none());
+}
+
+#[test]
 fn a_caller_of_another_version_is_told_ours_however_its_bytes_come() {
     let mut pair = Pair::new();
     pair.sides[CALLER].poll(pair.now);

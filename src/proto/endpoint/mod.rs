@@ -1,5 +1,6 @@
 //! All connections of one socket: routes datagrams to them and collects what they have to send.
 
+mod calling;
 mod routing;
 
 use core::time::Duration;
@@ -17,13 +18,12 @@ use super::config::Config;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::ecn::Ecn;
-use super::handshake::{Candidate, Handshake};
 use super::link::{Batch, Drained, Scratch};
 use super::listener::Listener;
-use super::mtu::{self, PathLimits};
+use super::mtu;
 use super::path::Path;
 use super::routes::Routes;
-use super::security::{InviteState, Security};
+use super::security::InviteState;
 use super::stats::ConnectionStats;
 use super::timers::Timers;
 
@@ -179,68 +179,6 @@ impl Endpoint {
     }
 
     // ---- verbs ----
-
-    /// Begins to connect. [`Output::Changed`] tells when it is established or has ended.
-    ///
-    /// # Errors
-    /// Where that cannot even begin.
-    pub fn connect(
-        &mut self,
-        now: Timestamp,
-        remote: SocketAddr,
-        path: PathLimits,
-    ) -> Result<ConnectionId, ConnectError> {
-        let security = self.config.security.clone();
-        let invite = security.id();
-        self.join(now, security, Candidate { remote, path, invite })
-    }
-
-    /// As [`connect`](Self::connect), with a secret of its own, of this endpoint's mode.
-    ///
-    /// # Errors
-    /// Where that cannot even begin.
-    pub fn join(
-        &mut self,
-        now: Timestamp,
-        security: Security,
-        Candidate { remote, path, invite }: Candidate,
-    ) -> Result<ConnectionId, ConnectError> {
-        debug_assert_eq!(security.mode(), self.config.security.mode(), "one mode for all connections of an endpoint");
-        if remote.port() == 0 || remote.ip().is_unspecified() {
-            return Err(ConnectError::Address(remote));
-        }
-        if self.is_full() {
-            return Err(ConnectError::TooMany { max: self.config.connections_max });
-        }
-        let candidate = Candidate { remote, path, invite };
-        let seed = self.entropy.draw();
-        let (cid, timeout) = (self.new_cid(), self.config.connect_timeout);
-        let handshake = Handshake::new(now, security, candidate, cid, &self.params, timeout, *seed);
-        let random = handshake.random();
-        let connection = Connection::connecting(handshake, Messages::new(self.config.limits));
-        let id = self.insert(connection, false);
-        self.routes.add_connecting(random, remote, id);
-        Ok(id)
-    }
-
-    /// Another address at which whoever is being connected to may be. False when that is of no use any more.
-    pub fn add_candidate(&mut self, now: Timestamp, id: ConnectionId, candidate: Candidate) -> bool {
-        let Some(entry) = self.entries.get_mut(id) else { return false };
-        let added = entry.connection.add_candidate(now, candidate);
-        if added {
-            self.routes.add_remote(candidate.remote, id);
-            mark_ready(&mut self.ready, id, entry);
-        }
-        added
-    }
-
-    /// There are others to be tried: see [`Handshake::hurry`](super::handshake::Handshake::hurry).
-    pub fn hurry(&mut self, now: Timestamp, id: ConnectionId, patience: Duration) {
-        if let Some(entry) = self.entries.get_mut(id) {
-            entry.connection.hurry(now, patience);
-            mark_ready(&mut self.ready, id, entry);
-        }
-    }
 
     /// What became of the invite that this endpoint listens for; `None` where it has none.
     #[must_use]
@@ -434,12 +372,6 @@ impl Endpoint {
     #[must_use]
     pub fn remote(&self, id: ConnectionId) -> Option<SocketAddr> {
         self.entries.get(id).map(|entry| entry.connection.remote())
-    }
-
-    /// See [`Connection::answered`].
-    #[must_use]
-    pub fn answered(&self, id: ConnectionId) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.connection.answered())
     }
 
     /// Numbers about datagrams.

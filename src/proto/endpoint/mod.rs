@@ -6,8 +6,6 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use zeroize::Zeroize as _;
-
 use crate::message::{End, Messages};
 use crate::seal::{Entropy, Exports};
 use crate::slots::{ConnectionId, Slots};
@@ -146,7 +144,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, mut seed: [u8; 32]) -> Self {
         let mut entropy = Entropy::new(seed);
-        seed.zeroize();
+        zeroize::Zeroize::zeroize(&mut seed);
         let params = Messages::new(config.limits).params(Params {
             ack_delay_max_us: micros(config.ack_delay_max),
             idle_timeout_ms: micros(config.idle_timeout).div_ceil(1_000),

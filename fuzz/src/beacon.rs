@@ -249,7 +249,7 @@ impl World {
         }
         while let Some(event) = self.seeking.poll_event() {
             if let SeekingEvent::Found(candidate) = event {
-                assert_eq!(self.seeking.found()[self.found], candidate, "told in order");
+                assert_eq!(self.seeking.found().last(), Some(&candidate), "told when it is found");
                 self.found += 1;
             }
         }
@@ -257,8 +257,8 @@ impl World {
 
     fn check(&self) {
         let found = self.seeking.found();
-        assert_eq!(found.len(), self.found);
-        assert!(found.len() <= CANDIDATES_MAX);
+        // Some give way to others, and stay told.
+        assert!(found.len() <= self.found && self.found <= CANDIDATES_MAX);
         let mut invites: BTreeMap<InviteId, Vec<SocketAddr>> = BTreeMap::new();
         found.iter().for_each(|candidate| invites.entry(candidate.invite).or_default().push(candidate.address));
         for candidate in found {

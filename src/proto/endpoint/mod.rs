@@ -140,10 +140,11 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// No connections yet. `seed` must come from the system's generator, or from a simulation's seed: cookies and
-    /// connection ids are as hard to guess as it is.
+    /// connection ids are as hard to guess as it is. The caller's copy is the caller's to wipe.
     #[must_use]
-    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(config: Config, mut seed: [u8; 32]) -> Self {
         let mut entropy = Entropy::new(seed);
+        zeroize::Zeroize::zeroize(&mut seed);
         let params = Messages::new(config.limits).params(Params {
             ack_delay_max_us: micros(config.ack_delay_max),
             idle_timeout_ms: micros(config.idle_timeout).div_ceil(1_000),

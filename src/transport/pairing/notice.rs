@@ -14,8 +14,8 @@ pub enum InviteNotice {
         /// That one.
         version: u8,
     },
-    /// Somebody else on the network offers the same number, or says so. Joiners tell the two apart, and may have to be told the code
-    /// again.
+    /// Somebody else on the network offers the same number, or says so. Joiners tell the two apart, and may have to be
+    /// told the code again.
     Crossed,
     /// Every number that was asked for is said to be taken, so that this one was not asked for: there are very many
     /// invites on the network, or somebody who claims all numbers.

@@ -39,7 +39,7 @@ impl Socket {
             ..proto::Config::default()
         };
         let dual = local.is_ipv6() && local.ip().is_unspecified();
-        let core = UdpCore::new(endpoint, seed, dual, config.backlog > 0);
+        let core = UdpCore::new(endpoint, &seed, dual, config.backlog > 0);
         Self { host, local, state: State::new(core), outbox: Outbox::default(), deadline: None, waiting: Vec::new() }
     }
 

@@ -52,6 +52,7 @@ fn start(addr: SocketAddr, config: &Config) -> io::Result<Driven<TcpIo>> {
     let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
     // Without a listener the socket only finds out whether the address is this machine's, and which port it would be.
     let io = TcpIo::new(listens.then(|| socket.into()), local, asked, given)?;
-    let core = TcpCore::new(config, config.security.clone(), *random::seed()?, controller);
+    let seed = random::seed()?;
+    let core = TcpCore::new(config, config.security.clone(), &seed, controller);
     Driven::start(io, core, (Rx::new(), Tx::default()), config.limits.mended(), config.busy_poll)
 }

@@ -69,7 +69,7 @@ pub(super) struct TcpCore {
 
 impl TcpCore {
     /// No connections yet. `seed` must come from the system's generator.
-    pub(super) fn new(config: &Config, security: Security, seed: [u8; 32], controller: Option<String>) -> Self {
+    pub(super) fn new(config: &Config, security: Security, seed: &[u8; 32], controller: Option<String>) -> Self {
         Self {
             config: LinkConfig {
                 limits: config.limits,
@@ -79,7 +79,7 @@ impl TcpCore {
             },
             backlog: config.backlog,
             controller,
-            entropy: Entropy::new(seed),
+            entropy: Entropy::new(*seed),
             entries: Slots::default(),
             by_key: BTreeMap::new(),
             waited_for: 0,

@@ -37,8 +37,8 @@ pub(in crate::transport) struct UdpCore {
 }
 
 impl UdpCore {
-    pub(in crate::transport) fn new(config: proto::Config, seed: [u8; 32], dual: bool, listens: bool) -> Self {
-        Self { endpoint: Endpoint::new(config, seed), outbox: Outbox::default(), listens, dual, released: Vec::new() }
+    pub(in crate::transport) fn new(config: proto::Config, seed: &[u8; 32], dual: bool, listens: bool) -> Self {
+        Self { endpoint: Endpoint::new(config, *seed), outbox: Outbox::default(), listens, dual, released: Vec::new() }
     }
 
     /// A datagram came from `from` to the address `to` of ours, where that is not the only one.

@@ -53,7 +53,7 @@ pub(super) fn open(addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>
         prefers_chacha: config.prefers_chacha,
         ..proto::Config::default()
     };
-    let core = UdpCore::new(endpoint, *seed, io.is_dual(), config.backlog > 0);
+    let core = UdpCore::new(endpoint, &seed, io.is_dual(), config.backlog > 0);
     let tokens = (UdpRx::new(), UdpTx::default());
     let driven = Driven::start(io, core, tokens, config.limits.mended(), config.busy_poll).map_err(failed)?;
     Ok(Arc::new(Verbs(driven)))

@@ -48,7 +48,7 @@ fn datagrams_that_the_kernel_joined_come_apart_again_and_keep_their_mark() {
 fn an_empty_datagram_is_one_that_is_dropped_by_name() {
     let receiver = UdpIo::bind(loopback(), &config()).unwrap();
     UdpSocket::bind(loopback()).unwrap().send_to(&[], receiver.local_addr()).unwrap();
-    let mut core = UdpCore::new(proto::Config::default(), [0; 32], false, true);
+    let mut core = UdpCore::new(proto::Config::default(), &[0; 32], false, true);
     let mut rx = UdpRx::new();
     assert_eq!(receiver.receive(&mut rx), Received::Last);
     receiver.handle(&mut rx, &mut core, Timestamp::ZERO, Drainer::Caller);

@@ -49,6 +49,7 @@ everywhere! {
     channels: the_newest_value_is_read_again_and_again
         every_reader_sees_each_change_once
         a_late_reader_gets_the_newest
+        unread_values_that_hold_all_credit_hold_up_no_name
         whoever_waits_is_woken_on_every_channel
         a_reader_waits_for_a_name_that_is_not_there_yet
         queued_values_come_in_order_and_once

@@ -104,6 +104,7 @@ everywhere! {
     time: whoever_attends_answers_for_a_program_that_does_nothing_else
         the_age_of_a_value_is_known;
     hostile: a_value_before_its_name_waits
+        a_value_that_is_cut_off_is_no_fault_of_this_side
         what_cannot_be_read_ends_that_connection_with_its_reason
         a_peer_of_another_version_is_refused
         answers_that_nobody_asked_for_change_nothing

@@ -6,6 +6,8 @@ use super::credit::SendCredit;
 pub(super) struct Budget<'a> {
     pub(super) room: usize,
     pub(super) credit: &'a mut SendCredit,
+    /// What of the connection's credit is not for this channel.
+    pub(super) kept: u64,
     /// Up to this length the receiver wants a message whole.
     pub(super) whole_max: u64,
 }
@@ -28,13 +30,18 @@ pub(super) enum Filled {
 }
 
 impl Budget<'_> {
+    /// What of the connection's credit the channel may spend.
+    pub(super) const fn available(&self) -> u64 {
+        self.credit.available().saturating_sub(self.kept)
+    }
+
     /// Spends `cost` of the channel's and the connection's credit where both have `need`; otherwise says which one
     /// lacks.
     pub(super) fn spend(&mut self, channel: &mut SendCredit, need: u64, cost: u64) -> Option<Filled> {
         if channel.available() < need {
             return Some(Filled::Nothing);
         }
-        if self.credit.available() < need {
+        if self.available() < need {
             return Some(Filled::NoConnectionCredit);
         }
         channel.spend(cost);

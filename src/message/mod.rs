@@ -97,7 +97,9 @@ impl Limits {
 pub struct ChannelConfig {
     /// The delivery mode. Default [`Delivery::Ordered`].
     pub delivery: Delivery,
-    /// 0 goes first, 7 last; channels of the same priority take turns. Default 3.
+    /// 0 goes first, 7 last; channels of the same priority take turns. Default 3. A 16th of the peer's credit for the
+    /// connection beyond that for one channel is for those of priority 0 alone (2.75 MiB by default): what nobody reads
+    /// on the others does not hold them up.
     pub priority: u8,
 }
 

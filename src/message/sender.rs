@@ -15,6 +15,9 @@ use crate::wire::{Params, RangeList};
 
 /// Bytes that a channel sends before the next of its priority has its turn.
 const TURN_LEN: usize = 16 * 1024;
+/// This part of the connection's credit beyond one channel's is kept for channels of priority 0: 2.75 MiB of the
+/// default 64 MiB, with which a node can say all the names of channels that there may be.
+const KEPT_PART: u64 = 16;
 const PRIORITIES: usize = ChannelConfig::PRIORITY_MAX as usize + 1;
 
 #[derive(Debug)]
@@ -27,6 +30,9 @@ pub(super) struct Sender {
     /// Channels that wait for the connection's credit.
     starved: BTreeSet<u16>,
     credit: SendCredit,
+    /// What of the connection's credit is for channels of priority 0 alone: what nobody reads on the others holds up
+    /// none of these.
+    kept: u64,
     channel_credit: u64,
     whole_max: u64,
     /// The longest value of a `Latest` channel: two of them fit into the channel's credit, so that the newest can
@@ -43,6 +49,7 @@ impl Sender {
             turn_len: 0,
             starved: BTreeSet::new(),
             credit: SendCredit::default(),
+            kept: 0,
             channel_credit: 0,
             whole_max: 0,
             value_max: 0,
@@ -54,6 +61,8 @@ impl Sender {
     pub(super) fn establish(&mut self, peer: &Params) {
         self.credit.raise(peer.credit_connection);
         self.channel_credit = peer.credit_channel;
+        // No more than what is left when one channel has all of its own: that one can always go on.
+        self.kept = peer.credit_connection.saturating_sub(peer.credit_channel) / KEPT_PART;
         self.whole_max = peer.message_len_max;
         // An eighth of the credit may be held back: see `credit`.
         self.value_max = self.whole_max.min((peer.credit_channel / 16 * 7).saturating_sub(MESSAGE_COST));
@@ -214,7 +223,8 @@ impl Sender {
             let number = self.turns[priority][0];
             let channel = self.channels.get_mut(&number).expect("channels are never removed");
             let from = out.len();
-            let mut budget = Budget { room: end - from, credit: &mut self.credit, whole_max: self.whole_max };
+            let kept = if priority == 0 { 0 } else { self.kept };
+            let mut budget = Budget { room: end - from, credit: &mut self.credit, kept, whole_max: self.whole_max };
             match channel.fill(out, &mut budget) {
                 Filled::Chunk { message, start, end, fin } => {
                     sent.push(Sent::Data { channel: number, message, start, end, fin });

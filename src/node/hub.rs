@@ -37,6 +37,8 @@ use crate::transport::{Connection, Transport};
 /// hub's own, which takes and greets peers and reads no values: whoever waits for those reads the socket itself. Where
 /// a hub has peers at several transports, that is the one with the most; news from the others takes a wake more.
 ///
+/// What a peer writes and nobody here reads takes of its connection's credit: see [`Channels`].
+///
 /// A handle is one reader: [`changed`](Self::changed) gives each value once. A clone is another reader of the same hub.
 /// Any number of threads may call at once. Dropping the last handle closes it in the background; a program that ends
 /// calls [`close`](Self::close). `spec/node.md`.

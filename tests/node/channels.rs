@@ -289,3 +289,37 @@ fn what_cannot_be_written_is_told_and_nothing_is() {
     };
     crate::pair::over_udp(case, crate::security::Security::Psk);
 }
+
+/// What holds up the values must not hold up the names; and what is read lets newer ones come.
+pub(crate) fn unread_values_that_hold_all_credit_hold_up_no_name(pair: Pair) {
+    let pair = pair.with(|config| {
+        (config.limits.credit_connection, config.limits.credit_channel) = (256 << 10, 64 << 10);
+    });
+    let (writer, reader) = open(&pair);
+    let channels: Vec<String> = (0..24).map(|at| format!("cam{at}")).collect();
+    // Of no channel more than the first value, of some not even that, before the credit is spent.
+    for at in 0..3 {
+        for channel in &channels {
+            writer.write(channel, content(at, 20_500)).unwrap();
+        }
+    }
+    // More names than what the values leave over would be enough for.
+    for at in 0..40 {
+        let small = format!("small{at}");
+        writer.write(&small, "v").unwrap();
+        assert_eq!(reader.changed_timeout(&small, STUCK).unwrap().content.body, "v");
+    }
+    // Whoever reads all of them now and then ends with the newest of all.
+    let others = reader.clone();
+    let is_newest = |channel: &&String| {
+        let value = others.latest(channel).unwrap();
+        value.is_some_and(|value| value.content.body == content(2, 20_500))
+    };
+    for _ in 0..100 {
+        // All are read, whichever is newest already.
+        let older: Vec<_> = channels.iter().filter(|channel| !is_newest(channel)).collect();
+        let Some(missing) = older.last() else { return };
+        let _maybe = reader.changed_timeout(missing, SHORT);
+    }
+    panic!("what was read lets nothing newer come");
+}

@@ -39,6 +39,20 @@ pub(crate) fn a_value_before_its_name_waits(pair: Pair) {
     assert_eq!(reader.changed_timeout("pose", STUCK).unwrap().content.body, "newest");
 }
 
+pub(crate) fn a_value_that_is_cut_off_is_no_fault_of_this_side(pair: Pair) {
+    let (raw, server) = pair.with(|config| config.limits.message_len_max = 1_000).connect();
+    let reader = Channels::new(server);
+    say(&raw, hello());
+    say(&raw, name(0, Kind::Queued, "log"));
+    let mut writer = raw.begin(0, 0, Some(100_000)).unwrap();
+    std::io::Write::write_all(&mut writer, &[0; 5_000]).unwrap();
+    // It is being put together from now on.
+    assert_eq!(reader.recv_timeout("log", SHORT).unwrap_err(), ReadError::TimedOut);
+    raw.abort(7);
+    let why = Gone::Ended(End::AbortedByPeer { code: 7 });
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap_err(), ReadError::Gone(why));
+}
+
 /// What a hostile peer does on a fresh connection.
 type Deed = fn(&Connection);
 

@@ -49,6 +49,7 @@ everywhere! {
     channels: the_newest_value_is_read_again_and_again
         every_reader_sees_each_change_once
         a_late_reader_gets_the_newest
+        unread_values_that_hold_all_credit_hold_up_no_name
         whoever_waits_is_woken_on_every_channel
         a_reader_waits_for_a_name_that_is_not_there_yet
         queued_values_come_in_order_and_once
@@ -103,6 +104,7 @@ everywhere! {
     time: whoever_attends_answers_for_a_program_that_does_nothing_else
         the_age_of_a_value_is_known;
     hostile: a_value_before_its_name_waits
+        a_value_that_is_cut_off_is_no_fault_of_this_side
         what_cannot_be_read_ends_that_connection_with_its_reason
         a_peer_of_another_version_is_refused
         answers_that_nobody_asked_for_change_nothing

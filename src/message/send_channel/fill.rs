@@ -81,7 +81,7 @@ impl SendChannel {
                 (false, _) => {
                     // A peer that grants credit byte by byte is not to have a frame for each.
                     let least = first + (len as u64).min(CHUNK_LEN_MIN as u64);
-                    let available = self.credit.available().min(budget.credit.available());
+                    let available = self.credit.available().min(budget.available());
                     let may = available.saturating_sub(first).min(len as u64);
                     len = usize::try_from(may).unwrap_or(len);
                     (least, first + may)

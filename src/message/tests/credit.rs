@@ -18,6 +18,38 @@ fn a_reset_of_a_message_never_begun_costs_the_same_when_it_is_repeated() {
     assert!(pair.recv(1).is_some());
 }
 
+#[test]
+fn what_nobody_reads_holds_up_no_channel_of_priority_0() {
+    let mut pair = Pair::new(Limits { send_queue: 1_000_000, ..limits() });
+    let urgent = ChannelConfig { priority: 0, ..ChannelConfig::default() };
+    pair.sides[0].configure(9, urgent).unwrap();
+    // More than the connection's credit, whole and in pieces, and all of it stays unread.
+    for channel in 0..8 {
+        if channel % 2 == 0 {
+            pair.sides[0].configure(channel, ChannelConfig::new(Delivery::Latest)).unwrap();
+        }
+        let stream = if channel % 2 == 0 { None } else { Some(pair.sides[0].begin(channel, 0, None).unwrap()) };
+        for at in 0..4 {
+            match stream {
+                Some(id) => _ = pair.sides[0].write(channel, id, &content(at, 20_000)),
+                None => _ = pair.sides[0].send(channel, 0, content(at, 20_000)),
+            }
+            pair.run();
+        }
+    }
+    // What is kept: (200,000 - 60,000) / 16 = 8,750.
+    for at in 0..8 {
+        pair.sides[0].send(9, 0, content(at, 800)).unwrap();
+        pair.run();
+        let arrival = pair.sides[1].recv(Select::One(9)).unwrap();
+        assert!(arrival.is_some(), "message {at} waits for credit that the others hold");
+    }
+    // That is all: it is not announced anew before an eighth of the connection's is free.
+    pair.sides[0].send(9, 0, content(8, 2_000)).unwrap();
+    pair.run();
+    assert_eq!(pair.sides[1].recv(Select::One(9)).unwrap().map(|_| ()), None);
+}
+
 /// Reads a stream as far as it goes.
 fn read(pair: &mut Pair, side: usize, channel: u16, id: MessageId) -> usize {
     let mut buf = [0; 4096];

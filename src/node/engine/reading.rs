@@ -170,25 +170,27 @@ impl Engine {
 }
 
 impl Seen {
-    /// Notes that a value is given. False where it was before: also by another connection, on which it was written
-    /// again. `spec/node.md`, section "Coming again".
+    /// Notes that a value is given. False where it was before, or a newer one: also by another connection, on which it
+    /// was written again. `spec/node.md`, section "Coming again".
     fn give(&mut self, source: &Source, channel: &str, value: &Value, version: u64) -> bool {
         let given = Given { serial: source.serial(), version, written_at: value.written_at() };
         let channels = match self.given.get_mut(source.name()) {
             Some(channels) => channels,
             None => self.given.entry(source.name().clone()).or_default(),
         };
-        let before = match channels.get_mut(channel) {
-            Some(before) => core::mem::replace(before, given),
+        let is_new = match channels.get_mut(channel) {
+            // Looked at before somebody else looked who was told first.
+            Some(before) if (before.serial, before.version) >= (given.serial, version) => false,
+            Some(before) => {
+                let before = core::mem::replace(before, given);
+                before.serial == given.serial || before.written_at != given.written_at
+            }
             None => {
                 let Ok(channel) = Name::new(channel) else { return false };
                 channels.insert(channel, given);
-                self.last = Some(source.name().clone());
-                return true;
+                true
             }
         };
-        let same = before.serial == given.serial;
-        let is_new = if same { before.version < version } else { before.written_at != given.written_at };
         if is_new {
             self.last = Some(source.name().clone());
         }
@@ -208,5 +210,33 @@ fn not_read(vain: Vain) -> ReadError {
     match vain {
         Vain::TimedOut => ReadError::TimedOut,
         Vain::Broken(_) => Gone::Ended(End::Broken).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::node::engine::departed::Former;
+    use crate::node::last::Last;
+
+    /// Threads that share a handle look, and then tell, in any order.
+    #[test]
+    fn what_an_earlier_connection_brought_is_not_given_after_what_a_later_one_did() {
+        let mut seen = Seen::default();
+        let mut give = |serial, version, time: u64| {
+            let name = Name::new("b").unwrap();
+            let source = Source::Left(Arc::new(Former { name, serial, last: Last::default() }));
+            let value = Value::new(0, Bytes::copy_from_slice(&time.to_be_bytes()), 0).unwrap();
+            seen.give(&source, "pose", &value, version)
+        };
+        assert!(give(1, 1, 100));
+        assert!(!give(2, 1, 100), "the same, written again");
+        assert!(give(2, 2, 300));
+        assert!(!give(1, 2, 200), "older");
+        assert!(!give(2, 1, 100), "older on the same connection");
+        assert!(!give(2, 2, 300));
+        assert!(give(2, 3, 400));
     }
 }

@@ -131,6 +131,10 @@ impl Link {
     }
 
     fn broken_value(&self) -> ReadError {
+        // Where the connection has ended, that is why.
+        if let Some(gone) = self.gone() {
+            return gone.into();
+        }
         self.refuse(Reason::Value);
         ReadError::Gone(Gone::ByUs(Reason::Value))
     }

@@ -90,7 +90,8 @@ pub struct MessageStats {
     pub superseded_unread: u64,
     /// Bytes held for sending, with [`super::MESSAGE_COST`] for each message.
     pub queued: u64,
-    /// Credit bytes that the peer has spent and the application has not given back by taking messages.
+    /// Credit bytes that the peer has spent and the application has not taken the messages of: at most twice
+    /// [`Limits::credit_connection`].
     pub held: u64,
     /// Pieces of incoming messages that stand apart, and runs of settled messages that do: at most
     /// [`super::GAPS_MAX`].

@@ -63,7 +63,9 @@ pub struct Limits {
     /// Up to this length a message is handed over as one buffer; a longer one as a stream. Default 16 MiB; at most
     /// three quarters of `credit_channel`.
     pub message_len_max: u64,
-    /// What the peer may have sent and the application not yet taken, all channels together. Default 64 MiB.
+    /// What the peer may have sent and the application not yet taken, all channels together. Default 64 MiB. As much
+    /// again may be held of whole values of `Latest` channels, at most one of each channel: those that nobody reads
+    /// keep nothing from coming until that is full, too.
     pub credit_connection: u64,
     /// The same for each channel. Default 20 MiB, at most `credit_connection`.
     pub credit_channel: u64,

@@ -20,6 +20,8 @@ pub(super) struct Ready {
     pub(super) body: ReadyBody,
     /// The credit that comes back when it is taken.
     cost: u64,
+    /// The connection's is back already: it stands on the shelf.
+    shelved: bool,
 }
 
 impl Ready {
@@ -43,6 +45,9 @@ pub(super) enum ReadyBody {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) credit: ReceiveCredit,
+    /// Values that are here and that nobody has taken cost the connection no credit, up to a limit: what nobody reads
+    /// is not to keep the values from coming that are to replace it, nor anything else.
+    pub(super) shelf: Shelf,
     /// Pieces that stand apart in all messages together, runs of settled messages and of those to be told as taken that
     /// do in all channels, and refusals that wait to be told.
     pub(super) gaps: usize,
@@ -51,6 +56,36 @@ pub(super) struct Shared {
     pub(super) message_len_max: u64,
     /// The connection has ended: nothing more comes.
     pub(super) over: bool,
+}
+
+/// Where values of `Latest` channels wait for their readers, at most one for each channel. In credit bytes.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    max: u64,
+    held: u64,
+}
+
+impl Shelf {
+    pub(super) const fn new(max: u64) -> Self {
+        Self { max, held: 0 }
+    }
+
+    pub(super) const fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// True where there was room.
+    const fn put(&mut self, cost: u64) -> bool {
+        let fits = cost <= self.max.saturating_sub(self.held);
+        if fits {
+            self.held += cost;
+        }
+        fits
+    }
+
+    const fn take(&mut self, cost: u64) {
+        self.held -= cost;
+    }
 }
 
 /// What there is of the next message for somebody who wants it as one buffer.
@@ -270,11 +305,25 @@ impl ReceiveChannel {
         self.ready.push_back(newer);
     }
 
+    /// A message that was ready is gone from here.
+    const fn release_ready(&mut self, shared: &mut Shared, ready: &Ready) {
+        self.credit.release(ready.cost);
+        if ready.shelved {
+            shared.shelf.take(ready.cost);
+        } else {
+            shared.credit.release(ready.cost);
+        }
+    }
+
     /// A newer value takes the place of the one that nobody took.
-    fn replace(&mut self, shared: &mut Shared, newer: Ready) {
+    fn replace(&mut self, shared: &mut Shared, mut newer: Ready) {
         if let Some(older) = self.ready.pop_front() {
-            self.release(shared, older.cost);
+            self.release_ready(shared, &older);
             self.superseded += 1;
+        }
+        newer.shelved = shared.shelf.put(newer.cost);
+        if newer.shelved {
+            shared.credit.release(newer.cost);
         }
         self.settle(newer.id);
         self.ready.push_back(newer);
@@ -358,7 +407,7 @@ impl ReceiveChannel {
             let assembly = self.open.remove(&id).expect("found above");
             let cost = MESSAGE_COST + assembly.highest();
             let body = ReadyBody::Whole(Bytes::from(assembly.into_content()));
-            let ready = Ready { id, tag: start.tag, body, cost };
+            let ready = Ready { id, tag: start.tag, body, cost, shelved: false };
             if self.delivery == Some(Delivery::Latest) {
                 self.replace(shared, ready);
             } else {
@@ -367,7 +416,8 @@ impl ReceiveChannel {
             }
         } else if !whole && !assembly.surfaced && self.delivery != Some(Delivery::Latest) {
             assembly.surfaced = true;
-            self.ready.push_back(Ready { id, tag: start.tag, body: ReadyBody::Stream { len: start.len }, cost: 0 });
+            let body = ReadyBody::Stream { len: start.len };
+            self.ready.push_back(Ready { id, tag: start.tag, body, cost: 0, shelved: false });
         }
     }
 
@@ -442,7 +492,7 @@ impl ReceiveChannel {
         }
         let ready = self.ready.pop_front()?;
         shrink_queue(&mut self.ready);
-        self.release(shared, ready.cost);
+        self.release_ready(shared, &ready);
         if self.delivery == Some(Delivery::Unreliable) {
             shared.unreliable -= ready.held();
         } else if matches!(ready.body, ReadyBody::Whole(_)) {
@@ -514,7 +564,8 @@ impl ReceiveChannel {
 }
 
 fn ready_whole(data: &Data<'_>, start: MessageStart, cost: u64) -> Ready {
-    Ready { id: data.message, tag: start.tag, body: ReadyBody::Whole(Bytes::copy_from_slice(data.payload)), cost }
+    let body = ReadyBody::Whole(Bytes::copy_from_slice(data.payload));
+    Ready { id: data.message, tag: start.tag, body, cost, shelved: false }
 }
 
 #[cfg(test)]
@@ -523,8 +574,14 @@ mod tests {
 
     #[test]
     fn memory_is_set_apart_for_announced_messages_only_as_far_as_credit_covers_them() {
-        let mut shared =
-            Shared { credit: ReceiveCredit::new(6_000), gaps: 0, unreliable: 0, message_len_max: 1 << 20, over: false };
+        let mut shared = Shared {
+            credit: ReceiveCredit::new(6_000),
+            shelf: Shelf::new(0),
+            gaps: 0,
+            unreliable: 0,
+            message_len_max: 1 << 20,
+            over: false,
+        };
         let mut channel = ReceiveChannel::new(1 << 20, false);
         let start = |len| MessageStart { delivery: Delivery::Unordered, tag: 0, len: Some(len) };
         let chunk =

@@ -9,7 +9,7 @@ use super::credit::ReceiveCredit;
 use super::error::ReadError;
 use super::messages::Sent;
 use super::order::Order;
-use super::receive_channel::{Gathered, ReadyBody, ReceiveChannel, Shared};
+use super::receive_channel::{Gathered, ReadyBody, ReceiveChannel, Shared, Shelf};
 use super::whole::{Preview, Wanted, Whole};
 use super::{GAPS_MAX, Limits, MessageId, Select, Violation};
 use crate::wire::{Data, Frame, shrink_queue};
@@ -71,6 +71,7 @@ impl Receiver {
             order: Order::default(),
             shared: Shared {
                 credit: ReceiveCredit::new(limits.credit_connection),
+                shelf: Shelf::new(limits.credit_connection),
                 gaps: 0,
                 unreliable: 0,
                 message_len_max: limits.message_len_max,
@@ -299,7 +300,7 @@ impl Receiver {
 
     /// What the peer sent and the application has not taken, in credit bytes.
     pub(super) const fn held(&self) -> u64 {
-        self.shared.credit.held()
+        self.shared.credit.held() + self.shared.shelf.held()
     }
 
     /// How many pieces stand apart.

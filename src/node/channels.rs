@@ -42,11 +42,12 @@ pub const VALUE_LEN_MAX: u64 = 64 << 20;
 /// A handle is one reader: [`changed`](Self::changed) gives each value once. A clone is another reader of the same
 /// connection, which has seen what the original had. Any number of threads may call at once.
 ///
-/// Newest values that nobody here reads stay in the connection and take of its credit
-/// ([`Limits::credit_connection`](crate::message::Limits::credit_connection), 64 MiB). While such values of several
-/// channels hold nearly all of it, as ten unread images do, nothing newer comes, on any channel: a late reader then
-/// gets the value that was the newest when the credit was spent, and newer ones once it has read enough. Names still
-/// come. Where a peer writes long values on many channels, read all of them now and then, or grant more.
+/// Newest values that nobody here reads stay in the connection. As many bytes of them as its credit
+/// ([`Limits::credit_connection`](crate::message::Limits::credit_connection), 64 MiB) cost nothing, and those beyond it
+/// take of the credit. While they hold nearly all of that, too, as twenty unread images of 6 MB do, nothing newer
+/// comes, on any channel: a late reader then gets the value that was the newest when the credit was spent, and newer
+/// ones once it has read enough. Names still come. Where a peer writes long values on many channels, read all of them
+/// now and then, or grant more.
 ///
 /// There is no thread behind it: whoever waits reads the socket itself, and what the peer says is worked off in the
 /// call that comes next, whichever it is. The connection must not be used for anything else. Dropping the last handle

@@ -50,6 +50,49 @@ fn what_nobody_reads_holds_up_no_channel_of_priority_0() {
     assert_eq!(pair.sides[1].recv(Select::One(9)).unwrap().map(|_| ()), None);
 }
 
+/// Writes `rounds` values of 20,000 bytes to each of `channels`, of which nobody reads any.
+fn write_values(pair: &mut Pair, channels: u16, rounds: usize) {
+    for channel in 0..channels {
+        pair.sides[0].configure(channel, ChannelConfig::new(Delivery::Latest)).unwrap();
+    }
+    for round in 0..rounds {
+        for channel in 0..channels {
+            pair.sides[0].send(channel, 0, content(round, 20_000)).unwrap();
+            pair.run();
+        }
+    }
+}
+
+#[test]
+fn a_late_reader_gets_the_newest_of_far_more_values_than_the_credit_covers() {
+    let mut pair = Pair::new(Limits { send_queue: 1_000_000, ..limits() });
+    // Of the connection's 200,000 bytes of credit they would take 300,000; as much as it stands on the shelf.
+    write_values(&mut pair, 15, 10);
+    let held = pair.sides[1].stats().held;
+    assert!((300_000..=400_000).contains(&held), "{held}");
+    for channel in 0..15 {
+        let arrival = pair.sides[1].recv(Select::One(channel)).unwrap();
+        assert_eq!(arrival.map(|arrival| arrival.body), Some(ArrivalBody::Whole(content(9, 20_000))), "{channel}");
+    }
+    pair.run();
+    assert_eq!((pair.sides[1].stats().held, pair.sides[0].flushed()), (0, true));
+}
+
+#[test]
+fn values_that_nobody_reads_are_bounded_whatever_the_peer_sends() {
+    let mut pair = Pair::new(Limits { send_queue: 10_000_000, ..limits() });
+    write_values(&mut pair, 60, 3);
+    assert!(pair.sides[1].stats().held <= 400_000);
+    // Reading lets the rest come: nothing is stuck for good.
+    for _ in 0..60 {
+        for channel in 0..60 {
+            let _older = pair.sides[1].recv(Select::One(channel)).unwrap();
+            pair.run();
+        }
+    }
+    assert_eq!((pair.sides[1].stats().held, pair.sides[0].flushed()), (0, true));
+}
+
 /// Reads a stream as far as it goes.
 fn read(pair: &mut Pair, side: usize, channel: u16, id: MessageId) -> usize {
     let mut buf = [0; 4096];

@@ -191,7 +191,7 @@ impl World {
         for side in 0..2 {
             if let Some(messages) = self.hosts[side].messages(self.ids[side]) {
                 Model::assert_no_violation(messages);
-                assert!(messages.stats().held <= messages.limits().credit_connection);
+                assert!(messages.stats().held <= 2 * messages.limits().credit_connection);
             }
         }
         first

@@ -558,7 +558,7 @@ proptest! {
                 Op::Arrive { .. } | Op::Lose { .. } => {}
             }
             for side in &pair.sides {
-                prop_assert!(side.stats().held <= limits().credit_connection);
+                prop_assert!(side.stats().held <= 2 * limits().credit_connection);
             }
         }
         for flight in under_way {

@@ -326,7 +326,7 @@ impl Core for Carrier {
     fn check_bounds(&self) {
         for (_, connection) in self.connections.iter() {
             let (stats, limits) = (connection.messages.stats(), connection.messages.limits());
-            assert!(stats.held <= limits.credit_connection, "{stats:?} {limits:?}");
+            assert!(stats.held <= 2 * limits.credit_connection, "{stats:?} {limits:?}");
             assert!(stats.gaps <= udpair::message::GAPS_MAX, "{stats:?}");
             assert!(stats.unreliable_unread <= udpair::message::UNRELIABLE_UNREAD_LEN_MAX, "{stats:?}");
             assert!(stats.queued <= crate::content::queued_max(limits), "{stats:?} {limits:?}");

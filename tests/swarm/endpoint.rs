@@ -162,7 +162,7 @@ impl Core for Udp {
         assert!(self.endpoint.remembered() <= REMEMBERED_MAX, "{} remembered", self.endpoint.remembered());
         for stats in self.held.iter().filter_map(|id| self.endpoint.stats(*id)) {
             let (messages, limits) = (stats.messages, &self.limits);
-            assert!(messages.held <= limits.credit_connection, "{messages:?} {limits:?}");
+            assert!(messages.held <= 2 * limits.credit_connection, "{messages:?} {limits:?}");
             assert!(messages.gaps <= GAPS_MAX, "{messages:?}");
             assert!(messages.unreliable_unread <= UNRELIABLE_UNREAD_LEN_MAX, "{messages:?}");
             assert!(messages.queued <= queued_max(limits), "{messages:?} {limits:?}");

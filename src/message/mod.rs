@@ -22,6 +22,7 @@ mod receiver;
 mod send_channel;
 mod send_queue;
 mod sender;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod whole;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::assembly::Assembly;
 use super::credit::ReceiveCredit;
 use super::receipts::VALUE_RANGES_MAX;
+use super::shelf::Shelf;
 use super::{
     Delivery, MESSAGE_COST, ReadError, UNRELIABLE_LEN_MAX, UNRELIABLE_UNREAD_LEN_MAX, UNRELIABLE_UNREAD_MAX, Violation,
 };
@@ -56,36 +57,6 @@ pub(super) struct Shared {
     pub(super) message_len_max: u64,
     /// The connection has ended: nothing more comes.
     pub(super) over: bool,
-}
-
-/// Where values of `Latest` channels wait for their readers, at most one for each channel. In credit bytes.
-#[derive(Debug)]
-pub(super) struct Shelf {
-    max: u64,
-    held: u64,
-}
-
-impl Shelf {
-    pub(super) const fn new(max: u64) -> Self {
-        Self { max, held: 0 }
-    }
-
-    pub(super) const fn held(&self) -> u64 {
-        self.held
-    }
-
-    /// True where there was room.
-    const fn put(&mut self, cost: u64) -> bool {
-        let fits = cost <= self.max.saturating_sub(self.held);
-        if fits {
-            self.held += cost;
-        }
-        fits
-    }
-
-    const fn take(&mut self, cost: u64) {
-        self.held -= cost;
-    }
 }
 
 /// What there is of the next message for somebody who wants it as one buffer.

@@ -33,14 +33,17 @@ fn main() -> Outcome {
         ["server", addr] => {
             let listener = Listener::new(bind(addr)?);
             loop {
-                let _left = echo(&listener);
+                let peer = listener.accept()?;
+                if let Err(error) = echo(&peer) {
+                    eprintln!("a client is gone: {error}");
+                }
             }
         }
         ["client", addr] => call(addr.parse()?, &mut std::io::stdin().lines().map_while(Result::ok)),
         [] => {
             let listener = Listener::new(bind("127.0.0.1:0")?);
             let addr = listener.local_addr();
-            let server = listener.transport().clone().spawn("server", move || echo(&listener))?;
+            let server = listener.transport().clone().spawn("server", move || echo(&listener.accept()?))?;
             call(addr, &mut ["one", "two", "three"].map(str::to_owned).into_iter())?;
             println!("{} messages echoed", server.join()??);
             Ok(())
@@ -50,8 +53,7 @@ fn main() -> Outcome {
 }
 
 /// Serves one client; how many messages it sent.
-fn echo(listener: &Listener) -> Result<usize, Box<dyn Error + Send + Sync>> {
-    let peer = listener.accept()?;
+fn echo(peer: &Connection) -> Result<usize, Box<dyn Error + Send + Sync>> {
     let mut echoed = 0;
     while let Ok(message) = peer.recv() {
         peer.send(message.into_bytes(1 << 20)?)?;

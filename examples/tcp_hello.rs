@@ -19,14 +19,18 @@ fn main() -> Outcome {
         ["daemon", addr] => {
             let listener = bind(addr)?;
             loop {
-                serve_one(&listener)?;
+                let peer = listener.accept()?;
+                // What goes wrong with a client ends its own connection, not the daemon.
+                if let Err(error) = serve(&peer) {
+                    eprintln!("daemon: {error}");
+                }
             }
         }
         ["client", addr] => call(addr.parse()?),
         [] => {
             let listener = bind("127.0.0.1:0")?;
             let addr = listener.local_addr();
-            let daemon = listener.transport().clone().spawn("daemon", move || serve_one(&listener))?;
+            let daemon = listener.transport().clone().spawn("daemon", move || serve(&listener.accept()?))?;
             call(addr)?;
             daemon.join()?
         }
@@ -38,9 +42,8 @@ fn bind(addr: &str) -> Result<Listener, Box<dyn Error + Send + Sync>> {
     Ok(Listener::new(tcp::bind(addr.parse()?, Config::insecure_plain())?))
 }
 
-fn serve_one(listener: &Listener) -> Outcome {
-    let peer = listener.accept()?;
-    // A client that leaves early ends its own connection, not the daemon.
+/// Serves one client until it closes.
+fn serve(peer: &Connection) -> Outcome {
     while let Ok(message) = peer.recv() {
         let body = message.into_bytes(1 << 20)?;
         println!("daemon: {} bytes, {:?}...", body.len(), String::from_utf8_lossy(&body[..5.min(body.len())]));

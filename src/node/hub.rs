@@ -173,7 +173,9 @@ impl Hub {
     }
 
     /// The newest value of a channel of one peer; `None` before the first has come. Of one that is away or has left,
-    /// the last, as long as no more than 64 have left since and [`NodeConfig::kept_len_max`] allows. Does not block.
+    /// the last, as long as no more than 64 have left since and [`NodeConfig::kept_len_max`] allows. One that has come
+    /// again may be another program of that name: what it was before is past, so that there is `None` until its values
+    /// have come again, which takes a round trip. Does not block.
     ///
     /// # Errors
     /// [`ReadError::NoSuchPeer`], [`ReadError::Name`], [`ReadError::Kind`].

@@ -1,6 +1,7 @@
 //! Hubs: many peers, each by its name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use udpair::message::End;
 use udpair::node::{
@@ -310,6 +311,24 @@ pub(crate) fn no_more_peers_than_there_may_be(pair: Pair) {
     let full = c.connect("a", a.local_addr()).unwrap_err();
     assert!(matches!(full, JoinError::Gone(Gone::ByPeer(Reason::Full))), "{full}");
     [a, b, c].iter().for_each(Hub::close);
+}
+
+pub(crate) fn those_who_say_nothing_give_way_to_those_who_do(pair: Pair) {
+    // As many as may be joining at once; they would hold their places for an hour.
+    let config = config(|config| config.greet_timeout = Duration::from_secs(3_600));
+    let a = Hub::start_with("a", [pair.another(|_| {})], config).unwrap();
+    let _silent: Vec<_> = (0..128).map(|_| raw(&pair, &a)).collect();
+    let b = hub(&pair, "b");
+    for tries in 0.. {
+        let Err(full) = b.connect("a", a.local_addr()) else { break };
+        assert!(tries < 100, "there is never a place");
+        assert!(matches!(full, JoinError::Gone(Gone::ByPeer(Reason::Full))), "{full}");
+        assert_eq!(a.next_event(SHORT), None);
+    }
+    let [joined, nothing] = [a.next_event(STUCK), a.next_event(SHORT)];
+    assert!(matches!(joined, Some(Event::Joined { .. })), "{joined:?}");
+    assert_eq!(nothing, None);
+    [a, b].iter().for_each(Hub::close);
 }
 
 fn raw(pair: &Pair, hub: &Hub) -> Connection {

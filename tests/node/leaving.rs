@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use udpair::node::{CONTROL_CHANNEL, Control, Hello, Hub, Role};
 use udpair::sim::{LinkConfig, Sim};
-use udpair::{Config, Connection};
+use udpair::{Config, Connection, Transport};
 
 use crate::hubs::{config, named};
 
@@ -57,7 +57,8 @@ fn stalled_peers_cost_a_leaving_hub_one_linger_and_the_others_nothing() {
         let time = Arc::clone(&took);
         sim.spawn(&hub, move |host| {
             let config = config(|config| config.linger = linger);
-            let hub = Hub::start_with("hub", [host.bind(addr, small())?], config)?;
+            let transport: Arc<dyn Transport> = host.bind(addr, small())?;
+            let hub = Hub::start_with("hub", [Arc::clone(&transport)], config)?;
             while hub.connections().len() < 5 {
                 assert!(hub.next_event(10 * SECOND).is_some());
             }
@@ -67,8 +68,16 @@ fn stalled_peers_cost_a_leaving_hub_one_linger_and_the_others_nothing() {
                     hub.write_all(channel, vec![at; if at == 9 && channel == "z" { 27_000 } else { 26_000 }])?;
                 }
             }
+            let other = hub.clone();
+            let waiting = Arc::clone(&transport).spawn("waits", move || {
+                while other.next_event(60 * SECOND).is_some() {}
+                transport.now()
+            })?;
             let begun = host.now();
             hub.close();
+            // Whoever waits for what is to come does not wait for what has been written.
+            let ended = waiting.join()?.saturating_since(begun);
+            assert!(ended < SECOND, "seed {seed}: {ended:?}");
             *time.lock().unwrap() = Some(host.now().saturating_since(begun));
             Ok(())
         });

@@ -80,6 +80,7 @@ everywhere! {
         closing_ends_every_wait
         a_disconnected_peer_is_told_and_gone
         no_more_peers_than_there_may_be
+        those_who_say_nothing_give_way_to_those_who_do
         those_who_are_no_hubs_are_turned_away
         a_peer_that_stalls_holds_up_nobody
         a_hub_that_is_dropped_closes_in_the_background;

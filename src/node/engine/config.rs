@@ -9,7 +9,9 @@ use crate::node::VALUE_LEN_MAX;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeConfig {
-    /// How many peers it may have; whoever comes then is refused. Default 1,024.
+    /// How many peers it may have; whoever comes then is refused. Default 1,024. Each may make this node hold what its
+    /// transport's [`Limits`](crate::message::Limits) grant, by default 64 MiB that nobody has read and 32 MiB that it
+    /// does not take: all together 96 GiB. Where peers are not to be trusted with memory, lower this or those.
     pub peers_max: usize,
     /// How long a peer may take to say who it is. Default 5 s.
     pub greet_timeout: Duration,

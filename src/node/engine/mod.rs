@@ -323,23 +323,22 @@ impl Engine {
             // A panic of the service's has ended it as well.
             Some(service) => drop(service.join()),
             // Somebody else is at it.
-            None => drop(self.when(None, |_| None::<()>)),
+            None => _ = self.when_or_ended(None, |state| matches!(state.life, Life::Over(_)).then_some(())),
         }
     }
 
-    /// Waits until `look` finds something, at most until then. `None` where time is over, or the node.
+    /// Waits until `look` finds something, at most until then. `None` where time is over, or the node ends.
     fn when<T>(&self, until: Option<Timestamp>, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+        self.when_or_ended(until, |state| look(state).map(Some).or_else(|| state.ended().map(|_| None))).flatten()
+    }
+
+    /// As [`when`](Self::when), also while the node ends: `look` is to find that it has.
+    fn when_or_ended<T>(&self, until: Option<Timestamp>, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let bell = self.inner.news.at(&self.inner.home);
         loop {
             let rings = bell.rings();
-            {
-                let mut state = self.inner.state();
-                if let Some(found) = look(&mut state) {
-                    return Some(found);
-                }
-                if matches!(state.life, Life::Over(_)) {
-                    return None;
-                }
+            if let Some(found) = look(&mut self.inner.state()) {
+                return Some(found);
             }
             self.inner.home.wait(&[bell.interest(rings)], until).ok()?;
         }

@@ -39,7 +39,10 @@ impl News {
         let (kept, gone) = bells.drain(..).partition(|bell| transports.iter().any(|one| bell.hangs_at(one)));
         *bells = kept;
         drop(bells);
+        // Whoever waits at one of these is to wait elsewhere.
+        let gone: Vec<Bell> = gone;
+        gone.iter().for_each(Bell::ring);
         // The last holder of a transport may be one of these.
-        drop::<Vec<Bell>>(gone);
+        drop(gone);
     }
 }

@@ -3,6 +3,7 @@
 //! at all transports as a task.
 
 use core::ops::ControlFlow;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,12 +19,16 @@ use crate::node::{Gone, JoinError, Name, Reason, Role};
 use crate::time::{Timestamp, earliest};
 use crate::transport::{ConnectError, Connection, Interest, Listener, Transport, WaitError};
 
-/// Those who have come and not said who they are; whoever comes then is refused.
+/// Those who have come and not said who they are. Whoever comes then takes the place of the one that came first, if
+/// that had [`GREETS_WITHIN`]; else it is refused.
 const JOINING_MAX: usize = 128;
+/// Who keeps to the protocol has greeted so soon, on any network that this is for.
+const GREETS_WITHIN: Duration = Duration::from_millis(250);
 
 /// One that has come and has until then to say who it is.
 struct Joining {
     link: Arc<Link>,
+    since: Timestamp,
     until: Timestamp,
     /// Who brought it wants to know what becomes of it.
     brought: Option<u64>,
@@ -115,7 +120,7 @@ impl Service {
     fn begin_joining(&mut self, state: &mut State, conn: Connection, brought: Option<u64>, now: Timestamp) {
         let link = self.inner.link(conn);
         let until = now + self.inner.config.greet_timeout;
-        self.joining.insert(state.serial(), Joining { link, until, brought });
+        self.joining.insert(state.serial(), Joining { link, since: now, until, brought });
     }
 
     /// Does what is due.
@@ -208,12 +213,26 @@ impl Service {
 
     fn take_incoming(&mut self, state: &mut State, transport: &Arc<dyn Transport>, now: Timestamp) {
         match Listener::new(Arc::clone(transport)).try_incoming() {
-            Ok(Some(incoming)) if self.joining.len() >= JOINING_MAX => incoming.refuse(Reason::Full.code()),
-            Ok(Some(incoming)) => self.begin_joining(state, incoming.accept(), None, now),
+            Ok(Some(incoming)) => {
+                if self.joining.len() >= JOINING_MAX && !self.make_room(state, now) {
+                    return incoming.refuse(Reason::Full.code());
+                }
+                self.begin_joining(state, incoming.accept(), None, now);
+            }
             Ok(None) => {}
             // It does not listen: this node only calls from there.
             Err(_) => self.listening.retain(|other| !Arc::ptr_eq(other, transport)),
         }
+    }
+
+    /// The one that came first and has said nothing for too long gives way, where there is one.
+    fn make_room(&mut self, state: &mut State, now: Timestamp) -> bool {
+        let is_late = |joining: &Joining| joining.brought.is_none() && joining.since + GREETS_WITHIN <= now;
+        let late = self.joining.iter().find(|(_, joining)| is_late(joining)).map(|(serial, _)| *serial);
+        late.is_some_and(|serial| {
+            self.turn_away(state, serial, Reason::Silent);
+            true
+        })
     }
 
     /// One that has come has said something, or is gone.

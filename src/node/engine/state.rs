@@ -199,7 +199,13 @@ impl State {
     pub(super) fn give_up(&mut self, name: &str, error: JoinError) -> Option<()> {
         let (name, call) = self.calls.remove_entry(name)?;
         match (call.ticket, call.phase) {
-            (Some(ticket), _) => drop(self.outcomes.insert(ticket, Err(error))),
+            (Some(ticket), _) => {
+                // One that came by itself meanwhile has what was written for it until it leaves.
+                if !self.peers.contains_key(&name) {
+                    self.published.on_left(&name);
+                }
+                self.outcomes.insert(ticket, Err(error));
+            }
             // It is there, or the end of it has been told.
             (None, Phase::Up) => {}
             (None, _) => {
@@ -216,6 +222,26 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::IntoContent as _;
+    use crate::node::engine::departed::AWAY_MAX;
+    use crate::node::engine::published::Target;
+    use crate::node::value::Draft;
+
+    #[test]
+    fn what_was_written_for_a_peer_that_was_never_reached_is_let_go_in_its_turn() {
+        let mut state = State::new(&NodeConfig::default(), [1; 32]);
+        let name = |text: &str| Name::new(text).unwrap();
+        let draft = Draft::new("x".into_content().unwrap());
+        state.published.publish(Target::Name(name("x")), "a", draft, Timestamp::ZERO).unwrap();
+        let ticket = state.serial();
+        state.calls.insert(name("x"), Call::new(None, 1, ticket, Phase::Begin));
+        state.on_failed(&name("x"), CLOSED.into(), Timestamp::ZERO);
+        assert!(matches!(state.outcomes.get(&ticket), Some(Err(_))));
+        for at in 0..AWAY_MAX {
+            state.published.on_left(&name(&format!("other {at}")));
+        }
+        assert!(state.published.for_peer(&name("x"), Side::Remote).is_empty());
+    }
 
     #[test]
     fn a_node_that_is_started_anew_has_another_clock() {

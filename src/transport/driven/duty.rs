@@ -17,10 +17,8 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::shared::LEASE;
 use crate::time::{Timestamp, earliest};
-
-/// How long after the last leader left the keeper leaves the socket alone.
-const LEASE_OF_LEADER: Duration = Duration::from_micros(500);
 
 /// Names a thread or task that waits.
 pub(in crate::transport) type WaiterKey = u64;
@@ -205,7 +203,7 @@ impl<P: Clone> Duty<P> {
 
     /// When the keeper takes the socket, if there is no leader then.
     fn takeover(&self) -> Timestamp {
-        let left = self.left_at + LEASE_OF_LEADER;
+        let left = self.left_at + LEASE;
         if self.tasks > 0 { left } else { left.max(self.drained_at + self.lease) }
     }
 
@@ -233,8 +231,8 @@ impl<P: Clone> Duty<P> {
         let mut plan = Plan::Sleep;
         if self.leader.is_some() {
             // Where threads come and go, the next one to leave finds the timer set.
-            if now < takeover {
-                wake_at = earliest(wake_at, Some(now + LEASE_OF_LEADER));
+            if now < self.left_at + LEASE {
+                wake_at = earliest(wake_at, Some(now + LEASE));
             }
         } else if takeover <= now || self.blocked {
             self.keeper_on_socket = true;

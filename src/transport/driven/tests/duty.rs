@@ -146,3 +146,12 @@ fn a_stopped_keeper_ends() {
     assert_eq!(duty.stop(), Wake::Keeper);
     assert_eq!(duty.plan(at(1)), (Plan::Stop, Timer::Keep));
 }
+
+#[test]
+fn a_leader_inside_costs_no_wakes_however_long_the_lease_of_those_who_drain_in_passing_is() {
+    let mut duty: Duty<&str> = Duty::new(LEASE * 10);
+    assert_eq!(duty.plan(at(10_000)), (Plan::SleepOnSocket { writable: false }, Timer::Keep));
+    duty.on_drained(at(10_000));
+    assert_eq!(duty.enter(A, "a"), Wake::Keeper);
+    assert_eq!(duty.plan(at(10_001)), (Plan::Sleep, Timer::Keep));
+}

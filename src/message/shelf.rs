@@ -1,4 +1,4 @@
-//! Whole values that nobody has read yet, and that cost their connection no credit. `spec/message.md`, section "Credit".
+//! Whole values that nobody has read yet, and that cost their connection no credit. `spec/message.md`, "Credit".
 
 /// See the module. At most one of each `Latest` channel; in credit bytes.
 #[derive(Debug)]

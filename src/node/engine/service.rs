@@ -50,13 +50,13 @@ pub(super) struct Service {
     listening: Vec<Arc<dyn Transport>>,
     joining: BTreeMap<u64, Joining>,
     watches: Watches<Whose>,
-    /// What was waited for first the last time: nobody is always the first.
-    first: usize,
+    /// Whose turn it was the last time: nobody is always the first.
+    turn: usize,
 }
 
 impl Service {
     pub(super) const fn new(inner: Arc<Inner>, listening: Vec<Arc<dyn Transport>>) -> Self {
-        Self { inner, listening, joining: BTreeMap::new(), watches: Watches::new(), first: 0 }
+        Self { inner, listening, joining: BTreeMap::new(), watches: Watches::new(), turn: 0 }
     }
 
     /// Runs until the node ends, and says why.
@@ -93,7 +93,8 @@ impl Service {
             self.gather(&state);
             self.due_at(&state)
         };
-        match self.watches.poll(&inner.bell) {
+        self.turn = if self.turn + 1 < self.watches.len() { self.turn + 1 } else { 0 };
+        match self.watches.poll(&inner.bell, self.turn) {
             Ok(Some(whose)) => self.handle(whose, now),
             Err(Vain::Broken(broken)) => {
                 self.on_broken(&broken, now);
@@ -179,10 +180,6 @@ impl Service {
         }
         for transport in &self.listening {
             all.push((Arc::clone(transport), Interest::Incoming, Whose::Incoming(Arc::clone(transport))));
-        }
-        if !all.is_empty() {
-            self.first = (self.first + 1) % all.len();
-            all.rotate_left(self.first);
         }
         self.watches.clear();
         for (transport, interest, whose) in all {

@@ -61,9 +61,16 @@ impl<W: Clone> Watches<W> {
         self.watches.iter().map(|watch| Arc::clone(&watch.transport)).collect()
     }
 
-    /// What holds, if anything does. Where nothing does, `bell` is rung when something may. Does not wait.
-    pub(super) fn poll(&mut self, bell: &Bell) -> Result<Option<W>, Vain> {
-        let first = poll(&mut self.watches, bell)?;
+    /// How many were added.
+    pub(super) const fn len(&self) -> usize {
+        self.added
+    }
+
+    /// What holds, if anything does: of several the first from the `turn`th added on, those before it being the last.
+    /// To add in the same order and take turns here keeps the places among those who wait, which adding in another
+    /// order does not. Where nothing holds, `bell` is rung when something may. Does not wait.
+    pub(super) fn poll(&mut self, bell: &Bell, turn: usize) -> Result<Option<W>, Vain> {
+        let first = poll(&mut self.watches, bell, turn)?;
         Ok(first.map(|(_, whose)| whose))
     }
 
@@ -71,7 +78,7 @@ impl<W: Clone> Watches<W> {
     /// transports: there the thread waits, and reads the socket; at the others it is a task.
     pub(super) fn wait(&mut self, bell: &Bell, seen: u64, until: Option<Timestamp>) -> Result<Option<W>, Vain> {
         let others = self.watches.iter_mut().filter(|watch| !bell.hangs_at(&watch.transport));
-        let elsewhere = poll(others, bell)?;
+        let elsewhere = poll(others, bell, 0)?;
         let own = self.watches.iter().find(|watch| bell.hangs_at(&watch.transport));
         if let Some(elsewhere) = elsewhere {
             let here = match own {
@@ -109,15 +116,31 @@ impl<W: Clone> Watch<W> {
         }
     }
 
-    fn poll(&mut self, bell: &Bell) -> Result<Option<(usize, W)>, Vain> {
+    fn poll(&mut self, bell: &Bell, turn: usize) -> Result<Option<(usize, W)>, Vain> {
         if self.interests.is_empty() {
             self.slot.clear();
             return Ok(None);
         }
         match self.transport.poll_wait(&mut self.slot, &self.interests, &mut Context::from_waker(bell.waker())) {
-            Poll::Ready(Ok(ready)) => Ok(self.whose.get(ready.index).cloned()),
+            Poll::Ready(Ok(ready)) => Ok(self.whose.get(self.in_turn(ready.index, turn)).cloned()),
             Poll::Ready(Err(error)) => Err(Vain::new(&self.transport, &error)),
             Poll::Pending => Ok(None),
+        }
+    }
+}
+
+impl<W> Watch<W> {
+    /// Of those that hold the one whose turn it is, where that at `first` holds and none before it does.
+    fn in_turn(&self, first: usize, turn: usize) -> usize {
+        let from = self.whose.partition_point(|(added, _)| *added < turn);
+        if first >= from || from == self.whose.len() {
+            return first;
+        }
+        // Something holds, so that this does not wait, nor look at the socket; unless somebody took it just now.
+        let interests = [&self.interests[from..], &self.interests[..from]].concat();
+        match self.transport.wait(&interests, Some(Timestamp::ZERO)) {
+            Ok(ready) => (from + ready.index) % interests.len(),
+            Err(_) => first,
         }
     }
 }
@@ -131,15 +154,17 @@ impl Vain {
     }
 }
 
-/// Of all that holds what was added first.
+/// Of all that holds what was added first from the `turn`th on.
 fn poll<'a, W: Clone + 'a>(
     watches: impl IntoIterator<Item = &'a mut Watch<W>>,
     bell: &Bell,
+    turn: usize,
 ) -> Result<Option<(usize, W)>, Vain> {
+    let rank = |found: &(usize, W)| (found.0 < turn, found.0);
     let mut first: Option<(usize, W)> = None;
     for watch in watches {
-        if let Some(found) = watch.poll(bell)?
-            && first.as_ref().is_none_or(|first| found.0 < first.0)
+        if let Some(found) = watch.poll(bell, turn)?
+            && first.as_ref().is_none_or(|first| rank(&found) < rank(first))
         {
             first = Some(found);
         }
@@ -165,8 +190,36 @@ mod tests {
             for at in [first, (first + 1) % 3, (first + 2) % 3] {
                 watches.add(&transports[at], bells[at].interest(0), at);
             }
-            assert_eq!(watches.poll(&own).unwrap_or(None), Some(first));
+            assert_eq!(watches.poll(&own, 0).unwrap_or(None), Some(first));
             assert_eq!(watches.wait(&own, 0, None).unwrap_or(None), Some(first));
+        }
+    }
+
+    /// Added always in the same order, at one transport and at several.
+    #[test]
+    fn everything_that_holds_has_its_turn() {
+        let bind = || crate::transport::udp::bind("127.0.0.1:0".parse().unwrap(), Config::insecure_plain()).unwrap();
+        let transports: [Arc<dyn Transport>; 2] = [bind(), bind()];
+        let bells = [0, 1, 0, 0, 1].map(|at| Bell::hang(&transports[at]));
+        bells.iter().for_each(Bell::ring);
+        let (own, mut watches) = (Bell::hang(&transports[0]), Watches::new());
+        let mut poll = |holds: &[usize], turn| {
+            watches.clear();
+            for (at, bell) in bells.iter().enumerate() {
+                let seen = if holds.contains(&at) { 0 } else { bell.rings() };
+                watches.add(bell.transport(), bell.interest(seen), at);
+            }
+            watches.poll(&own, turn).unwrap_or(None)
+        };
+        for turn in 0..5 {
+            assert_eq!(poll(&[0, 1, 2, 3, 4], turn), Some(turn));
+        }
+        for (turn, found) in [(0, 0), (1, 3), (2, 3), (3, 3), (4, 0)] {
+            assert_eq!(poll(&[0, 3], turn), Some(found), "turn {turn}");
+        }
+        for turn in 0..5 {
+            assert_eq!(poll(&[1], turn), Some(1));
+            assert_eq!(poll(&[], turn), None);
         }
     }
 }

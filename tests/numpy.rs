@@ -122,8 +122,27 @@ fn read_theirs(dir: &Path) {
     println!("read {read} arrays of NumPy's, {typed} of them as types of Rust");
 }
 
-/// Writes arrays of every type that Rust has, for NumPy to read.
-fn write_ours(dir: &Path) {
+/// Writes what was read anew, of the types that Rust has not.
+fn write_again(theirs: &Path, dir: &Path, manifest: &mut String) {
+    let names = fs::read_to_string(theirs.join("manifest")).expect("a manifest");
+    let mut written = 0;
+    for name in names.lines().filter_map(|line| line.split(' ').next()) {
+        let npy = fs::read(theirs.join(name)).expect("a file");
+        let array = Array::from_npy(npy.into()).expect("it was read before");
+        if !matches!((array.dtype().kind(), array.dtype().size()), (Kind::Float, 2 | 16) | (Kind::Complex, 32)) {
+            continue;
+        }
+        let again = Array::from_data(array.dtype(), array.shape(), array.order(), array.data()).expect("as many bytes");
+        let name = format!("again-{name}");
+        fs::write(dir.join(&name), again.npy()).expect("a file");
+        *manifest += &(line(&name, &again) + "\n");
+        written += 1;
+    }
+    assert!(written >= 2 * 7 * 2, "{written} halves and long doubles");
+}
+
+/// Writes arrays of every type, for NumPy to read.
+fn write_ours(theirs: &Path, dir: &Path) {
     let kinds = [Kind::Bool, Kind::Int, Kind::Uint, Kind::Float, Kind::Complex];
     let shapes: [&[usize]; 6] = [&[], &[0], &[3, 0, 2], &[5], &[2, 3], &[3, 1, 4]];
     let mut manifest = String::new();
@@ -135,7 +154,7 @@ fn write_ours(dir: &Path) {
                 let numbers = numbers(shape, order);
                 with_items!(dtype, &numbers, |items: Vec<_>| put(&mut data, &items, dtype));
                 if data.is_empty() && !shape.contains(&0) {
-                    continue; // f2 and long double: not Rust's to write
+                    continue; // f2 and long double: written from what was read
                 }
                 let array = Array::from_data(dtype, shape, order, &data).expect("as many items as the shape takes");
                 let name = format!("{}.npy", manifest.lines().count());
@@ -147,6 +166,7 @@ fn write_ours(dir: &Path) {
     let slice = Array::from_slice(&[1.0_f64, 4.0, 7.0, 10.0, 13.0, 16.0], &[1, 2, 3]).expect("six items");
     fs::write(dir.join("slice.npy"), slice.npy()).expect("a file");
     manifest += &(line("slice.npy", &slice) + "\n");
+    write_again(theirs, dir, &mut manifest);
     fs::write(dir.join("manifest"), manifest).expect("a file");
 }
 
@@ -177,7 +197,7 @@ fn numpy_reads_our_arrays_and_we_read_numpys() {
     fs::create_dir(&ours).expect("a directory");
     numpy(&python, "write", &theirs);
     read_theirs(&theirs);
-    write_ours(&ours);
+    write_ours(&theirs, &ours);
     print!("{}", numpy(&python, "read", &ours));
     // What came from NumPy goes back as it came.
     let name = theirs.join("0.npy");

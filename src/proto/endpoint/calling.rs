@@ -13,7 +13,7 @@ use crate::slots::ConnectionId;
 use crate::time::Timestamp;
 
 impl Endpoint {
-    /// Begins to connect. [`Output::Changed`] tells when it is established or has ended.
+    /// Begins to connect. [`Output::Changed`](super::Output::Changed) tells when it is established or has ended.
     ///
     /// # Errors
     /// Where that cannot even begin.
@@ -67,7 +67,7 @@ impl Endpoint {
         added
     }
 
-    /// There are others to be tried: see [`Handshake::hurry`](crate::proto::handshake::Handshake::hurry).
+    /// There are others to be tried: see [`Handshake::hurry`].
     pub fn hurry(&mut self, now: Timestamp, id: ConnectionId, patience: Duration) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.connection.hurry(now, patience);

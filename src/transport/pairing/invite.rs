@@ -12,10 +12,11 @@ use zeroize::Zeroizing;
 use super::error::InviteError;
 use super::notice::InviteNotice;
 use super::{Pairing, Secret, tomb};
-use crate::pairing::{Carrier, Code, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
+use crate::pairing::{Carrier, Code, HostNumber, InviteId, Inviting, InvitingEvent, Nameplate, Offer, Words};
 use crate::time::Timestamp;
 use crate::transport::discovery::{Discovery, PollError};
 use crate::transport::driven::Joining;
+use crate::transport::site::Site;
 use crate::transport::{AcceptError, Connection, Interest, Listener, Transport, WaitSlot};
 
 /// How many joiners may be half-way in; one of them gets in.
@@ -33,6 +34,7 @@ pub struct Invite {
     /// `None` where whoever comes was told the address, and when it is over.
     discovery: Option<Discovery<Inviting>>,
     notices: Vec<InviteNotice>,
+    site: Arc<dyn Site>,
     until: Timestamp,
     /// Whoever waited was told that it is burnt.
     burnt: bool,
@@ -77,13 +79,14 @@ impl Pairing {
             transport,
             discovery: Some(discovery),
             notices,
+            site: Arc::clone(&self.site),
             until,
             burnt: false,
         })
     }
 
     /// An invite on a port that is told to the other side, with the number of this host
-    /// ([`HostNumber::own`](crate::pairing::HostNumber::own)) and the words: nothing is broadcast. Port 0 is any that
+    /// ([`Invite::host_numbers`]) and the words: nothing is broadcast. Port 0 is any that
     /// is free. The port is free again when the connection, or the invite that nobody came by, is dropped. Does not
     /// block.
     ///
@@ -102,6 +105,7 @@ impl Pairing {
             transport,
             discovery: None,
             notices: Vec::new(),
+            site: Arc::clone(&self.site),
             until,
             burnt: false,
         })
@@ -127,6 +131,15 @@ impl Invite {
     #[must_use]
     pub const fn words(&self) -> &Words {
         &self.code.words
+    }
+
+    /// What this host is called in the old way, beside the port and the words: one number for each IPv4 address at which
+    /// others on its networks can reach it now. None where there is no network.
+    ///
+    /// # Errors
+    /// Where the system does not tell its interfaces.
+    pub fn host_numbers(&self) -> io::Result<Vec<HostNumber>> {
+        Ok(HostNumber::own(&self.site.interfaces()?))
     }
 
     /// Where the conversation will be.

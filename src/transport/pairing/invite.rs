@@ -133,7 +133,7 @@ impl Invite {
         &self.code.words
     }
 
-    /// What this host is called in the old way, beside the port and the words: one number for each IPv4 address at which
+    /// What this host is called in the old way, beside the port and the words: a number for each IPv4 address at which
     /// others on its networks can reach it now. None where there is no network.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub(crate) const STOP: u32 = 0x5_0000;
 /// All half connections of a world, by their keys.
 pub(crate) struct Model {
     weather: Weather,
+    /// Everybody can be called once, by a code.
+    by_code: bool,
     halves: Vec<Half>,
 }
 
@@ -96,8 +98,8 @@ impl SentChannel {
 }
 
 impl Model {
-    pub(crate) const fn new(weather: Weather) -> Self {
-        Self { weather, halves: Vec::new() }
+    pub(crate) const fn new(weather: Weather, by_code: bool) -> Self {
+        Self { weather, by_code, halves: Vec::new() }
     }
 
     /// A new half connection's key.
@@ -300,6 +302,8 @@ impl Model {
             End::AbortedByPeer { code } => self.check_peer(key, code - ABORT, |peer| peer.aborted),
             End::RefusedByPeer { code } => self.check_peer(key, code - REFUSE, |peer| peer.refused),
             End::Refused(_) => assert!(half.caller, "{key} is no caller: {end:?}"),
+            // Who was too late after its proof believes nothing else.
+            End::Unconfirmed if self.by_code => assert!(half.caller, "{key} is no caller: {end:?}"),
             // Whoever closes tells the peer a few times, and no more.
             End::TimedOut if self.was_left(key) => {}
             End::TimedOut | End::ConnectTimedOut | End::Unconfirmed => {

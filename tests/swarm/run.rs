@@ -137,7 +137,7 @@ impl<C: Core> World<C> {
             calls: BTreeMap::new(),
         });
         let nodes = nodes.collect();
-        let model = Model::new(plan.weather);
+        let model = Model::new(plan.weather, matches!(sealing, Sealing::Code(_)));
         let mut world = Self {
             chance,
             now: Timestamp::ZERO,

@@ -256,6 +256,7 @@ fn a_day_of_flapping_links_leaves_nothing_behind_and_everybody_is_back() {
     for client in seen {
         assert!(client.joined == client.left + 1 && client.left > u32::try_from(DAY.as_secs() / 400).unwrap());
     }
-    assert_eq!((early.descriptors, early.threads), (late.descriptors, late.threads));
+    // A test that ran before may have left one that was about to go.
+    assert!(late.descriptors <= early.descriptors && late.threads <= early.threads, "{early:?} {late:?}");
     assert!(late.heap <= early.heap + (256 << 10), "{early:?} {late:?}");
 }

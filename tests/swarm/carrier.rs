@@ -45,6 +45,8 @@ pub(crate) struct Carrier {
 
 struct Connection {
     key: u64,
+    /// Chosen by who was called, and told by SHARE: a HELLO that comes late, after a crash, begins another connection.
+    stamp: u64,
     remote: SocketAddr,
     caller: bool,
     messages: Messages,
@@ -59,14 +61,34 @@ struct Connection {
     released: bool,
 }
 
+impl Connection {
+    /// What its datagrams bear.
+    fn wire(&self) -> u64 {
+        self.key ^ self.stamp
+    }
+}
+
 impl Carrier {
     fn find(&self, key: u64) -> Option<ConnectionId> {
         self.connections.iter().find(|(_, connection)| connection.key == key).map(|(id, _)| id)
     }
 
+    /// The established one that a datagram is for.
+    fn find_wire(&self, wire: u64) -> Option<ConnectionId> {
+        let is_it = |connection: &Connection| connection.established && connection.wire() == wire;
+        self.connections.iter().find(|(_, connection)| is_it(connection)).map(|(id, _)| id)
+    }
+
+    /// True while it is not known what datagrams from there will bear.
+    fn calls(&self, remote: SocketAddr) -> bool {
+        self.connections.iter().any(|(_, connection)| !connection.established && connection.remote == remote)
+    }
+
     fn insert(&mut self, now: Timestamp, key: u64, remote: SocketAddr, caller: bool) -> ConnectionId {
+        let stamp = if caller { 0 } else { self.chance.any() };
         self.connections.insert(Connection {
             key,
+            stamp,
             remote,
             caller,
             messages: Messages::new(self.limits),
@@ -94,13 +116,14 @@ impl Carrier {
         let connection = self.connections.get(id).unwrap();
         let mut body = Vec::new();
         connection.messages.params(Params::default()).put(&mut body);
-        self.put(connection.remote, kind, connection.key, 0, &body);
+        self.put(connection.remote, kind, connection.key, connection.stamp, &body);
     }
 
-    fn establish(&mut self, now: Timestamp, id: ConnectionId, body: &[u8]) {
+    fn establish(&mut self, now: Timestamp, id: ConnectionId, stamp: u64, body: &[u8]) {
         let connection = self.connections.get_mut(id).unwrap();
         connection.heard = now;
         if !core::mem::replace(&mut connection.established, true) {
+            connection.stamp = stamp;
             connection.messages.establish(&Params::decode(body).unwrap());
             self.changed.push_back(id);
         }
@@ -109,17 +132,16 @@ impl Carrier {
     fn handle_data(&mut self, now: Timestamp, id: ConnectionId, number: u64, frames: &[u8]) {
         let connection = self.connections.get_mut(id).unwrap();
         connection.heard = now;
-        if connection.established && connection.received.insert_one(number) {
+        if connection.received.insert_one(number) {
             for frame in Frames::new(frames) {
                 let handled = connection.messages.handle(&frame.unwrap());
                 handled.unwrap_or_else(|violation| panic!("{violation}"));
             }
             self.changed.push_back(id);
         }
-        if connection.established {
-            let (remote, key) = (connection.remote, connection.key);
-            self.put(remote, ACK, key, number, &[]);
-        }
+        let connection = self.connections.get(id).unwrap();
+        let (remote, wire) = (connection.remote, connection.wire());
+        self.put(remote, ACK, wire, number, &[]);
     }
 
     /// What the connection has to send now, and when it wants to be asked again.
@@ -188,9 +210,9 @@ impl Carrier {
         let repeat_at = connection.under_way.values().map(|(at, _)| *at + REPEAT_AFTER).min();
         let keep_at = connection.heard + IDLE_TIMEOUT / 3;
         let wake = [Some(silent_at), repeat_at, connection.messages.deadline(), Some(keep_at).filter(|at| *at > now)];
-        let (remote, key) = (connection.remote, connection.key);
+        let (remote, wire) = (connection.remote, connection.wire());
         for (number, body) in datagrams {
-            self.put(remote, DATA, key, number, &body);
+            self.put(remote, DATA, wire, number, &body);
         }
         wake.into_iter().flatten().min()
     }
@@ -245,17 +267,20 @@ impl Core for Carrier {
         }
         let field = |at: usize| u64::from_be_bytes(checked[at..at + 8].try_into().unwrap());
         let (kind, key, number, body) = (checked[0], field(1), field(9), &checked[HEADER..]);
-        match (kind, self.find(key)) {
+        let found = if matches!(kind, HELLO | SHARE) { self.find(key) } else { self.find_wire(key) };
+        match (kind, found) {
             (HELLO, None) => {
                 let id = self.insert(now, key, from, false);
-                self.establish(now, id, body);
+                let stamp = self.connections.get(id).unwrap().stamp;
+                self.establish(now, id, stamp, body);
                 self.incoming.push_back(id);
                 self.announce = true;
                 self.put_params(id, SHARE);
             }
             (HELLO, Some(id)) => self.put_params(id, SHARE),
-            (SHARE, Some(id)) => self.establish(now, id, body),
+            (SHARE, Some(id)) => self.establish(now, id, number, body),
             (DATA, Some(id)) => self.handle_data(now, id, number, body),
+            (DATA, None) if self.calls(from) => {}
             (DATA, None) => self.put(from, GONE, key, number, &[]),
             (GONE, Some(id)) => {
                 // The peer has closed or given up, and forgotten: it needs no CLOSE of ours.

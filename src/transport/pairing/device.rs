@@ -116,11 +116,7 @@ impl DeviceInvite {
         until: Timestamp,
         tell: &mut dyn FnMut(InviteNotice),
     ) -> Result<Connection, InviteError> {
-        let notices = &mut self.notices;
-        accept_found(&self.transport, &mut self.discovery, until, &mut |notice| {
-            notices.push(notice);
-            tell(notice);
-        })
+        accept_found(&self.transport, &mut self.discovery, until, &mut self.notices, tell)
     }
 }
 

@@ -50,20 +50,14 @@ impl Pairing {
     /// # Errors
     /// See [`InviteError`].
     pub fn invite(&self) -> Result<Invite, InviteError> {
-        let words = Words::from_entropy(*self.random()?);
-        let id = InviteId(*self.random()?);
-        let carrier = self.carrier.unwrap_or(Carrier::Udp);
-        let until = self.site.now() + self.lifetime;
-        let transport = self.bind(carrier, 0, Secret::Words(&words).security(id).until(until), BACKLOG)?;
-        let port = transport.local_addr().port();
-        let first = Nameplate::from_entropy(*self.random()?);
-        let offer = Offer { invite: id, carrier, port };
+        let (mut invite, id) = self.unannounced(0)?;
+        let offer = Offer { invite: id, carrier: invite.carrier, port: invite.local_addr().port() };
+        let first = invite.code.nameplate;
         let mut discovery = Discovery::inviting_on(Arc::clone(&self.site), self.options(), first, offer)?;
-        let mut notices = Vec::new();
-        let nameplate = loop {
-            match discovery.poll(until) {
+        invite.code.nameplate = loop {
+            match discovery.poll(invite.until) {
                 Ok(event) => {
-                    notices.extend(InviteNotice::of(event));
+                    invite.notices.extend(InviteNotice::of(event));
                     if let InvitingEvent::Held { nameplate, .. } = event {
                         break nameplate;
                     }
@@ -73,42 +67,30 @@ impl Pairing {
                 Err(PollError::Broken(kind)) => return Err(InviteError::Io(kind.into())),
             }
         };
-        Ok(Invite {
-            code: Code { nameplate, words },
-            carrier,
-            transport,
-            discovery: Some(discovery),
-            notices,
-            site: Arc::clone(&self.site),
-            until,
-            burnt: false,
-        })
+        invite.discovery = Some(discovery);
+        Ok(invite)
     }
 
-    /// An invite on a port that is told to the other side, with the number of this host
-    /// ([`Invite::host_numbers`]) and the words: nothing is broadcast. Port 0 is any that
-    /// is free. The port is free again when the connection, or the invite that nobody came by, is dropped. Does not
-    /// block.
+    /// An invite on a port that is told to the other side, with the number of this host ([`Invite::host_numbers`]) and
+    /// the words: nothing is broadcast. Port 0 is any that is free. The port is free again when the connection, or the
+    /// invite that nobody came by, is dropped. Does not block.
     ///
     /// # Errors
     /// See [`InviteError`].
     pub fn invite_on(&self, port: u16) -> Result<Invite, InviteError> {
+        self.unannounced(port).map(|(invite, _)| invite)
+    }
+
+    /// An invite that is not broadcast, of a random number, and its id.
+    fn unannounced(&self, port: u16) -> Result<(Invite, InviteId), InviteError> {
         let words = Words::from_entropy(*self.random()?);
         let id = InviteId(*self.random()?);
         let carrier = self.carrier.unwrap_or(Carrier::Udp);
         let until = self.site.now() + self.lifetime;
         let transport = self.bind(carrier, port, Secret::Words(&words).security(id).until(until), BACKLOG)?;
-        let nameplate = Nameplate::from_entropy(*self.random()?);
-        Ok(Invite {
-            code: Code { nameplate, words },
-            carrier,
-            transport,
-            discovery: None,
-            notices: Vec::new(),
-            site: Arc::clone(&self.site),
-            until,
-            burnt: false,
-        })
+        let code = Code { nameplate: Nameplate::from_entropy(*self.random()?), words };
+        let (site, notices) = (Arc::clone(&self.site), Vec::new());
+        Ok((Invite { code, carrier, transport, discovery: None, notices, site, until, burnt: false }, id))
     }
 
     fn random<const N: usize>(&self) -> io::Result<Zeroizing<[u8; N]>> {
@@ -217,11 +199,7 @@ impl Invite {
 
     fn wait_until(&mut self, until: Timestamp, tell: &mut dyn FnMut(InviteNotice)) -> Result<Connection, InviteError> {
         if let Some(discovery) = &mut self.discovery {
-            let notices = &mut self.notices;
-            return accept_found(&self.transport, discovery, until, &mut |notice| {
-                notices.push(notice);
-                tell(notice);
-            });
+            return accept_found(&self.transport, discovery, until, &mut self.notices, tell);
         }
         let listener = Listener::new(Arc::clone(&self.transport) as Arc<dyn Transport>);
         let left = until.saturating_since(listener.transport().now());
@@ -229,11 +207,12 @@ impl Invite {
     }
 }
 
-/// Waits for whoever comes to `transport`, and is found by others meanwhile. Blocks.
+/// Waits for whoever comes to `transport`, and is found by others meanwhile. What it hears is noted, and told. Blocks.
 pub(super) fn accept_found(
     transport: &Arc<dyn Joining>,
     discovery: &mut Discovery<Inviting>,
     until: Timestamp,
+    notices: &mut Vec<InviteNotice>,
     tell: &mut dyn FnMut(InviteNotice),
 ) -> Result<Connection, InviteError> {
     let listener = Listener::new(Arc::clone(transport) as Arc<dyn Transport>);
@@ -250,7 +229,12 @@ pub(super) fn accept_found(
             Poll::Pending => {}
         }
         match discovery.poll(until) {
-            Ok(event) => InviteNotice::of(event).into_iter().for_each(&mut *tell),
+            Ok(event) => {
+                if let Some(notice) = InviteNotice::of(event) {
+                    notices.push(notice);
+                    tell(notice);
+                }
+            }
             Err(PollError::Woken) => {}
             // Whoever came in the last moment has the invite, and nobody else can have it any more.
             Err(PollError::TimedOut) => return listener.try_accept().map_err(accepted)?.ok_or(InviteError::Expired),

@@ -106,8 +106,7 @@ impl<'a> Search<'a> {
         self.attempt = attempt;
         for (way, error) in failed {
             // No way leads there; to others of its addresses one may.
-            self.ways.on_dead_end(&way);
-            self.on_dead_end(JoinError::Connect(error));
+            self.on_failed(&[way], Failed::Dead(JoinError::Connect(error)))?;
         }
         Ok(())
     }
@@ -164,16 +163,18 @@ impl<'a> Search<'a> {
         self.unusable.get_or_insert(error);
         self.dead_end = Some(self.discovery.now());
     }
-}
 
-impl Search<'_> {
     /// An attempt failed, at `ways`.
     fn on_failed(&mut self, ways: &[Way], failed: Failed) -> Result<(), JoinError> {
         match failed {
             Failed::Over(error) => return Err(self.doubted(error)),
             Failed::Dead(error) => {
                 ways.iter().for_each(|way| self.ways.on_dead_end(way));
-                self.on_dead_end(error);
+                if !self.failed_for_good {
+                    self.failed = Some(error);
+                }
+                self.failed_for_good = true;
+                self.dead_end = Some(self.discovery.now());
             }
             Failed::Again(error) => {
                 ways.iter().for_each(|way| self.ways.on_failure(way));
@@ -183,14 +184,6 @@ impl Search<'_> {
             }
         }
         Ok(())
-    }
-
-    fn on_dead_end(&mut self, error: JoinError) {
-        if !self.failed_for_good {
-            self.failed = Some(error);
-        }
-        self.failed_for_good = true;
-        self.dead_end = Some(self.discovery.now());
     }
 
     const fn is_calling(&self) -> bool {

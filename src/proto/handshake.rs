@@ -79,6 +79,14 @@ struct Hint {
     end: End,
 }
 
+/// A candidate that is called.
+#[derive(Debug)]
+struct Called {
+    candidate: Candidate,
+    /// Why it seems to be of no use.
+    lost: Option<End>,
+}
+
 /// How far it has come.
 #[derive(Debug)]
 enum Stage {
@@ -94,9 +102,7 @@ enum Stage {
 #[derive(Debug)]
 pub struct Handshake {
     security: Security,
-    candidates: Vec<Candidate>,
-    /// Of each, why it seems to be of no use.
-    lost: Vec<Option<End>>,
+    candidates: Vec<Called>,
     /// Who among them answered first.
     chosen: usize,
     random: [u8; RANDOM_LEN],
@@ -139,8 +145,7 @@ impl Handshake {
         let timeout = if sealed { connect_timeout.min(SEALED_MAX) } else { connect_timeout };
         Self {
             security,
-            candidates: vec![candidate],
-            lost: vec![None],
+            candidates: vec![Called { candidate, lost: None }],
             chosen: 0,
             random,
             cid,
@@ -161,11 +166,11 @@ impl Handshake {
     /// One more who may be the one. False when that is of no use any more, or it is known already.
     pub fn add_candidate(&mut self, now: Timestamp, candidate: Candidate) -> bool {
         let calling = matches!(self.stage, Stage::Calling(_));
-        if !calling || self.candidates.len() >= CANDIDATES_MAX || self.candidates.contains(&candidate) {
+        let known = self.candidates.iter().any(|called| called.candidate == candidate);
+        if !calling || self.candidates.len() >= CANDIDATES_MAX || known {
             return false;
         }
-        self.candidates.push(candidate);
-        self.lost.push(None);
+        self.candidates.push(Called { candidate, lost: None });
         // That was of the others.
         self.hint = None;
         self.restart(now);
@@ -199,14 +204,14 @@ impl Handshake {
     /// Who was chosen, or would be tried first.
     #[must_use]
     pub fn candidate(&self) -> &Candidate {
-        &self.candidates[self.chosen]
+        &self.candidates[self.chosen].candidate
     }
 
     /// True where an answer from `from` may be one to us.
     #[must_use]
     pub fn calls(&self, from: SocketAddr) -> bool {
         match self.stage {
-            Stage::Calling(_) => self.candidates.iter().any(|candidate| candidate.remote == from),
+            Stage::Calling(_) => self.candidates.iter().any(|called| called.candidate.remote == from),
             _ => self.candidate().remote == from,
         }
     }
@@ -243,7 +248,7 @@ impl Handshake {
         let (mode, client_random) = (self.security.mode(), self.random);
         let to = match &mut self.stage {
             Stage::Calling(next) => {
-                let candidate = &self.candidates[*next];
+                let candidate = self.candidates[*next].candidate;
                 let hello = Hello { client_random, invite: candidate.invite, params_hash: params_hash(&self.params) };
                 Packet::Hello(hello).put_handshake(mode, out);
                 *next = (*next + 1) % self.candidates.len();
@@ -256,10 +261,10 @@ impl Handshake {
             }
             Stage::Asking { joiner: Some(joiner), .. } => {
                 out.extend_from_slice(joiner.hello());
-                self.candidates[self.chosen].remote
+                self.candidates[self.chosen].candidate.remote
             }
             Stage::Asking { cookie, joiner: None } => {
-                let Candidate { invite, remote, .. } = self.candidates[self.chosen];
+                let Candidate { invite, remote, .. } = self.candidates[self.chosen].candidate;
                 let (cookie, client_cid, params) = (Some(*cookie), self.cid, self.params.as_slice());
                 let hello = Hello2 { client_random, invite, cookie, client_cid, key_share: None, params };
                 Packet::Hello2(hello).put_handshake(mode, out);
@@ -268,7 +273,7 @@ impl Handshake {
             }
             Stage::Confirming { agreed, .. } => {
                 Packet::ConfirmJ(agreed.confirm()).put_handshake(mode, out);
-                self.candidates[self.chosen].remote
+                self.candidates[self.chosen].candidate.remote
             }
         };
         self.sent += 1;
@@ -283,12 +288,14 @@ impl Handshake {
         if !matches!(self.stage, Stage::Calling(_)) {
             return false;
         }
-        let Some(chosen) = self.candidates.iter().position(|candidate| candidate.remote == from) else { return false };
+        let Some(chosen) = self.candidates.iter().position(|called| called.candidate.remote == from) else {
+            return false;
+        };
         let joiner = if self.security.mode().is_sealed() {
             let entropy = self.entropy.draw();
             let ask = Ask {
                 client_random: self.random,
-                invite: self.candidates[chosen].invite,
+                invite: self.candidates[chosen].candidate.invite,
                 cookie: Some(retry.cookie),
                 client_cid: self.cid,
                 params: &self.params,
@@ -359,14 +366,15 @@ impl Handshake {
             return;
         }
         if matches!(self.stage, Stage::Calling(_)) {
-            let of_it = self.candidates.iter().zip(&mut self.lost).filter(|(candidate, _)| candidate.remote == remote);
-            of_it.for_each(|(_, lost)| *lost = Some(end));
-            if self.lost.contains(&None) {
+            let of_it = self.candidates.iter_mut().filter(|called| called.candidate.remote == remote);
+            of_it.for_each(|called| called.lost = Some(end));
+            if self.candidates.iter().any(|called| called.lost.is_none()) {
                 return;
             }
             // Of several reasons that of the one who may have us later.
-            let busy = Some(End::Refused(RefuseCode::Busy));
-            return self.hint(now, busy.filter(|_| self.lost.contains(&busy)).unwrap_or(end));
+            let busy = End::Refused(RefuseCode::Busy);
+            let is_busy = self.candidates.iter().any(|called| called.lost == Some(busy));
+            return self.hint(now, if is_busy { busy } else { end });
         }
         self.hint(now, end);
     }

@@ -117,8 +117,11 @@ impl Medium for Sockets {
             let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
             match received {
                 Ok(message) => {
-                    let interface = message.cmsgs().ok().and_then(|mut all| all.find_map(|one| interface_of(&one)));
-                    let routed = message.cmsgs().ok().and_then(|mut all| all.find_map(|one| hops::was_routed(&one)));
+                    let (mut interface, mut routed) = (None, None);
+                    for one in message.cmsgs().into_iter().flatten() {
+                        interface = interface.or_else(|| interface_of(&one));
+                        routed = routed.or_else(|| hops::was_routed(&one));
+                    }
                     let from = message.address.as_ref().and_then(address_of)?;
                     return Some(Heard {
                         from,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use udpair::transport::Body;
+use udpair::transport::{Body, RecvError};
 use udpair::{Config, Connection, Transport};
 
 /// The transports that every test runs over.
@@ -489,6 +489,15 @@ impl Peer {
         let (found, body) = self.next_but_greeting();
         assert_eq!(found, tag, "{body:?}");
         body
+    }
+
+    /// How the connection ended, once it has.
+    fn end(&self) -> RecvError {
+        loop {
+            if let Err(end) = self.connection.recv() {
+                return end;
+            }
+        }
     }
 }
 

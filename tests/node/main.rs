@@ -3,8 +3,10 @@
 //! A case is a function over a [`Pair`](pair::Pair) of transports and knows nothing of what is below. On real sockets a
 //! case waits on timeouts of at most 300 ms; only a bug makes one wait for [`pair::STUCK`].
 
+mod broken;
 mod channels;
 mod ended;
+mod fragile;
 mod hostile;
 mod hubs;
 mod leaving;
@@ -46,6 +48,8 @@ macro_rules! everywhere {
 }
 
 everywhere! {
+    broken: a_transport_that_breaks_takes_its_peers_and_no_other
+        a_hub_whose_first_transport_breaks_ends_and_says_why;
     channels: the_newest_value_is_read_again_and_again
         every_reader_sees_each_change_once
         a_late_reader_gets_the_newest

@@ -99,6 +99,9 @@ pub struct MessageStats {
     /// Bytes of memory that unreliable messages take up which nobody has taken: at most
     /// [`super::UNRELIABLE_UNREAD_LEN_MAX`].
     pub unreliable_unread: usize,
+    /// The longest value that a `Latest` channel of ours carries to this peer, in bytes; 0 before the connection is
+    /// there.
+    pub value_len_max: u64,
 }
 
 /// The messages of one connection, in both directions.
@@ -376,7 +379,8 @@ impl Messages {
         self.receiver.has_nothing() && self.ended().is_none()
     }
 
-    /// True when a message of any size is accepted on the channel: it holds at most half of what it may.
+    /// True when a message of any size is accepted on the channel: it holds at most half of what it may. On a `Latest`
+    /// channel: one of the size that was refused last.
     #[must_use]
     pub fn writable(&self, channel: u16) -> bool {
         match self.state {
@@ -571,6 +575,7 @@ impl Messages {
             held: self.receiver.held(),
             gaps: self.receiver.gaps(),
             unreliable_unread: self.receiver.unreliable_unread(),
+            value_len_max: self.sender.value_max(),
         }
     }
 }

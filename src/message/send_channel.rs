@@ -48,6 +48,8 @@ pub(super) struct SendChannel {
     pub(super) queued: bool,
     /// What it holds of the send queue.
     pub(super) held: Held,
+    /// What the message costs that was refused last, where none was accepted since.
+    pub(super) refused: Option<u64>,
 }
 
 impl SendChannel {
@@ -70,6 +72,7 @@ impl SendChannel {
             superseded: 0,
             queued: false,
             held: Held::default(),
+            refused: None,
         }
     }
 
@@ -109,18 +112,19 @@ impl SendChannel {
         }
     }
 
-    /// Queues a message. Returns its id and how many held bytes it set free by superseding others.
-    pub(super) fn send(&mut self, tag: u16, body: Bytes, value_max: u64) -> Result<(MessageId, u64), SendError> {
-        let len = body.len() as u64;
+    /// What the channel's mode does not carry is too long, whatever room there is.
+    pub(super) const fn check_len(&self, len: u64, value_max: u64) -> Result<(), SendError> {
         let max = self.len_max(value_max);
-        if len > max {
-            return Err(SendError::TooLarge { len, max });
-        }
+        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
+    }
+
+    /// Queues a message that is not too long. Returns its id and how many held bytes it set free by superseding others.
+    pub(super) fn send(&mut self, tag: u16, body: Bytes) -> (MessageId, u64) {
         let freed = if self.config.delivery == Delivery::Latest { self.supersede() } else { 0 };
         let id = self.take_id();
         self.messages.push_back(Outgoing::whole(id, tag, body));
         self.queue(id);
-        Ok((MessageId(id), freed))
+        (MessageId(id), freed)
     }
 
     pub(super) fn begin(&mut self, tag: u16, len: Option<u64>) -> Result<MessageId, SendError> {

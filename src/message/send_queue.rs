@@ -4,12 +4,17 @@
 //! What nobody takes stays here, and must not keep other channels from sending. So a channel may hold three times what
 //! it leaves over: one alone three quarters of the room, the next one three quarters of the rest, and so on: far more
 //! of them than exhaust a connection's credit. Values of `Latest` channels take the place of one another, and no room
-//! from others.
+//! from others; where they have none left, a channel that holds little still gets some, so that what is short does not
+//! wait behind what is long.
 
 use super::MESSAGE_COST;
 
 /// How many times what is left over a channel may hold.
 const SHARE: u64 = 3;
+/// A channel of values that holds at most this part of the room holds little: 64 KiB of the default 16 MiB.
+const LITTLE_PART: u64 = 256;
+/// Those that hold little have this part of the room beside it, for all of them together.
+const BESIDE_PART: u64 = 16;
 
 /// See the module. All in bytes, [`MESSAGE_COST`] for each message among them.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub(super) struct SendQueue {
     held: u64,
     /// What is held of values.
     values: u64,
+    /// What of that is held by channels that hold little.
+    little: u64,
     /// What is held of others: of each channel no more than it may hold alone, so that the message which went over
     /// that, however long, is at nobody else's expense.
     taken: u64,
@@ -37,9 +44,9 @@ pub(super) enum Pool {
 }
 
 impl SendQueue {
-    /// Nothing is held. There is room for `max` bytes of messages, and for as many of values.
+    /// Nothing is held. There is room for `max` bytes of messages, and for as many and a sixteenth of values.
     pub(super) const fn new(max: u64) -> Self {
-        Self { max, held: 0, values: 0, taken: 0 }
+        Self { max, held: 0, values: 0, little: 0, taken: 0 }
     }
 
     /// What is held.
@@ -66,9 +73,24 @@ impl SendQueue {
         self.may_begin(of) && of.0 <= self.room(of)
     }
 
-    /// True where a value may be sent that takes the place of `replaced` bytes.
-    pub(super) const fn has_room_for_value(&self, replaced: u64) -> bool {
-        self.values.saturating_sub(replaced) < self.max
+    /// True where a channel may send a value of `cost` bytes that takes the place of `replaced` of those it holds: it
+    /// may go over the room; or with it the channel holds little, and there is room for that.
+    pub(super) const fn has_room_for_value(&self, of: &Held, replaced: u64, cost: u64) -> bool {
+        let beside = self.max / BESIDE_PART;
+        let keeps = of.0.saturating_sub(replaced);
+        let holds = keeps.saturating_add(cost);
+        let little = self.little.saturating_sub(self.little_of(of.0));
+        // What others hold, but for what has its room beside.
+        let others = self.values.saturating_sub(of.0).saturating_sub(if little < beside { little } else { beside });
+        others + keeps < self.max || self.is_little(holds) && little + holds <= beside
+    }
+
+    const fn is_little(&self, held: u64) -> bool {
+        held <= self.max / LITTLE_PART
+    }
+
+    const fn little_of(&self, held: u64) -> u64 {
+        if self.is_little(held) { held } else { 0 }
     }
 
     /// A channel holds `more` bytes, and no longer `freed`.
@@ -78,7 +100,10 @@ impl SendQueue {
         let moved = |sum: u64, before: u64, now: u64| (sum + now).saturating_sub(before);
         self.held = moved(self.held, before, now);
         match pool {
-            Pool::Values => self.values = moved(self.values, before, now),
+            Pool::Values => {
+                self.values = moved(self.values, before, now);
+                self.little = moved(self.little, self.little_of(before), self.little_of(now));
+            }
             Pool::Messages => {
                 let alone = self.max / (SHARE + 1) * SHARE;
                 self.taken = moved(self.taken, before.min(alone), now.min(alone));
@@ -130,5 +155,37 @@ mod tests {
         assert_eq!((queue.held(), queue.room(&huge), queue.room(&Held::default())), (1_000_000, 0, 1_500));
         queue.change(Pool::Messages, &mut huge, 0, 1_000_000);
         assert_eq!((queue.held(), queue.room(&huge)), (0, 6_000));
+    }
+
+    #[test]
+    fn where_values_have_no_room_left_a_channel_that_holds_little_gets_some() {
+        let (mut queue, mut large) = (SendQueue::new(1 << 20), Held::default());
+        let little = (1 << 20) / LITTLE_PART;
+        assert!(queue.has_room_for_value(&large, 0, u64::MAX));
+        queue.change(Pool::Values, &mut large, 1 << 20, 0);
+        // Room for others beside the large one, and for as much as may be held of little ones.
+        let mut rooms: Vec<Held> = Vec::new();
+        loop {
+            let mut small = Held::default();
+            assert!(!queue.has_room_for_value(&small, 0, little + 1));
+            if !queue.has_room_for_value(&small, 0, little) {
+                break;
+            }
+            queue.change(Pool::Values, &mut small, little, 0);
+            rooms.push(small);
+        }
+        assert_eq!(rooms.len() as u64, LITTLE_PART / BESIDE_PART);
+        assert_eq!(queue.held(), (1 << 20) + (1 << 20) / BESIDE_PART);
+        // What takes the place of its own takes none from others; what is held besides counts.
+        assert!(queue.has_room_for_value(&rooms[0], little, little));
+        assert!(!queue.has_room_for_value(&rooms[0], 0, 1));
+        assert!(!queue.has_room_for_value(&large, 0, 1));
+        assert!(queue.has_room_for_value(&large, 1, 1 << 20));
+        queue.change(Pool::Values, &mut rooms[0], 0, 1);
+        assert!(queue.has_room_for_value(&Held::default(), 0, 1));
+        assert!(!queue.has_room_for_value(&Held::default(), 0, 2));
+        // One that holds much is none of those.
+        queue.change(Pool::Values, &mut rooms[0], little, 0);
+        assert!(queue.has_room_for_value(&Held::default(), 0, little));
     }
 }

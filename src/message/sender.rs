@@ -91,14 +91,18 @@ impl Sender {
         let value_max = self.value_max;
         let cost = body.len() as u64 + MESSAGE_COST;
         let (channel, queue) = self.channel(number);
+        // What is too long does not wait for room.
+        channel.check_len(body.len() as u64, value_max)?;
         let has_room = match channel.pool() {
             Pool::Messages => queue.room(&channel.held) > 0,
-            Pool::Values => queue.has_room_for_value(channel.replaceable()),
+            Pool::Values => queue.has_room_for_value(&channel.held, channel.replaceable(), cost),
         };
         if !has_room {
+            channel.refused = Some(cost);
             return Err(SendError::WouldBlock);
         }
-        let (id, freed) = channel.send(tag, body, value_max)?;
+        channel.refused = None;
+        let (id, freed) = channel.send(tag, body);
         queue.change(channel.pool(), &mut channel.held, cost, freed);
         self.take_turn(number);
         Ok(id)
@@ -250,12 +254,16 @@ impl Sender {
         }
     }
 
-    /// True when a send of any size is accepted on the channel.
+    /// True when a send is accepted on the channel: of any size, or on a `Latest` channel of the size that was refused
+    /// last.
     pub(super) fn writable(&self, number: u16) -> bool {
         let Some(channel) = self.channels.get(&number) else { return self.queue.has_ample_room(&Held::default()) };
         match channel.pool() {
             Pool::Messages => self.queue.has_ample_room(&channel.held),
-            Pool::Values => self.queue.has_room_for_value(channel.replaceable()),
+            Pool::Values => {
+                let cost = channel.refused.unwrap_or(u64::MAX);
+                self.queue.has_room_for_value(&channel.held, channel.replaceable(), cost)
+            }
         }
     }
 
@@ -275,6 +283,10 @@ impl Sender {
 
     pub(super) const fn queued(&self) -> u64 {
         self.queue.held()
+    }
+
+    pub(super) const fn value_max(&self) -> u64 {
+        self.value_max
     }
 
     pub(super) fn superseded(&self) -> u64 {

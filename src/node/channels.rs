@@ -228,7 +228,7 @@ impl Channels {
         loop {
             let seen = self.link.rings();
             match self.link.write(name, kind, &value) {
-                Err(WriteError::Full) => self.link.wait(seen, Some(self.link.room_for(name)), None)?,
+                Err(WriteError::Full) => self.link.wait(seen, &[self.link.room_for(name)], None)?,
                 other => return other,
             };
         }
@@ -239,8 +239,8 @@ impl Channels {
         loop {
             let seen = self.link.rings();
             self.link.put_pending();
-            let Some(room) = self.link.wants_room() else { return };
-            if self.link.wait(seen, Some(room), until) != Ok(Waited::Look) {
+            let rooms = self.link.wants_room();
+            if rooms.is_empty() || self.link.wait(seen, &rooms, until) != Ok(Waited::Look) {
                 return;
             }
         }
@@ -290,7 +290,7 @@ impl Channels {
                 return Ok(value);
             }
             let wanted: Option<Interest> = self.link.values_of(name);
-            if self.link.wait(seen, wanted, until)? == Waited::TimedOut {
+            if self.link.wait(seen, wanted.as_slice(), until)? == Waited::TimedOut {
                 return Err(ReadError::TimedOut);
             }
         }

@@ -18,6 +18,7 @@ mod pair;
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod path;
 mod returning;
+mod room;
 #[path = "../conformance/security.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]
 mod security;

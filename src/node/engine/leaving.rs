@@ -26,9 +26,12 @@ pub(super) fn close(peers: &[Arc<Peer>], bell: &Bell, until: Timestamp) {
         for (at, peer) in waiting.iter().enumerate() {
             peer.link.put_pending();
             let conn = peer.link.connection();
-            match peer.link.wants_room() {
-                Some(room) => watches.add(conn.transport(), room, Awaited::Room(at)),
-                None => watches.add(conn.transport(), Interest::Flushed(conn.id()), Awaited::Arrived(at)),
+            let rooms = peer.link.wants_room();
+            if rooms.is_empty() {
+                watches.add(conn.transport(), Interest::Flushed(conn.id()), Awaited::Arrived(at));
+            }
+            for room in rooms {
+                watches.add(conn.transport(), room, Awaited::Room(at));
             }
         }
         match watches.wait(bell, seen, Some(until)) {

@@ -161,9 +161,8 @@ impl Service {
             let conn = peer.link.connection();
             let whose = Whose::Peer(Arc::clone(peer));
             peer.link.concerns().into_iter().for_each(|interest| add(conn, interest, &whose));
-            if let Some(interest) = peer.link.wants_room() {
-                add(conn, interest, &Whose::Room(Arc::clone(peer)));
-            }
+            let room = Whose::Room(Arc::clone(peer));
+            peer.link.wants_room().into_iter().for_each(|interest| add(conn, interest, &room));
         }
         for (serial, Joining { link, .. }) in &self.joining {
             link.concerns().into_iter().for_each(|interest| add(link.connection(), interest, &Whose::Joining(*serial)));

@@ -4,18 +4,18 @@
 //! whoever waits does so in [`Transport::wait`](crate::transport::Transport::wait), which reads the socket. The lock is
 //! never held over a wait.
 
+mod pending;
 mod reading;
 mod writing;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::pending::Pending;
 use super::control::{CONTROL_CHANNEL, Control, Hello, TIME_CHANNEL, Time};
 use super::engine::News;
 use super::names::{OwnNames, PeerNames};
 use super::offset::Offset;
 use super::stamps::Stamps;
-use super::value::Stamped;
 use super::{Gone, Kind, Name, Reason, Role};
 use crate::message::{
     Arrival, ArrivalBody, ChannelConfig, Delivery, End, Select, SendError, State as Life, UNRELIABLE_UNREAD_MAX,
@@ -43,8 +43,9 @@ pub(super) struct State {
     greeting: Option<Hello>,
     own: OwnNames,
     stamps: Stamps,
-    /// Values that found no room, the newest of each channel.
-    pending: BTreeMap<Name, Stamped>,
+    pending: Pending,
+    /// The longest message of a value that the peer takes, in bytes; 0 while that is not known.
+    peer_len_max: u64,
     peer: PeerNames,
     offset: Offset,
 }
@@ -72,7 +73,8 @@ impl Link {
             greeting: None,
             own: OwnNames::default(),
             stamps: Stamps::new(origin),
-            pending: BTreeMap::new(),
+            pending: Pending::default(),
+            peer_len_max: 0,
             peer: PeerNames::default(),
             offset: Offset::default(),
         };
@@ -147,13 +149,14 @@ impl Link {
         self.bell.rings()
     }
 
-    /// Waits until something may have come since the bell was rung `seen` times, also to `wanted`. The calling thread
-    /// does the transport's I/O.
-    pub(super) fn wait(&self, seen: u64, wanted: Option<Interest>, until: Option<Timestamp>) -> Result<Waited, Gone> {
+    /// Waits until something may have come since the bell was rung `seen` times, also to those `wanted`, of which there
+    /// are two at most. The calling thread does the transport's I/O.
+    pub(super) fn wait(&self, seen: u64, wanted: &[Interest], until: Option<Timestamp>) -> Result<Waited, Gone> {
         let ask_at = self.attend_at();
         let bell = self.bell.interest(seen);
         let [control, time] = self.concerns();
-        let interests = [wanted.unwrap_or(bell), bell, control, time];
+        let wanted = |at: usize| wanted.get(at).copied().unwrap_or(bell);
+        let interests = [wanted(0), wanted(1), bell, control, time];
         match self.conn.transport().wait(&interests, crate::time::earliest(until, ask_at)) {
             Ok(_) => Ok(Waited::Look),
             Err(WaitError::TimedOut) if until.is_some_and(|until| until <= self.now()) => Ok(Waited::TimedOut),

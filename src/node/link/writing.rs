@@ -1,7 +1,7 @@
 //! What we write to the peer.
 
 use super::{Link, State};
-use crate::message::{ChannelConfig, ConfigureError, End, SendError};
+use crate::message::{ChannelConfig, ConfigureError, End, SendError, UNRELIABLE_LEN_MAX};
 use crate::node::control::{CONTROL_CHANNEL, Control, NAMES_MAX};
 use crate::node::value::{Draft, Stamped, TIME_LEN};
 use crate::node::{Gone, Kind, Name, WriteError};
@@ -25,12 +25,22 @@ impl Link {
     }
 
     /// Writes a value of a latest channel, at once or when there is room: of each channel the newest waits for that, so
-    /// that a peer that stalls holds up nobody and costs one value for each channel. False where it has to wait.
+    /// that a peer that stalls holds up nobody and costs one value for each channel. What waits already goes before it,
+    /// unless it takes the place of one that has not gone. False where it has to wait.
     pub(in crate::node) fn put(&self, name: &str, value: &Stamped) -> Result<bool, WriteError> {
         let mut state = self.lock();
         self.pump(&mut state);
-        if state.pending.get(name).is_some_and(|pending| pending.time > value.time) {
+        let waiting = state.pending.get(name).map(|pending| pending.time);
+        if waiting.is_some_and(|time| time > value.time) {
             return Ok(false);
+        }
+        self.check_len(&mut state, value)?;
+        if waiting.is_some() {
+            state.pending.put(Name::new(name)?, value.clone());
+        }
+        self.put_pending_under(&mut state);
+        if waiting.is_some() && state.pending.get(name).is_none() {
+            return Ok(true);
         }
         match self.write_under(&mut state, name, Kind::Latest, value) {
             Ok(()) => {
@@ -38,7 +48,7 @@ impl Link {
                 Ok(true)
             }
             Err(WriteError::Full) => {
-                state.pending.insert(Name::new(name)?, value.clone());
+                state.pending.put(Name::new(name)?, value.clone());
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -49,17 +59,32 @@ impl Link {
     pub(in crate::node) fn put_pending(&self) {
         let mut state = self.lock();
         self.pump(&mut state);
+        self.put_pending_under(&mut state);
+    }
+
+    fn put_pending_under(&self, state: &mut State) {
+        if state.pending.is_empty() {
+            return;
+        }
         let mut pending = core::mem::take(&mut state.pending);
+        // Where there was none for one, there is none for a longer one.
+        let mut refused_len = usize::MAX;
         pending.retain(|name, value| {
-            matches!(self.write_under(&mut state, name, Kind::Latest, value), Err(WriteError::Full))
+            let len = value.body.len();
+            let stays = len >= refused_len
+                || matches!(self.write_under(state, name, Kind::Latest, value), Err(WriteError::Full));
+            if stays && state.own.get(name).is_some() {
+                refused_len = refused_len.min(len);
+            }
+            stays
         });
         state.pending = pending;
     }
 
-    /// Where room for more is to be waited for, where anything waits for it.
-    pub(in crate::node) fn wants_room(&self) -> Option<Interest> {
+    /// Where room for more is to be waited for, where anything waits for it: in two places at most.
+    pub(in crate::node) fn wants_room(&self) -> Vec<Interest> {
         let state = self.lock();
-        state.pending.keys().next().map(|name| self.room_under(&state, name))
+        state.pending.first().map(|name| self.room_under(&state, name)).collect()
     }
 
     /// Where room for another value of a channel is to be waited for.
@@ -71,6 +96,19 @@ impl Link {
         Interest::Writable(self.conn.id(), state.own.get(name).map_or(CONTROL_CHANNEL, |channel| channel.number))
     }
 
+    /// What the peer does not take is an error at once, whatever room there is.
+    fn check_len(&self, state: &mut State, value: &Stamped) -> Result<(), WriteError> {
+        let len = value.body.len() as u64;
+        if len > UNRELIABLE_LEN_MAX as u64 && state.peer_len_max == 0 {
+            state.peer_len_max = self.conn.stats().messages.value_len_max;
+        }
+        // Nothing is known before the connection is there.
+        if len > state.peer_len_max && state.peer_len_max > 0 {
+            return Err(too_large(len, state.peer_len_max));
+        }
+        Ok(())
+    }
+
     fn write_under(&self, state: &mut State, name: &str, kind: Kind, value: &Stamped) -> Result<(), WriteError> {
         let number = self.number(state, name, kind)?;
         if kind == Kind::Latest && state.own.get(name).is_some_and(|channel| channel.newest > value.time) {
@@ -79,10 +117,7 @@ impl Link {
         let sent = self.conn.transport().send(self.conn.id(), number, value.tag, value.body.clone());
         sent.map(|_| state.own.on_written(name, value.time)).map_err(|error| match error {
             SendError::WouldBlock | SendError::TimedOut => WriteError::Full,
-            SendError::TooLarge { len, max } => {
-                let time = TIME_LEN as u64;
-                WriteError::TooLarge { len: len.saturating_sub(time), max: max.saturating_sub(time) }
-            }
+            SendError::TooLarge { len, max } => too_large(len, max),
             SendError::Ended(end) => WriteError::Gone(end.into()),
             SendError::Closing | SendError::NotStreamable => WriteError::Gone(Gone::Ended(End::Closed { code: 0 })),
         })
@@ -94,13 +129,16 @@ impl Link {
             Some(channel) if channel.kind == kind => return Ok(channel.number),
             Some(channel) => return Err(WriteError::Kind { name: Name::new(text)?, is: channel.kind }),
             // It has its kind, though not its number.
-            None if kind != Kind::Latest && state.pending.contains_key(text) => {
+            None if kind != Kind::Latest && state.pending.get(text).is_some() => {
                 return Err(WriteError::Kind { name: Name::new(text)?, is: Kind::Latest });
             }
             None => {}
         }
         let name = Name::new(text)?;
-        let number = state.own.next().ok_or(WriteError::TooManyNames { max: NAMES_MAX })?;
+        // Those that wait for their numbers will have them.
+        let unnamed = state.pending.names().filter(|name| state.own.get(name).is_none() && **name != *text).count();
+        let number = state.own.next().filter(|number| usize::from(*number) + unnamed < NAMES_MAX);
+        let number = number.ok_or(WriteError::TooManyNames { max: NAMES_MAX })?;
         if state.greeting.is_some() {
             return Err(WriteError::Full);
         }
@@ -117,4 +155,10 @@ impl Link {
         state.own.add(name, number, kind);
         Ok(number)
     }
+}
+
+/// What the transport says of a value's message, of the value.
+const fn too_large(len: u64, max: u64) -> WriteError {
+    let time = TIME_LEN as u64;
+    WriteError::TooLarge { len: len.saturating_sub(time), max: max.saturating_sub(time) }
 }

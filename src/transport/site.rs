@@ -13,8 +13,8 @@ use super::{BindError, Config, clock, random, tcp, udp};
 use crate::pairing::{Carrier, Interface};
 use crate::time::Timestamp;
 
-/// How long a TCP connection to a candidate may take.
-const TCP_CONNECT_MAX: Duration = Duration::from_secs(2);
+/// The shortest time that a TCP connection is given: the standard library takes none at all for a mistake.
+const TCP_CONNECT_MIN: Duration = Duration::from_millis(1);
 
 /// What pairing needs of a machine.
 pub(super) trait Site: fmt::Debug + Send + Sync {
@@ -41,10 +41,13 @@ pub(super) trait Site: fmt::Debug + Send + Sync {
     /// The addresses of a host by its name. Blocks.
     fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 
-    /// Tries whether `address` takes a TCP connection, for at most 2 s, and calls `over`, from any thread, when it is
-    /// known; never where this fails. Does not block.
-    fn try_tcp(&self, address: SocketAddr, over: Box<dyn FnOnce(io::Result<()>) + Send>) -> io::Result<()>;
+    /// Tries whether `address` takes a TCP connection, for at most `timeout`, and calls `over`, from any thread, when
+    /// that is known; never where this fails. Does not block.
+    fn try_tcp(&self, address: SocketAddr, timeout: Duration, over: Over) -> io::Result<()>;
 }
+
+/// Called with what became of a TCP connection.
+pub(super) type Over = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// This machine.
 #[derive(Debug)]
@@ -78,8 +81,9 @@ impl Site for System {
         Ok((name, port).to_socket_addrs()?.collect())
     }
 
-    fn try_tcp(&self, address: SocketAddr, over: Box<dyn FnOnce(io::Result<()>) + Send>) -> io::Result<()> {
-        let call = move || over(TcpStream::connect_timeout(&address, TCP_CONNECT_MAX).map(drop));
+    fn try_tcp(&self, address: SocketAddr, timeout: Duration, over: Over) -> io::Result<()> {
+        let timeout = timeout.max(TCP_CONNECT_MIN);
+        let call = move || over(TcpStream::connect_timeout(&address, timeout).map(drop));
         clock::spawn("udpair-race", Box::new(call)).map(drop)
     }
 }

@@ -16,7 +16,8 @@ use crate::transport::discovery::{Discovery, DiscoveryReport, Failure, FailureRe
 use crate::transport::{ConnectError, Connection};
 
 impl Pairing {
-    /// As [`join`](super::join()), with these settings. A code with an address is called there. Blocks.
+    /// As [`join`](super::join()), with these settings. A code with an address is called there, as by
+    /// [`join_at`](Self::join_at), after the system was asked for the addresses of its name, where it is one. Blocks.
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -35,7 +36,8 @@ impl Pairing {
         self.seek(Discovery::seeking_on(site, self.options(), code.nameplate)?, Secret::Words(&code.words))
     }
 
-    /// Connects to the invite of `code` at an address that was told with it: nothing is broadcast. Blocks.
+    /// Connects to the invite of `code` at an address that was told with it: nothing is broadcast. Blocks for at most
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout).
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -45,7 +47,8 @@ impl Pairing {
     }
 
     /// Connects to an invite that was made [on a port](Self::invite_on): `host` is the last number of the inviter's
-    /// address, which is tried on each of this machine's /24 networks; 0 is this machine. Blocks.
+    /// address, which is tried on each of this machine's /24 networks; 0 is this machine. Blocks for at most
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout).
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -67,16 +70,22 @@ impl Pairing {
         Search::new(self, discovery, secret).run()
     }
 
-    /// Calls an invite at addresses that somebody told. Blocks.
+    /// Calls an invite at addresses that somebody told, for as long as the connect timeout. Blocks.
     fn call(&self, carrier: Carrier, addresses: &[SocketAddr], secret: Secret<'_>) -> Result<Connection, JoinError> {
         let way = |address: &SocketAddr| Way { carrier, address: *address, invite: InviteId(NO_INVITE) };
         let mut ways: Vec<Way> = addresses.iter().map(way).collect();
+        // Of the call, as these settings have it.
+        let mut rest = self.clone();
         if carrier == Carrier::Tcp {
-            let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone());
+            let began = self.site.now();
+            let mut race = Race::new(Arc::clone(&self.site), Waker::noop().clone(), self.config.connect_timeout);
             ways.into_iter().for_each(|way| race.add(way));
             ways = vec![race.wait().map_err(|error| error.map_or_else(nowhere, JoinError::Connect))?];
+            // The conversation has what is left of the time, as it does over UDP once one of several has answered.
+            let taken = self.site.now().saturating_since(began);
+            rest.config.connect_timeout = rest.config.connect_timeout.saturating_sub(taken);
         }
-        let (attempt, failed) = self.begin(secret, &ways)?;
+        let (attempt, failed) = rest.begin(secret, &ways)?;
         let failed = || failed.into_iter().next().map_or_else(nowhere, |(_, error)| JoinError::Connect(error));
         attempt.ok_or_else(failed)?.wait().map_err(Failed::into_error)
     }

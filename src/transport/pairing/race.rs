@@ -2,6 +2,7 @@
 //! its own.
 
 use core::task::Waker;
+use core::time::Duration;
 use std::io::{Error, ErrorKind};
 use std::sync::{Arc, mpsc};
 
@@ -18,15 +19,17 @@ pub(super) struct Race {
     site: Arc<dyn Site>,
     /// Called when there is something to be seen.
     waker: Waker,
+    /// How long each connection may take.
+    patience: Duration,
     tell: mpsc::Sender<Told>,
     told: mpsc::Receiver<Told>,
     under_way: usize,
 }
 
 impl Race {
-    pub(super) fn new(site: Arc<dyn Site>, waker: Waker) -> Self {
+    pub(super) fn new(site: Arc<dyn Site>, waker: Waker, patience: Duration) -> Self {
         let (tell, told) = mpsc::channel();
-        Self { site, waker, tell, told, under_way: 0 }
+        Self { site, waker, patience, tell, told, under_way: 0 }
     }
 
     /// One more, at once.
@@ -38,7 +41,7 @@ impl Race {
             let _late = tell.send((way, result.map_err(|error| failure(way, error))));
             waker.wake();
         };
-        if let Err(error) = self.site.try_tcp(way.address, Box::new(over)) {
+        if let Err(error) = self.site.try_tcp(way.address, self.patience, Box::new(over)) {
             // Told like any other failure. We have its receiver ourselves.
             let _told = self.tell.send((way, Err(failure(way, error))));
         }

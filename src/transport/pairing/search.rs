@@ -18,6 +18,8 @@ use crate::transport::{ConnectError, Connection};
 /// Where everything that was found led nowhere, so long others may still be found who do: longer than it is from one
 /// beacon to the next, by whichever way they come.
 const OTHERS_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long a TCP connection to what was found may take: in silence it is better to try the others, and the same again.
+const TCP_CONNECT_MAX: Duration = Duration::from_secs(2);
 /// An attempt does not begin sooner after the last one began.
 const ATTEMPT_EACH: Duration = Duration::from_millis(500);
 
@@ -48,7 +50,7 @@ impl<'a> Search<'a> {
             secret,
             until: now + pairing.timeout,
             ways: Ways::default(),
-            race: Race::new(Arc::clone(&pairing.site), discovery.waker()),
+            race: new_race(pairing, &discovery),
             attempt: None,
             next_attempt: now,
             unusable: None,
@@ -119,7 +121,7 @@ impl<'a> Search<'a> {
             match result {
                 Ok(()) => {
                     // The others are of no interest any more.
-                    self.race = Race::new(Arc::clone(&self.pairing.site), self.discovery.waker());
+                    self.race = new_race(self.pairing, &self.discovery);
                     self.begin(&[way])?;
                 }
                 Err(error) => {
@@ -230,4 +232,10 @@ impl<'a> Search<'a> {
             (None, None) => JoinError::NobodyAnswered(NobodyAnswered(self.discovery.report().clone())),
         }
     }
+}
+
+/// One that nobody has entered yet.
+fn new_race(pairing: &Pairing, discovery: &Discovery<Seeking>) -> Race {
+    let patience = pairing.config.connect_timeout.min(TCP_CONNECT_MAX);
+    Race::new(Arc::clone(&pairing.site), discovery.waker(), patience)
 }

@@ -6,9 +6,15 @@
 
 use core::task::{Context, Waker};
 use core::time::Duration;
+use std::io;
+use std::sync::Mutex;
 
 use super::*;
-use crate::transport::{AcceptError, Interest, WaitSlot};
+use crate::pairing::Interface;
+use crate::time::Timestamp;
+use crate::transport::discovery::Medium;
+use crate::transport::site::Over;
+use crate::transport::{AcceptError, ConnectError, Interest, WaitSlot};
 
 /// For what fails only by waiting, and for what waits only where something failed.
 const SHORT: Duration = Duration::from_millis(300);
@@ -230,6 +236,99 @@ fn a_joiner_that_insists_on_the_other_transport_is_told_so_long_before_its_time_
     // The invite waited less long than the joiner might have.
     pairing().join(&code).unwrap().close(0);
     inviter.join().unwrap().unwrap();
+}
+
+/// This machine, where each TCP connection of a race takes a while. It notes what is allowed for one.
+#[derive(Debug, Default)]
+struct Slow {
+    takes: Duration,
+    /// How long all of them took.
+    taken: Mutex<Duration>,
+    races: Mutex<Vec<Duration>>,
+    /// The connect timeouts of the transports.
+    transports: Mutex<Vec<Duration>>,
+}
+
+impl Site for Slow {
+    fn now(&self) -> Timestamp {
+        System.now() + *self.taken.lock().unwrap()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        System.fill_random(bytes)
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        System.interfaces()
+    }
+
+    fn medium(&self) -> io::Result<Box<dyn Medium>> {
+        System.medium()
+    }
+
+    fn open(&self, carrier: Carrier, addr: SocketAddr, config: &Config) -> Result<Arc<dyn Joining>, BindError> {
+        self.transports.lock().unwrap().push(config.connect_timeout);
+        System.open(carrier, addr, config)
+    }
+
+    fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        System.resolve(name, port)
+    }
+
+    fn try_tcp(&self, address: SocketAddr, timeout: Duration, over: Over) -> io::Result<()> {
+        self.races.lock().unwrap().push(timeout);
+        *self.taken.lock().unwrap() += self.takes;
+        System.try_tcp(address, timeout, over)
+    }
+}
+
+fn with_connect_timeout(connect_timeout: Duration) -> Config {
+    Config { connect_timeout, ..Config::insecure_plain() }
+}
+
+#[test]
+fn a_call_over_tcp_to_an_address_that_was_told_has_one_connect_timeout_in_all() {
+    let (timeout, takes) = (2 * STUCK, STUCK);
+    let site = Arc::new(Slow { takes, ..Slow::default() });
+    let mut invite = pairing().carrier(Carrier::Tcp).invite_on(0).unwrap();
+    let (code, port) = (invite.code().to_string(), invite.local_addr().port());
+    let joiner = Pairing::on(Arc::clone(&site) as Arc<dyn Site>).carrier(Carrier::Tcp);
+    let joiner = joiner.config(with_connect_timeout(timeout));
+    let joiner = std::thread::spawn(move || joiner.join_at(([127, 0, 0, 1], port).into(), &code).unwrap().close(0));
+    invite.accept_timeout(STUCK).unwrap().close(0);
+    joiner.join().unwrap();
+    assert_eq!(*site.races.lock().unwrap(), [timeout]);
+    let left = site.transports.lock().unwrap().clone();
+    assert!(!left.is_empty() && left.iter().all(|left| *left <= timeout - takes), "{left:?}");
+}
+
+#[test]
+fn a_call_over_tcp_to_what_was_found_is_given_up_soon_for_it_is_repeated() {
+    for (connect_timeout, allowed) in [(2 * STUCK, Duration::from_secs(2)), (SHORT, SHORT)] {
+        let site = Arc::new(Slow::default());
+        let mut invite = pairing().carrier(Carrier::Tcp).invite().unwrap();
+        let code = invite.code().to_string();
+        let mut joiner = Pairing::on(Arc::clone(&site) as Arc<dyn Site>).interface("lo").timeout(STUCK);
+        joiner.config = with_connect_timeout(connect_timeout);
+        // Whether it comes about is of no interest here.
+        let joiner = std::thread::spawn(move || drop(joiner.join(&code)));
+        drop(invite.accept_timeout(STUCK));
+        joiner.join().unwrap();
+        let races = site.races.lock().unwrap().clone();
+        assert!(!races.is_empty() && races.iter().all(|timeout| *timeout == allowed), "{races:?}");
+        assert!(site.transports.lock().unwrap().iter().all(|timeout| *timeout == connect_timeout));
+    }
+}
+
+#[test]
+fn a_call_without_any_time_ends_as_one_that_nobody_answered() {
+    let here = (Ipv4Addr::LOCALHOST, 0);
+    let (udp, tcp) = (std::net::UdpSocket::bind(here).unwrap(), std::net::TcpListener::bind(here).unwrap());
+    for (carrier, silent) in [(Carrier::Udp, udp.local_addr()), (Carrier::Tcp, tcp.local_addr())] {
+        let pairing = pairing().carrier(carrier).config(with_connect_timeout(Duration::ZERO));
+        let error = pairing.join_at(silent.unwrap(), "42-maple-otter").unwrap_err();
+        assert!(matches!(error, JoinError::Connect(ConnectError::TimedOut { .. })), "{carrier:?}: {error:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
+use core::time::Duration;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Weak};
@@ -16,7 +17,7 @@ use crate::pairing::{Carrier, DISCOVERY_PORT, Interface, InterfaceId, Target};
 use crate::time::Timestamp;
 use crate::transport::discovery::{BUFFER_LEN, Heard, Medium};
 use crate::transport::driven::Joining;
-use crate::transport::site::Site;
+use crate::transport::site::{Over, Site};
 use crate::transport::{BindError, Config};
 
 impl Site for Host {
@@ -59,7 +60,7 @@ impl Site for Host {
     }
 
     /// There is no TCP here.
-    fn try_tcp(&self, _address: SocketAddr, _over: Box<dyn FnOnce(io::Result<()>) + Send>) -> io::Result<()> {
+    fn try_tcp(&self, _address: SocketAddr, _timeout: Duration, _over: Over) -> io::Result<()> {
         Err(ErrorKind::Unsupported.into())
     }
 }

@@ -1,7 +1,7 @@
 //! Which ways lead from a code to its inviter.
 
 use super::guest::Guest;
-use super::{CARRIERS, SHORT};
+use super::{CARRIERS, SHORT, STUCK};
 use crate::net::Net;
 
 /// A guest on host 0 that invites, and one on host 1 that joins.
@@ -133,6 +133,29 @@ fn where_broadcasts_are_blocked_an_address_leads_there() {
         inviter.begin_accept();
         let (_, words) = code.split_once('-').expect("a number and words");
         joiner.begin_join(&["join-host", "1", &port.to_string(), words]);
+        inviter.accepted();
+        assert_eq!(joiner.joined(), "inviter", "{carrier}");
+    }
+}
+
+/// TCP itself repeats after a second and later, so four are over only after 3 s, and another one comes.
+const CALLS_LOST: u64 = 4;
+
+#[test]
+fn a_joiner_who_was_told_the_address_calls_as_long_as_it_may_over_either_carrier() {
+    let Some(net) = Net::two_hosts(1) else { return };
+    for carrier in CARRIERS {
+        let [mut inviter, mut joiner] = two_guests(&net);
+        let (code, port) = inviter.invite_on(carrier);
+        inviter.begin_accept();
+        net.run(0, &format!("iptables -A INPUT -i eth0 -d 198.18.7.1 -p {carrier} --dport {port} -j DROP"));
+        joiner.tell(&["connect-timeout", &STUCK.as_millis().to_string()]);
+        joiner.begin_join(&["join", &format!("{code}@198.18.7.1:{port}/{carrier}")]);
+        net.wait_until("so many calls", || {
+            assert!(joiner.is_silent(), "over {carrier} it has given up");
+            net.packets(0, "198.18.7.1") >= CALLS_LOST
+        });
+        net.run(0, "iptables -F INPUT");
         inviter.accepted();
         assert_eq!(joiner.joined(), "inviter", "{carrier}");
     }

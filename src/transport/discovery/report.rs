@@ -26,7 +26,17 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
-    pub(super) fn of(error: &Error) -> Self {
+    /// What it may come of, where only the user can know: the systems answer the same to several causes. A guess, to
+    /// follow "perhaps".
+    pub(in crate::transport) const fn guess(self) -> Option<&'static str> {
+        match self {
+            Self::PermissionDenied => Some("a firewall, a sandbox, or no permission for the local network"),
+            Self::NoRoute => Some("a VPN that takes everything, or no permission for the local network"),
+            Self::AddressInUse | Self::NothingToSendOn | Self::Unsupported | Self::Other(_) => None,
+        }
+    }
+
+    pub(in crate::transport) fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::NetworkUnreachable

@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind};
 use thiserror::Error;
 
 use crate::pairing::{Carrier, CodeError};
-use crate::transport::discovery::{DiscoveryError, DiscoveryReport};
+use crate::transport::discovery::{DiscoveryError, DiscoveryReport, FailureReason};
 use crate::transport::{BindError, ConnectError};
 
 /// Why there is no invite, or nobody came by it.
@@ -93,7 +93,7 @@ pub enum JoinError {
     )]
     SomebodyElse,
     /// The conversation could not be begun.
-    #[error("the invite could not be called")]
+    #[error("the invite could not be called{}", guess(.0))]
     Connect(#[source] ConnectError),
 }
 
@@ -104,7 +104,13 @@ const fn name(carrier: Carrier) -> &'static str {
     }
 }
 
-/// On which interfaces nobody answered, and what failed on them.
+/// What may keep a call from leaving, where the system did not let it.
+fn guess(error: &ConnectError) -> String {
+    let ConnectError::Io { source, .. } = error else { return String::new() };
+    FailureReason::of(source).guess().map(|cause| format!(" (perhaps {cause})")).unwrap_or_default()
+}
+
+/// On which interfaces nobody answered, and what failed on them, with a guess at the cause of each reason.
 #[derive(Clone, Debug)]
 pub struct NobodyAnswered(pub DiscoveryReport);
 
@@ -116,8 +122,14 @@ impl fmt::Display for NobodyAnswered {
             write!(f, "{separator}{interface}")?;
             separator = ", ";
         }
-        for failure in &self.0.failures {
+        let failures = &self.0.failures;
+        for (at, failure) in failures.iter().enumerate() {
             write!(f, "; {failure}")?;
+            // Of the same reason once: one cause closes most ways at once.
+            let is_first = !failures[..at].iter().any(|before| before.reason == failure.reason);
+            if let Some(cause) = failure.reason.guess().filter(|_| is_first) {
+                write!(f, " (perhaps {cause})")?;
+            }
         }
         Ok(())
     }
@@ -147,5 +159,50 @@ impl From<JoinError> for Error {
             JoinError::Used | JoinError::Burnt | JoinError::Connect(_) => ErrorKind::ConnectionRefused,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::discovery::Failure;
+
+    #[test]
+    fn what_may_keep_beacons_from_leaving_is_said_once_and_as_a_guess() {
+        use FailureReason::{AddressInUse, NoRoute, PermissionDenied};
+        let failure = |(last, reason)| Failure {
+            interface: Some("eth0".to_owned()),
+            address: Some(([10, 0, 0, last], 29_517).into()),
+            reason,
+        };
+        let failures = [(1, NoRoute), (2, PermissionDenied), (3, NoRoute), (4, AddressInUse)].map(failure).to_vec();
+        let report = DiscoveryReport { failures, ..DiscoveryReport::default() };
+        assert_eq!(
+            JoinError::NobodyAnswered(NobodyAnswered(report)).to_string(),
+            "nobody answered; \
+             eth0: 10.0.0.1:29517: no route (perhaps a VPN that takes everything, or no permission for the local \
+             network); \
+             eth0: 10.0.0.2:29517: permission denied (perhaps a firewall, a sandbox, or no permission for the local \
+             network); \
+             eth0: 10.0.0.3:29517: no route; \
+             eth0: 10.0.0.4:29517: the discovery port is in use by a program that does not share it"
+        );
+    }
+
+    #[test]
+    fn a_call_that_does_not_leave_says_what_may_keep_it() {
+        let remote = ([203, 0, 113, 1], 7_000).into();
+        let said = |kind: ErrorKind| JoinError::Connect(ConnectError::Io { remote, source: kind.into() }).to_string();
+        for (kind, cause) in [
+            (ErrorKind::NetworkUnreachable, "perhaps a VPN"),
+            (ErrorKind::HostUnreachable, "perhaps a VPN"),
+            (ErrorKind::PermissionDenied, "perhaps a firewall"),
+        ] {
+            assert!(said(kind).contains(cause), "{}", said(kind));
+        }
+        let silent = JoinError::Connect(ConnectError::TimedOut { remote }).to_string();
+        for plain in [said(ErrorKind::ConnectionReset), silent] {
+            assert_eq!(plain, "the invite could not be called");
+        }
     }
 }

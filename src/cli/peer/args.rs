@@ -30,9 +30,10 @@ pub(crate) struct LinkArgs {
     /// Look for the other side by this network interface only; otherwise by all.
     #[arg(long, value_name = "NAME")]
     pub(crate) interface: Option<String>,
-    /// Give up when nothing was heard of the peer for so long, or when nobody was found by a code within it. A sender
-    /// that stops for so long without being gone gives its place up to another one that needs it. [default: 10; to
-    /// look for whoever made a code: 30]
+    /// Give up when nothing was heard of the peer for so long, or when nobody was found by a code within it. At an
+    /// address, also one behind a code, nobody is called for longer than 5 seconds, whatever stands here; how long the
+    /// system takes to look up a name does not count. A sender that stops for so long without being gone gives its
+    /// place up to another one that needs it. [default: 10; to look for whoever made a code: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// By a code: remember the other side under this name, so that `--device NAME` stands for the code from then on.

@@ -124,7 +124,8 @@ impl Pairing {
         self
     }
 
-    /// How long a joiner looks for its invite. Default [`JOIN_TIMEOUT`].
+    /// How long a joiner looks for its invite. Default [`JOIN_TIMEOUT`]. At an address that was told nobody has to be
+    /// looked for, and the connect timeout of the [config](Self::config) counts.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -171,7 +172,9 @@ pub fn invite() -> Result<Invite, InviteError> {
 }
 
 /// Connects to whoever made the invite of this code, wherever on the network that is. Blocks for at most
-/// [`JOIN_TIMEOUT`] and a connect timeout.
+/// [`JOIN_TIMEOUT`] and a connect timeout (5 s); by a code with an address behind it for at most a connect timeout.
+/// Where that is a name, as in `42-maple-otter@HOST:PORT`, the system is asked for its addresses before, which takes as
+/// long as the system likes.
 ///
 /// # Errors
 /// See [`JoinError`].

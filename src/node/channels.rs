@@ -105,7 +105,8 @@ impl Channels {
         }
     }
 
-    /// Writes a value to a queued channel: every one arrives, in order. Blocks while the send queue is full.
+    /// Writes a value to a queued channel: every one arrives, in order. Blocks while the send queue is full; its
+    /// [age](Value::age) counts from the call, that wait included. Of two sends at once either may be first.
     ///
     /// # Errors
     /// [`WriteError`], never `Full`. Nothing was written then.

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::control::{CONTROL_CHANNEL, Control, Hello, TIME_CHANNEL, Time};
 use super::engine::News;
+use super::held_len::HeldLen;
 use super::names::{OwnNames, PeerNames};
 use super::offset::Offset;
 use super::stamps::Stamps;
 use super::value::Stamped;
-use super::{Gone, Kind, Name, Reason, Role};
+use super::{Gone, Kind, Name, Reason, Role, ValueLimits};
 use crate::message::{
     Arrival, ArrivalBody, ChannelConfig, Delivery, End, Select, SendError, State as Life, UNRELIABLE_UNREAD_MAX,
 };
@@ -46,6 +47,8 @@ pub(super) struct State {
     /// Values that found no room, the newest of each channel.
     pending: BTreeMap<Name, Stamped>,
     peer: PeerNames,
+    /// Of the newest values in `peer`.
+    held: HeldLen,
     offset: Offset,
 }
 
@@ -65,7 +68,7 @@ impl Link {
         conn: Connection,
         role: Role,
         watchers: Option<Arc<News>>,
-        value_len_max: u64,
+        limits: ValueLimits,
         origin: u64,
     ) -> Self {
         let state = State {
@@ -74,6 +77,7 @@ impl Link {
             stamps: Stamps::new(origin),
             pending: BTreeMap::new(),
             peer: PeerNames::default(),
+            held: HeldLen::new(limits.held_len_max),
             offset: Offset::default(),
         };
         let bell = Bell::hang(conn.transport());
@@ -82,7 +86,7 @@ impl Link {
             // Where it has ended, whoever calls next is told.
             let _ = conn.configure(channel, quick(delivery));
         }
-        Self { conn, bell, watchers, role, value_len_max, state: Mutex::new(state) }
+        Self { conn, bell, watchers, role, value_len_max: limits.value_len_max, state: Mutex::new(state) }
     }
 
     pub(super) const fn connection(&self) -> &Connection {

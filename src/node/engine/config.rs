@@ -12,8 +12,9 @@ pub struct NodeConfig {
     /// How many peers it may have; whoever comes then is refused. Default 1,024. Each may make this node hold what its
     /// transport's [`Limits`](crate::message::Limits) grant, by default 64 MiB that nobody has read, as much again of
     /// newest values that nobody has read, and 32 MiB that it does not take; and what was read of its newest values,
-    /// [`held_len_max`](Self::held_len_max): all together 416 GiB. Where peers are not to be trusted with memory, lower
-    /// this or those.
+    /// [`held_len_max`](Self::held_len_max): all together 416 GiB. Queued values that are too long for one buffer come
+    /// on top while they are put together: one on each channel that somebody reads, of up to
+    /// [`value_len_max`](Self::value_len_max). Where peers are not to be trusted with memory, lower this or those.
     pub peers_max: usize,
     /// How long a peer may take to say who it is. Default 5 s.
     pub greet_timeout: Duration,
@@ -21,7 +22,8 @@ pub struct NodeConfig {
     pub value_len_max: u64,
     /// How many bytes of the newest values of one peer are held to be read again, of all its latest channels together,
     /// while it is there; a value with which it would be more is
-    /// [`TooMuchHeld`](crate::node::ReadError::TooMuchHeld). Default 256 MiB for each peer.
+    /// [`TooMuchHeld`](crate::node::ReadError::TooMuchHeld), but the value that it replaces does not count. Default 256
+    /// MiB for each peer.
     pub held_len_max: u64,
     /// Whether a peer that this node called is called again when it is lost. Default: no.
     pub reconnect: Option<Reconnect>,

@@ -191,9 +191,12 @@ impl Assembly {
         len
     }
 
-    /// The content of a complete message of which nothing was read.
-    pub(super) fn into_content(self) -> Vec<u8> {
+    /// The content of a complete message of which nothing was read. It takes no more than its length: whoever keeps it
+    /// counts that.
+    pub(super) fn into_content(mut self) -> Vec<u8> {
         debug_assert!(self.complete() && self.read_to() == 0, "content of an unfinished message");
+        // What came before its length was known made room for as much again.
+        self.window.shrink_to_fit();
         self.window
     }
 
@@ -292,6 +295,20 @@ mod tests {
         short.insert(&chunk(5, b"abc", None, false));
         assert_eq!(short.check(&chunk(0, b"abc", Some(7), false)), Err(Violation::Contradiction));
         assert_eq!(short.check(&chunk(6, b"a", None, true)), Err(Violation::Contradiction));
+    }
+
+    #[test]
+    fn content_takes_no_more_than_its_length_in_whichever_order_it_came() {
+        let bytes = vec![7; 10_000];
+        let mut assembly = Assembly::default();
+        for (from, to, len) in [(100, 6_000, None), (6_000, 9_000, None), (0, 100, Some(10_000)), (9_000, 10_000, None)]
+        {
+            let data = chunk(from, &bytes[usize::try_from(from).unwrap()..to], len, to == bytes.len());
+            assert_eq!(assembly.check(&data), Ok(()));
+            assembly.insert(&data);
+        }
+        assert!(assembly.window.capacity() > 10_000, "else this shows nothing");
+        assert_eq!(assembly.into_content().capacity(), 10_000);
     }
 
     #[test]

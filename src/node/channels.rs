@@ -9,14 +9,11 @@ use super::control::Hello;
 use super::engine::ToPeer;
 use super::link::{Link, Waited};
 use super::value::{Draft, Stamped};
-use super::{Kind, Name, ReadError, Role, Value, WriteError};
+use super::{Kind, Name, ReadError, Role, Value, ValueLimits, WriteError};
 use crate::content::{Content, IntoContent};
 use crate::message::CloseReport;
 use crate::time::Timestamp;
 use crate::transport::{Connection, FlushError, Interest, LINGER};
-
-/// The longest value that is read, unless somebody says otherwise: 64 MiB.
-pub const VALUE_LEN_MAX: u64 = 64 << 20;
 
 /// Named channels on one connection: what a peer wrote last can be read, again and again, or every value in order.
 ///
@@ -49,6 +46,11 @@ pub const VALUE_LEN_MAX: u64 = 64 << 20;
 /// ones once it has read enough. Names still come. Where a peer writes long values on many channels, read all of them
 /// now and then, or grant more.
 ///
+/// What was read is held, to be read again, up to 256 MiB of all channels together ([`ValueLimits::held_len_max`]; for
+/// the peers of a node [`NodeConfig::held_len_max`](super::NodeConfig::held_len_max)). A value with which it would be
+/// more is passed over, and whoever comes upon it is told so ([`ReadError::TooMuchHeld`]): the channel has what it had
+/// before, the others go on.
+///
 /// There is no thread behind it: whoever waits reads the socket itself, and what the peer says is worked off in the
 /// call that comes next, whichever it is. The connection must not be used for anything else. Dropping the last handle
 /// closes it in the background, as for any [`Connection`]. `spec/node.md`.
@@ -61,18 +63,17 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Speaks of named channels on `conn`; the other side must do so too. Values of more than [`VALUE_LEN_MAX`] are not
-    /// read. Does not block.
+    /// Speaks of named channels on `conn`; the other side must do so too. Reads values up to the limits that are the
+    /// default. Does not block.
     #[must_use]
     pub fn new(conn: Connection) -> Self {
-        Self::with_value_len_max(conn, VALUE_LEN_MAX)
+        Self::with_limits(conn, ValueLimits::default())
     }
 
-    /// As [`new`](Self::new), with another limit for the values of queued channels, in bytes. Those of latest channels
-    /// are no longer than 7/16 of [`Limits::credit_channel`](crate::message::Limits::credit_channel) anyhow.
+    /// As [`new`](Self::new), with other limits for the values that are read.
     #[must_use]
-    pub fn with_value_len_max(conn: Connection, value_len_max: u64) -> Self {
-        let link = Link::new(conn, Role::Plain, None, value_len_max, 0);
+    pub fn with_limits(conn: Connection, limits: ValueLimits) -> Self {
+        let link = Link::new(conn, Role::Plain, None, limits, 0);
         link.greet(Hello { role: Role::Plain, instance: 0, name: None });
         Self::of(Arc::new(link), None)
     }
@@ -126,7 +127,8 @@ impl Channels {
     /// connection has ended. Does not block.
     ///
     /// # Errors
-    /// [`ReadError::Name`], [`ReadError::Kind`].
+    /// [`ReadError::Name`], [`ReadError::Kind`]; [`ReadError::TooMuchHeld`], once for each value that is passed over:
+    /// asked again it gives what it gave before.
     pub fn latest(&self, name: &str) -> Result<Option<Value>, ReadError> {
         let Some((value, version)) = self.link.newest(name)? else { return Ok(None) };
         self.mark(name, version)?;

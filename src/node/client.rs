@@ -99,7 +99,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ReadError::TimedOut`], [`ReadError::NoSuchPeer`] where the host has left, [`ReadError::Name`],
-    /// [`ReadError::Kind`]; [`ReadError::Gone`] when the client is closed.
+    /// [`ReadError::Kind`]; [`ReadError::TooMuchHeld`], once for each value that is passed over; [`ReadError::Gone`]
+    /// when the client is closed.
     pub fn get(&self, channel: &str) -> Result<Value, ReadError> {
         self.engine.first(HOST, channel, self.engine.until(self.timeout.get()))
     }
@@ -108,7 +109,8 @@ impl Client {
     /// away, and when it has left: that is an [event](Self::next_event).
     ///
     /// # Errors
-    /// [`ReadError::Name`]; [`ReadError::Gone`] when the client is closed.
+    /// [`ReadError::Name`]; [`ReadError::TooMuchHeld`], once for each value that is passed over; [`ReadError::Gone`]
+    /// when the client is closed.
     pub fn changed(&self, channel: &str) -> Result<Value, ReadError> {
         self.engine.changed(channel, None).map(|(_, value)| value)
     }

@@ -170,12 +170,25 @@ pub enum ReadError {
         /// Of which kind it is.
         is: Kind,
     },
-    /// The value was longer than is allowed here. It was passed over; the next can be read.
-    #[error("a value of {len:?} bytes is longer than the {max} allowed")]
+    /// The value of a queued channel was longer than [`value_len_max`](super::NodeConfig::value_len_max) allows. It was
+    /// passed over; the next can be read.
+    #[error("a queued value of {len:?} bytes is longer than the {max} allowed")]
     TooLarge {
         /// Its length in bytes, where that is known.
         len: Option<u64>,
         /// The most that is allowed, in bytes.
+        max: u64,
+    },
+    /// With the value, more would be held of this peer's newest values, to be read again, than
+    /// [`held_len_max`](super::NodeConfig::held_len_max) allows. It was passed over: what was read of its channel
+    /// before can still be, and the other channels go on. Where the peer writes shorter ones there is room again.
+    #[error("a value of {len} bytes does not fit beside {held} of the peer's other newest values: {max} may be held")]
+    TooMuchHeld {
+        /// Its length in bytes.
+        len: u64,
+        /// What is held of the peer's other channels, in bytes.
+        held: u64,
+        /// The most that may be held of all its channels, in bytes.
         max: u64,
     },
     /// No value came within the time given.
@@ -270,6 +283,7 @@ impl From<ReadError> for Error {
         let kind = match &error {
             ReadError::TimedOut => ErrorKind::TimedOut,
             ReadError::TooLarge { .. } => ErrorKind::InvalidData,
+            ReadError::TooMuchHeld { .. } => ErrorKind::QuotaExceeded,
             ReadError::Gone(gone) => gone_kind(gone),
             ReadError::NoSuchPeer { .. } => ErrorKind::NotFound,
             _ => ErrorKind::InvalidInput,

@@ -104,12 +104,14 @@ impl Host {
     ///
     /// # Errors
     /// [`ReadError::NoSuchPeer`], [`ReadError::TimedOut`], [`ReadError::Name`], [`ReadError::Kind`];
-    /// [`ReadError::Gone`] when the host is closed.
+    /// [`ReadError::TooMuchHeld`], once for each value that is passed over; [`ReadError::Gone`] when the host is
+    /// closed.
     pub fn get(&self, client: &str, channel: &str) -> Result<Value, ReadError> {
         self.engine.first(client, channel, self.engine.until(self.timeout.get()))
     }
 
-    /// The newest value of a channel of every client that has one, by name. Does not block.
+    /// The newest value of a channel of every client that has one, by name; where that may not be held
+    /// ([`NodeConfig::held_len_max`]), what it had before, and nothing tells. Does not block.
     ///
     /// # Errors
     /// [`NameError`]: `channel` is no name.
@@ -121,7 +123,8 @@ impl Host {
     /// has left meanwhile. Blocks.
     ///
     /// # Errors
-    /// [`ReadError::Name`]; [`ReadError::Gone`] when the host is closed.
+    /// [`ReadError::Name`]; [`ReadError::TooMuchHeld`], once for each value of whichever client that is passed over:
+    /// the next call goes on with the others; [`ReadError::Gone`] when the host is closed.
     pub fn changed(&self, channel: &str) -> Result<(Name, Value), ReadError> {
         self.engine.changed(channel, None)
     }

@@ -148,7 +148,8 @@ impl Hub {
         self.engine.channels(name)
     }
 
-    /// The newest value of a channel of every peer that has one, by name. Does not block.
+    /// The newest value of a channel of every peer that has one, by name; where that may not be held
+    /// ([`NodeConfig::held_len_max`]), what it had before, and nothing tells. Does not block.
     ///
     /// # Errors
     /// [`NameError`]: `channel` is no name.
@@ -178,7 +179,8 @@ impl Hub {
     /// have come again, which takes a round trip. Does not block.
     ///
     /// # Errors
-    /// [`ReadError::NoSuchPeer`], [`ReadError::Name`], [`ReadError::Kind`].
+    /// [`ReadError::NoSuchPeer`], [`ReadError::Name`], [`ReadError::Kind`]; [`ReadError::TooMuchHeld`], once for each
+    /// value that is passed over.
     pub fn get_by_name(&self, name: &str, channel: &str) -> Result<Option<Value>, ReadError> {
         self.engine.newest(name, channel)
     }
@@ -187,7 +189,8 @@ impl Hub {
     /// newest of that peer, also when it has left meanwhile. Peers take turns. Blocks.
     ///
     /// # Errors
-    /// [`ReadError::Name`]; [`ReadError::Gone`] when the hub is closed.
+    /// [`ReadError::Name`]; [`ReadError::TooMuchHeld`], once for each value of whichever peer that is passed over: the
+    /// next call goes on with the others; [`ReadError::Gone`] when the hub is closed.
     pub fn changed(&self, channel: &str) -> Result<(Name, Value), ReadError> {
         self.engine.changed(channel, None)
     }

@@ -9,6 +9,7 @@ mod client;
 mod control;
 mod engine;
 mod error;
+mod held_len;
 mod host;
 mod hub;
 mod last;
@@ -19,8 +20,9 @@ mod offset;
 mod stamps;
 mod timeout;
 mod value;
+mod value_limits;
 
-pub use channels::{Channels, VALUE_LEN_MAX};
+pub use channels::Channels;
 pub use client::Client;
 pub use control::{CONTROL_CHANNEL, Control, Hello, Kind, NAMES_MAX, Role, TIME_CHANNEL, Time, VERSION};
 pub use engine::{Event, NodeConfig, PeerInfo, Reconnect, Side, StartError};
@@ -29,6 +31,7 @@ pub use host::Host;
 pub use hub::Hub;
 pub use name::{Name, NameError};
 pub use value::{Age, Value};
+pub use value_limits::ValueLimits;
 
 /// The channel of images.
 const IMAGE: &str = "image";

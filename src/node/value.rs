@@ -80,6 +80,11 @@ impl Value {
         Some(Self { content: Content { tag, body }, number, time, clock: None })
     }
 
+    /// How long what it says is, in bytes.
+    pub(super) const fn len(&self) -> u64 {
+        self.content.body.len() as u64
+    }
+
     /// The same value, where the sender's clock is known by `clock`.
     pub(super) const fn with_clock(mut self, clock: Option<Estimate>) -> Self {
         self.clock = clock;

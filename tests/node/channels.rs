@@ -2,7 +2,7 @@
 
 use udpair::content::{Array, DecodeError, Image, tag};
 use udpair::message::End;
-use udpair::node::{Channels, Gone, Kind, NAMES_MAX, NameError, ReadError, WriteError};
+use udpair::node::{Channels, Gone, Kind, NAMES_MAX, NameError, ReadError, ValueLimits, WriteError};
 
 use crate::not_written;
 use crate::pair::{Pair, SHORT, STUCK, content};
@@ -143,7 +143,9 @@ pub(crate) fn a_value_longer_than_any_buffer_arrives_whole(pair: Pair) {
 
 pub(crate) fn a_value_that_is_too_long_is_told_and_passed_over(pair: Pair) {
     let (client, server) = pair.connect();
-    let (writer, reader) = (Channels::new(client), Channels::with_value_len_max(server, 1_000));
+    let mut limits = ValueLimits::default();
+    limits.value_len_max = 1_000;
+    let (writer, reader) = (Channels::new(client), Channels::with_limits(server, limits));
     for (at, len) in [1_000, 1_001, 20_000, 17 << 20, 999].into_iter().enumerate() {
         let sent = content(at, len);
         let (writer, value) = (writer.clone(), sent.clone());
@@ -155,6 +157,52 @@ pub(crate) fn a_value_that_is_too_long_is_told_and_passed_over(pair: Pair) {
         } else {
             assert_eq!(got.unwrap_err(), ReadError::TooLarge { len: Some(len as u64), max: 1_000 });
         }
+    }
+}
+
+pub(crate) fn newest_values_beyond_what_may_be_held_are_told_and_passed_over(pair: Pair) {
+    let (client, server) = pair.connect();
+    let mut limits = ValueLimits::default();
+    limits.held_len_max = 50_000;
+    let (writer, reader) = (Channels::new(client), Channels::with_limits(server, limits));
+    let written = |channel, at, len| {
+        writer.write(channel, content(at, len)).unwrap();
+        writer.flush().unwrap();
+        reader.latest(channel).map(|value| value.unwrap().content.body)
+    };
+    let refused = |len, held| Err(ReadError::TooMuchHeld { len, held, max: 50_000 });
+    let latest = |channel| reader.latest(channel).unwrap().map(|value| value.content.body);
+    assert_eq!(written("a", 1, 20_000), Ok(content(1, 20_000)));
+    assert_eq!(written("b", 2, 30_000), Ok(content(2, 30_000)));
+    // What there was before stays, or nothing where nothing was; told is told.
+    assert_eq!(written("c", 3, 1), refused(1, 50_000));
+    assert_eq!(latest("c"), None);
+    assert_eq!(written("a", 4, 20_001), refused(20_001, 30_000));
+    assert_eq!(latest("a"), Some(content(1, 20_000)));
+    assert!(reader.try_changed("a").unwrap().is_none());
+    // What is replaced does not count, and what is shorter leaves room.
+    assert_eq!(written("b", 5, 30_000), Ok(content(5, 30_000)));
+    assert_eq!(written("a", 6, 500), Ok(content(6, 500)));
+    assert_eq!(written("c", 7, 19_500), Ok(content(7, 19_500)));
+    assert_eq!(written("a", 8, 501), refused(501, 49_500));
+    assert_eq!(written("c", 9, 0), Ok(content(9, 0)));
+    assert_eq!(written("a", 10, 20_000), Ok(content(10, 20_000)));
+    // Whoever waits is told, too; what is queued is handed over and not held.
+    let waiting = reader.clone();
+    let waiter = pair.beside(move || waiting.changed_timeout("c", STUCK).map(|value| value.content.body));
+    writer.write("c", content(11, 60_000)).unwrap();
+    assert_eq!(waiter.join().unwrap(), refused(60_000, 50_000));
+    writer.send("log", content(12, 60_000)).unwrap();
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap().content.body, content(12, 60_000));
+    // The connection's end changes nothing.
+    writer.write("b", content(13, 30_001)).unwrap();
+    writer.flush().unwrap();
+    pair.beside(move || writer.connection().close_within(7, SHORT)).join().unwrap();
+    let gone = Gone::Ended(End::ClosedByPeer { code: 7 });
+    assert_eq!(reader.recv_timeout("log", STUCK).unwrap_err(), ReadError::Gone(gone));
+    assert_eq!(reader.latest("b").unwrap_err(), refused(30_001, 20_000).unwrap_err());
+    for (channel, at, len) in [("a", 10, 20_000), ("b", 5, 30_000), ("c", 9, 0)] {
+        assert_eq!(latest(channel), Some(content(at, len)));
     }
 }
 

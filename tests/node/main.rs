@@ -7,6 +7,7 @@ mod broken;
 mod channels;
 mod ended;
 mod fragile;
+mod held;
 mod hostile;
 mod hubs;
 mod leaving;
@@ -60,6 +61,7 @@ everywhere! {
         queued_values_come_in_order_and_once
         a_value_longer_than_any_buffer_arrives_whole
         a_value_that_is_too_long_is_told_and_passed_over
+        newest_values_beyond_what_may_be_held_are_told_and_passed_over
         a_channel_is_of_one_kind
         names_have_limits
         a_full_queue_holds_back_and_lets_go
@@ -70,6 +72,8 @@ everywhere! {
         a_node_that_closes_lets_go_of_who_waits_to_be_taken
         a_peer_that_is_away_can_be_given_up
         a_call_that_is_given_up_says_so;
+    held: a_peer_that_writes_too_much_is_told_of_and_keeps_no_other_from_being_heard
+        what_one_left_behind_takes_no_room_from_its_return;
     hubs: three_hubs_write_to_whom_they_mean
         images_go_on_their_channel
         whoever_joins_later_gets_the_newest

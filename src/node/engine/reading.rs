@@ -16,7 +16,7 @@ use crate::transport::Transport;
 pub(super) struct Seen {
     /// By the names of the peer and of the channel.
     given: BTreeMap<Name, BTreeMap<Name, Given>>,
-    /// Whose value was given last: others come first.
+    /// Whose value was given last, or passed over: others come first.
     last: Option<Name>,
 }
 
@@ -77,8 +77,12 @@ impl Engine {
         name::check(channel)?;
         let mut values = Vec::new();
         for peer in self.those(side) {
+            let newest = match peer.link.newest(channel) {
+                Err(ReadError::TooMuchHeld { .. }) => peer.link.held(channel),
+                other => other,
+            };
             // Of one that queues its values there, none is the newest.
-            if let Ok(Some((value, _))) = peer.link.newest(channel) {
+            if let Ok(Some((value, _))) = newest {
                 values.push((peer.name.clone(), value));
             }
         }
@@ -106,7 +110,7 @@ impl Engine {
                 }
             }
             // What somebody else has read for us; of what nobody has, the wait tells at once.
-            if let Some(found) = self.newer(&sources, |source| source.held(channel, self.now()), channel) {
+            if let Some(found) = self.newer(&sources, |source| source.held(channel, self.now()), channel)? {
                 return Ok(found);
             }
             watches.clear();
@@ -119,7 +123,7 @@ impl Engine {
             }
             let Some(peer) = watches.wait(&bell, rings, until).map_err(not_read)? else { continue };
             let source = [Source::There(peer)];
-            if let Some(found) = self.newer(&source, |source| source.newest(channel, self.now()), channel) {
+            if let Some(found) = self.newer(&source, |source| source.newest(channel, self.now()), channel)? {
                 return Ok(found);
             }
         }
@@ -150,22 +154,29 @@ impl Engine {
         lock(&self.seen).last.as_ref().map_or(0, |last| sources.partition_point(|source| source.name() <= last))
     }
 
-    /// A value that this handle has not given yet.
+    /// A value that this handle has not given yet, or that there is one that may not be held.
     fn newer(
         &self,
         sources: &[Source],
         look: impl Fn(&Source) -> Result<Option<(Value, u64)>, ReadError>,
         channel: &str,
-    ) -> Option<(Name, Value)> {
+    ) -> Result<Option<(Name, Value)>, ReadError> {
         let first = self.first_in_turn(sources);
         let mut seen = lock(&self.seen);
         for source in sources[first..].iter().chain(&sources[..first]) {
-            let Ok(Some((value, version))) = look(source) else { continue };
-            if seen.give(source, channel, &value, version) {
-                return Some((source.name().clone(), value));
+            match look(source) {
+                Ok(Some((value, version))) if seen.give(source, channel, &value, version) => {
+                    return Ok(Some((source.name().clone(), value)));
+                }
+                Err(error @ ReadError::TooMuchHeld { .. }) => {
+                    // It had its turn: whoever writes too much keeps no other from being heard.
+                    seen.last = Some(source.name().clone());
+                    return Err(error);
+                }
+                _ => {}
             }
         }
-        None
+        Ok(None)
     }
 }
 

@@ -397,6 +397,7 @@ impl Inner {
     pub(super) fn link(&self, conn: Connection) -> Arc<Link> {
         // Somebody may wait there as soon as it is a peer.
         self.news.at(conn.transport());
-        Arc::new(Link::new(conn, self.role, Some(Arc::clone(&self.news)), self.config.value_len_max, self.origin))
+        let news = Arc::clone(&self.news);
+        Arc::new(Link::new(conn, self.role, Some(news), self.config.value_limits(), self.origin))
     }
 }

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::pending::Pending;
 use super::control::{CONTROL_CHANNEL, Control, Hello, TIME_CHANNEL, Time};
 use super::engine::News;
+use super::held_len::HeldLen;
 use super::names::{OwnNames, PeerNames};
 use super::offset::Offset;
 use super::stamps::Stamps;
-use super::{Gone, Kind, Name, Reason, Role};
+use super::{Gone, Kind, Name, Reason, Role, ValueLimits};
 use crate::message::{
     Arrival, ArrivalBody, ChannelConfig, Delivery, End, Select, SendError, State as Life, UNRELIABLE_UNREAD_MAX,
 };
@@ -47,6 +48,8 @@ pub(super) struct State {
     /// The longest message of a value that the peer takes, in bytes; 0 while that is not known.
     peer_len_max: u64,
     peer: PeerNames,
+    /// Of the newest values in `peer`.
+    held: HeldLen,
     offset: Offset,
 }
 
@@ -66,7 +69,7 @@ impl Link {
         conn: Connection,
         role: Role,
         watchers: Option<Arc<News>>,
-        value_len_max: u64,
+        limits: ValueLimits,
         origin: u64,
     ) -> Self {
         let state = State {
@@ -76,6 +79,7 @@ impl Link {
             pending: Pending::default(),
             peer_len_max: 0,
             peer: PeerNames::default(),
+            held: HeldLen::new(limits.held_len_max),
             offset: Offset::default(),
         };
         let bell = Bell::hang(conn.transport());
@@ -84,7 +88,7 @@ impl Link {
             // Where it has ended, whoever calls next is told.
             let _ = conn.configure(channel, quick(delivery));
         }
-        Self { conn, bell, watchers, role, value_len_max, state: Mutex::new(state) }
+        Self { conn, bell, watchers, role, value_len_max: limits.value_len_max, state: Mutex::new(state) }
     }
 
     pub(super) const fn connection(&self) -> &Connection {

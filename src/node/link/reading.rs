@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Link, State};
 use crate::message::{Arrival, ArrivalBody, Select, Wanted, Whole};
+use crate::node::held_len::HeldLen;
 use crate::node::last::Last;
 use crate::node::names::PeerChannel;
 use crate::node::value::TIME_LEN;
@@ -14,6 +15,14 @@ use crate::transport::Interest;
 const VALUES_MAX: usize = 64;
 /// The code of a STOP for a value that is longer than allowed.
 const TOO_LARGE: u32 = 1;
+
+/// What came of reading up to the newest value of a channel.
+struct Refreshed {
+    /// There is a newer one.
+    newer: bool,
+    /// Why the newest is not it.
+    passed_over: Option<ReadError>,
+}
 
 impl Link {
     /// Where the next value of a channel comes, once that is known.
@@ -32,28 +41,34 @@ impl Link {
     }
 
     /// What can be read when there is no connection: the newest values, as far as they cost no more than `cost_max`
-    /// bytes.
+    /// bytes. Nobody is told of what was not read before and is more than may be held.
     pub(in crate::node) fn last(&self, cost_max: usize) -> Last {
         let mut state = self.lock();
         self.pump(&mut state);
-        for channel in state.peer.latest() {
-            self.refresh(channel);
+        let State { peer, held, .. } = &mut *state;
+        for channel in peer.latest() {
+            self.refresh(channel, held);
         }
         self.ring();
         Last::new(state.peer.iter(), state.offset.clone(), cost_max)
     }
 
-    /// The newest value of a channel and its version; `None` where there is none yet. Does not wait.
+    /// The newest value of a channel and its version; `None` where there is none yet. Where that would be more than may
+    /// be held it is passed over and told of, once. Does not wait.
     pub(in crate::node) fn newest(&self, name: &str) -> Result<Option<(Value, u64)>, ReadError> {
         name::check(name)?;
         let mut state = self.lock();
         self.pump(&mut state);
-        let State { peer, offset, .. } = &mut *state;
-        if let Some(channel) = peer.get_mut(name).filter(|channel| channel.kind == Kind::Latest)
-            && self.refresh(channel)
-        {
-            offset.on_value();
-            self.ring();
+        let State { peer, held, offset, .. } = &mut *state;
+        if let Some(channel) = peer.get_mut(name).filter(|channel| channel.kind == Kind::Latest) {
+            let Refreshed { newer, passed_over } = self.refresh(channel, held);
+            if newer {
+                offset.on_value();
+                self.ring();
+            }
+            if let Some(error) = passed_over {
+                return Err(error);
+            }
         }
         self.held_by(&mut state, name)
     }
@@ -87,9 +102,10 @@ impl Link {
         Ok(Some(value.with_clock(state.offset.estimate(self.now()))))
     }
 
-    /// Reads up to the newest value of a channel. True where there was a newer one.
-    fn refresh(&self, channel: &mut PeerChannel) -> bool {
-        let mut newer = false;
+    /// Reads up to the newest value of a channel. Asking for it takes no memory, whatever its length: it is here and
+    /// whole, in what the connection's credit and shelf bound, and goes at once where it may not be held.
+    fn refresh(&self, channel: &mut PeerChannel, held: &mut HeldLen) -> Refreshed {
+        let mut refreshed = Refreshed { newer: false, passed_over: None };
         for _ in 0..VALUES_MAX {
             let Ok(Some(arrival)) = self.recv(channel.number) else { break };
             let ArrivalBody::Whole(bytes) = arrival.body else {
@@ -100,11 +116,14 @@ impl Link {
                 self.refuse(Reason::Value);
                 break;
             };
-            channel.newest = Some(value);
-            channel.version += 1;
-            newer = true;
+            // One that a newer one overtakes is no loss.
+            refreshed.passed_over = held.put(&mut channel.newest, value).err();
+            if refreshed.passed_over.is_none() {
+                channel.version += 1;
+                refreshed.newer = true;
+            }
         }
-        newer
+        refreshed
     }
 
     fn take_whole(&self, number: u16) -> Result<Option<Value>, ReadError> {

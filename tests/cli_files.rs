@@ -26,6 +26,8 @@ const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
 /// Silence after which a peer is given up, where a test waits for that.
 const SHORT: [&str; 2] = ["--timeout", "0.3"];
+/// The same where a living peer has to answer within it, on a machine that is busy with other things.
+const PATIENCE: [&str; 2] = ["--timeout", "2"];
 
 const HELLO: u16 = 1;
 const OFFER: u16 = 2;
@@ -320,8 +322,8 @@ fn is_empty(dir: &Path) -> bool {
 fn the_sender_learns_that_the_receiver_was_killed() {
     for transport in TRANSPORTS {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut receiver = Receiver::start(transport, to.path(), &SHORT);
-        let child = sender(transport, &receiver.addr, &[&endless(from.path())], &SHORT).spawn().unwrap();
+        let mut receiver = Receiver::start(transport, to.path(), &PATIENCE);
+        let child = sender(transport, &receiver.addr, &[&endless(from.path())], &PATIENCE).spawn().unwrap();
         await_partial(to.path());
         receiver.child.kill().unwrap();
         let sent = child.wait_with_output().unwrap();
@@ -335,8 +337,8 @@ fn the_sender_learns_that_the_receiver_was_killed() {
 fn the_receiver_learns_that_the_sender_was_killed() {
     for transport in TRANSPORTS {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let receiver = Receiver::start(transport, to.path(), &[&SHORT[..], &["--once"]].concat());
-        let mut child = sender(transport, &receiver.addr, &[&endless(from.path())], &SHORT).spawn().unwrap();
+        let receiver = Receiver::start(transport, to.path(), &[&PATIENCE[..], &["--once"]].concat());
+        let mut child = sender(transport, &receiver.addr, &[&endless(from.path())], &PATIENCE).spawn().unwrap();
         await_partial(to.path());
         child.kill().unwrap();
         child.wait().unwrap();

@@ -15,6 +15,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -24,6 +25,8 @@ use udpair::{Config, Connection, Transport};
 /// The transports that every test runs over.
 const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
+/// Longer than anything takes: only a bug waits for it.
+const STUCK: Duration = Duration::from_secs(60);
 /// Silence after which a peer is given up, where a test waits for that.
 const SHORT: [&str; 2] = ["--timeout", "0.3"];
 /// The same where a living peer has to answer within it, on a machine that is busy with other things.
@@ -134,7 +137,7 @@ fn listing(dir: &Path) -> Vec<Found> {
 }
 
 fn set(path: &Path, mode: u32, mtime_s: u64) {
-    let time = std::time::UNIX_EPOCH + std::time::Duration::new(mtime_s, 987_654_321);
+    let time = std::time::UNIX_EPOCH + Duration::new(mtime_s, 987_654_321);
     fs::File::open(path).unwrap().set_modified(time).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -309,7 +312,9 @@ fn endless(dir: &Path) -> PathBuf {
 
 /// Waits until something has begun to arrive in `dir`.
 fn await_partial(dir: &Path) {
-    while fs::read_dir(dir).unwrap().next().is_none() {
+    let start = Instant::now();
+    while is_empty(dir) {
+        assert!(start.elapsed() < STUCK, "nothing has begun to arrive");
         std::thread::yield_now();
     }
 }

@@ -10,8 +10,8 @@ use udpair::{Connection, Listener};
 use crate::half_open::HalfOpen;
 use crate::pair::{Pair, STUCK, end_of, receive};
 
-/// How long who says nothing any more is waited for. A living peer has two thirds of it to answer, which 300 ms were too
-/// short for on a machine that is busy with other things.
+/// How long who says nothing any more is waited for. A living peer has two thirds of it to answer, for which 300 ms
+/// were too short on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn impatient(pair: Pair) -> Pair {

@@ -13,8 +13,8 @@ use udpair::{Connection, Transport};
 
 use crate::raw::{Raw, STUCK, accept, bind, frames, hello, many_descriptors, message};
 
-/// Silence that is meant to be noticed. It is counted from the handshake on: what the test does before it must fit in, on
-/// a machine that is busy with other things.
+/// Silence that is meant to be noticed. It is counted from the beginning: what the test does before must fit in, on a
+/// machine that is busy with other things.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// An exchange that goes on until it is dropped, and fails where it cannot.

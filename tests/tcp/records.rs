@@ -99,7 +99,7 @@ fn a_receipt_goes_alone_when_nothing_else_does() {
 
 #[test]
 fn a_connection_between_two_living_peers_stays_and_a_silent_one_does_not() {
-    // Two thirds of its idle timeout is what the living pair has to answer, on a machine that is busy with other things.
+    // Two thirds of it is what the living pair has to answer, on a machine that is busy with other things.
     let idle_timeout = Duration::from_secs(2);
     let server = bind(|config| config.idle_timeout = idle_timeout);
     let client = bind(|_| {});

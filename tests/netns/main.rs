@@ -27,8 +27,8 @@ const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 const P99_RATIO_MIN: f64 = 20.0;
 /// How long both are measured. TCP mends most losses in a round trip or two, and waits 200 ms, with two hundred
 /// messages behind it, where what it sent again is lost too: about every fifth second. Its 99th percentile shows that
-/// only once it has befallen one message in a hundred: that takes four times in a minute and a half, and eighteen are to
-/// be expected.
+/// only once it has befallen one message in a hundred: that takes four times in a minute and a half, and eighteen are
+/// to be expected.
 const SECONDS_UNDER_LOSS: &str = "90";
 /// Longer than anything takes: only a bug waits for it.
 const STUCK: Duration = Duration::from_secs(300);

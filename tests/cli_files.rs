@@ -15,6 +15,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -24,8 +25,12 @@ use udpair::{Config, Connection, Transport};
 /// The transports that every test runs over.
 const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
+/// Longer than anything takes: only a bug waits for it.
+const STUCK: Duration = Duration::from_secs(60);
 /// Silence after which a peer is given up, where a test waits for that.
 const SHORT: [&str; 2] = ["--timeout", "0.3"];
+/// The same where a living peer has to answer within it, on a machine that is busy with other things.
+const PATIENCE: [&str; 2] = ["--timeout", "2"];
 
 const HELLO: u16 = 1;
 const OFFER: u16 = 2;
@@ -132,7 +137,7 @@ fn listing(dir: &Path) -> Vec<Found> {
 }
 
 fn set(path: &Path, mode: u32, mtime_s: u64) {
-    let time = std::time::UNIX_EPOCH + std::time::Duration::new(mtime_s, 987_654_321);
+    let time = std::time::UNIX_EPOCH + Duration::new(mtime_s, 987_654_321);
     fs::File::open(path).unwrap().set_modified(time).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -307,7 +312,9 @@ fn endless(dir: &Path) -> PathBuf {
 
 /// Waits until something has begun to arrive in `dir`.
 fn await_partial(dir: &Path) {
-    while fs::read_dir(dir).unwrap().next().is_none() {
+    let start = Instant::now();
+    while is_empty(dir) {
+        assert!(start.elapsed() < STUCK, "nothing has begun to arrive");
         std::thread::yield_now();
     }
 }
@@ -320,8 +327,8 @@ fn is_empty(dir: &Path) -> bool {
 fn the_sender_learns_that_the_receiver_was_killed() {
     for transport in TRANSPORTS {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut receiver = Receiver::start(transport, to.path(), &SHORT);
-        let child = sender(transport, &receiver.addr, &[&endless(from.path())], &SHORT).spawn().unwrap();
+        let mut receiver = Receiver::start(transport, to.path(), &PATIENCE);
+        let child = sender(transport, &receiver.addr, &[&endless(from.path())], &PATIENCE).spawn().unwrap();
         await_partial(to.path());
         receiver.child.kill().unwrap();
         let sent = child.wait_with_output().unwrap();
@@ -335,8 +342,8 @@ fn the_sender_learns_that_the_receiver_was_killed() {
 fn the_receiver_learns_that_the_sender_was_killed() {
     for transport in TRANSPORTS {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let receiver = Receiver::start(transport, to.path(), &[&SHORT[..], &["--once"]].concat());
-        let mut child = sender(transport, &receiver.addr, &[&endless(from.path())], &SHORT).spawn().unwrap();
+        let receiver = Receiver::start(transport, to.path(), &[&PATIENCE[..], &["--once"]].concat());
+        let mut child = sender(transport, &receiver.addr, &[&endless(from.path())], &PATIENCE).spawn().unwrap();
         await_partial(to.path());
         child.kill().unwrap();
         child.wait().unwrap();

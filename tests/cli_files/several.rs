@@ -9,7 +9,8 @@ use udpair::message::{End, State};
 use udpair::transport::RecvError;
 
 use super::{
-    DATA, DONE, ERROR, HASH, HELLO, OFFER, Peer, Receiver, TRANSPORTS, WANT, listing, offer, places, send, text,
+    DATA, DONE, ERROR, HASH, HELLO, OFFER, PATIENCE, Peer, Receiver, TRANSPORTS, WANT, listing, offer, places, send,
+    text,
 };
 
 #[test]
@@ -46,7 +47,7 @@ fn stopped_half_way(transport: &str, to: &str, at: usize) -> Peer {
 fn peers_that_are_silent_for_the_timeout_give_way_where_every_place_is_taken() {
     for transport in TRANSPORTS {
         let (from, to) = places();
-        let receiver = Receiver::start(transport, to.path(), &["--timeout", "0.3"]);
+        let receiver = Receiver::start(transport, to.path(), &PATIENCE);
         // The libraries at both ends keep these connections alive; there are eight places.
         let stopped: Vec<Peer> = (0..8).map(|at| stopped_half_way(transport, &receiver.addr, at)).collect();
         let sent = send(transport, &receiver.addr, &[&from.path().join("root/sub")]);
@@ -67,7 +68,7 @@ fn peers_that_are_silent_for_the_timeout_give_way_where_every_place_is_taken() {
 fn a_byte_now_and_then_does_not_hold_a_place_that_others_wait_for() {
     for transport in TRANSPORTS {
         let (from, to) = places();
-        let receiver = Receiver::start(transport, to.path(), &["--timeout", "0.5"]);
+        let receiver = Receiver::start(transport, to.path(), &PATIENCE);
         // Each of them sends so often that it is never silent for the timeout.
         let drips: Vec<_> = (0..8)
             .map(|at| {
@@ -99,7 +100,7 @@ fn a_byte_now_and_then_does_not_hold_a_place_that_others_wait_for() {
 fn a_peer_that_never_says_anything_is_sent_away() {
     for transport in TRANSPORTS {
         let to = tempfile::tempdir().unwrap();
-        let receiver = Receiver::start(transport, to.path(), &["--timeout", "0.3"]);
+        let receiver = Receiver::start(transport, to.path(), &PATIENCE);
         let mute = Peer::connect(transport, &receiver.addr);
         assert_eq!(mute.connection.recv().unwrap_err(), RecvError::Ended(End::AbortedByPeer { code: 5 }));
     }

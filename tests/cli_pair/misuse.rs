@@ -27,8 +27,8 @@ fn a_pipe_and_files_do_not_go_together() {
     let is_a_file_protocol = "is it the other one of send and recv?";
     pair(("send Cargo.toml", 1, is_a_file_protocol), ("join", 1, "receive them with udpair recv"));
     pair(("invite", 1, "receive them with udpair recv"), ("send Cargo.toml --code", 1, is_a_file_protocol));
-    pair(("invite", 1, "is it udpair recv?"), ("recv --timeout 1 --dir DIR", 4, "is it udpair send?"));
-    pair(("recv --timeout 1", 4, "is it udpair send?"), ("join", 1, "is it udpair recv?"));
+    pair(("invite", 1, "is it udpair recv?"), ("recv --timeout 2 --dir DIR", 4, "is it udpair send?"));
+    pair(("recv --timeout 2", 4, "is it udpair send?"), ("join", 1, "is it udpair recv?"));
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn who_sends_files_is_told_that_this_is_a_pipe() {
 #[test]
 fn a_side_that_is_killed_or_interrupted_ends_the_other() {
     for transport in TRANSPORTS {
-        let mut inviter = Tool::piped(&format!("invite --interface lo --transport {transport} --timeout 1"));
+        let mut inviter = Tool::piped(&format!("invite --interface lo --transport {transport} --timeout 2"));
         let code = inviter.first_on_stderr();
         let mut joiner = Tool::piped(&format!("join {code} --interface lo"));
         joiner.write(b"x");

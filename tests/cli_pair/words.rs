@@ -70,7 +70,7 @@ fn a_code_that_has_been_used_leads_nowhere() {
 fn a_joiner_that_insists_on_the_other_transport_is_told_which_it_is() {
     for (one, other) in [("udp", "tcp"), ("tcp", "udp")] {
         let (_inviter, code) = invite(one);
-        let ended = join(&code, &format!("--transport {other} --timeout 1")).end();
+        let ended = join(&code, &format!("--transport {other}")).end();
         ended.failed(12, &format!("offers this number talks over {}", one.to_uppercase()));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A case is a function over a [`Pair`] of transports and knows nothing of what is below, nor whether it is sealed: all
 //! of them make sense either way. The simulator's sealed worlds are the swarm test's. On real sockets a case waits on
-//! configured timeouts of at most 300 ms (and once on the half second that a refusal takes over UDP); only a bug makes
-//! one wait for [`pair::STUCK`].
+//! configured timeouts of at most 300 ms, on 2 s where a living peer has to answer before one passes (and once on the
+//! half second that a refusal takes over UDP); only a bug makes one wait for [`pair::STUCK`].
 
 mod bells;
 mod bulk;

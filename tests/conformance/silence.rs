@@ -10,14 +10,12 @@ use udpair::{Connection, Listener};
 use crate::half_open::HalfOpen;
 use crate::pair::{Pair, STUCK, end_of, receive};
 
-/// How long the cases here wait for who says nothing.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long who says nothing any more is waited for. A living peer has two thirds of it to answer, for which 300 ms
+/// were too short on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn impatient(pair: Pair) -> Pair {
-    pair.with(|config| {
-        config.idle_timeout = PATIENCE;
-        config.connect_timeout = PATIENCE;
-    })
+    pair.with(|config| config.idle_timeout = PATIENCE)
 }
 
 pub(crate) fn a_peer_that_falls_silent_is_given_up_by_both_who_wait(pair: Pair) {
@@ -37,30 +35,36 @@ pub(crate) fn a_peer_that_falls_silent_is_given_up_by_both_who_wait(pair: Pair) 
 
 pub(crate) fn what_a_silent_peer_never_got_is_reported(pair: Pair) {
     let pair = impatient(pair);
-    for server_side in [false, true] {
+    // Either side may be the one that closes; the silence of both peers passes at the same time.
+    let heard = [false, true].map(|server_side| {
         let path = pair.path();
         let (client, server) = pair.connect_at(path.addr);
-        let (one, other) = if server_side { (&server, &client) } else { (&client, &server) };
+        let (one, other) = if server_side { (server, client) } else { (client, server) };
         one.send("heard").unwrap();
-        assert_eq!(receive(other), "heard");
+        assert_eq!(receive(&other), "heard");
         one.flush_timeout(STUCK).unwrap();
+        (path, one, other)
+    });
+    let closing = heard.map(|(path, one, other)| {
         path.cut();
         one.send("unheard").unwrap();
         one.send_on(4, 0, "unheard").unwrap();
         let closing = one.clone();
-        let closer = pair.beside(move || closing.close(0));
+        (path, one, other, pair.beside(move || closing.close(0)))
+    });
+    for (_path, one, other, closer) in closing {
         let report = closer.join().unwrap();
         assert_eq!(report.cut_short, Some(End::TimedOut));
         let [zero, four] = &report.channels[..] else { panic!("{report:?}") };
         assert_eq!((zero.not_arrived, zero.first_missing), (1, Some(MessageId(1))));
         assert_eq!((four.taken, four.not_arrived, four.first_missing), (0, 1, Some(MessageId(0))));
         assert_eq!(one.flush(), Err(FlushError::Ended(End::TimedOut)));
-        assert_eq!(end_of(other), End::TimedOut);
+        assert_eq!(end_of(&other), End::TimedOut);
     }
 }
 
 pub(crate) fn a_call_that_nobody_answers_times_out(pair: Pair) {
-    let pair = impatient(pair);
+    let pair = pair.with(|config| config.connect_timeout = Duration::from_millis(300));
     let path = pair.path();
     path.cut();
     let error = Connection::connect(&pair.client, path.addr).unwrap_err();

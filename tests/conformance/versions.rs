@@ -4,7 +4,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
 
 use udpair::transport::ConnectError;
 use udpair::wire::{
@@ -68,12 +67,6 @@ fn check_refused(called: Result<Connection, ConnectError>, peer: SocketAddr) {
     }
 }
 
-fn impatient(security: Security) -> Config {
-    let mut config = security.config();
-    config.connect_timeout = Duration::from_millis(300);
-    config
-}
-
 #[test]
 fn udp_tells_a_caller_of_another_version_in_that_version() {
     MODES.into_iter().for_each(udp_tells);
@@ -102,7 +95,7 @@ fn udp_ends(security: Security) {
     let mode = security.mode();
     let peer = UdpSocket::bind(LOOPBACK).unwrap();
     let addr = peer.local_addr().unwrap();
-    let client = udp::bind(LOOPBACK, impatient(security)).unwrap();
+    let client = udp::bind(LOOPBACK, security.config()).unwrap();
     let calling = Arc::clone(&client);
     let call = client.spawn("call", move || Connection::connect(&calling, addr)).unwrap();
     let mut buf = [0; 2_048];
@@ -148,7 +141,7 @@ fn tcp_ends(security: Security) {
     let mode = security.mode();
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let addr = listener.local_addr().unwrap();
-    let client = tcp::bind(LOOPBACK, impatient(security)).unwrap();
+    let client = tcp::bind(LOOPBACK, security.config()).unwrap();
     let calling = Arc::clone(&client);
     let call = client.spawn("call", move || Connection::connect(&calling, addr)).unwrap();
     let (mut peer, _) = listener.accept().unwrap();

@@ -30,6 +30,8 @@ const P99_RATIO_MIN: f64 = 20.0;
 /// only once it has befallen one message in a hundred: that takes four times in a minute and a half, where eighteen are
 /// to be expected.
 const SECONDS_UNDER_LOSS: &str = "90";
+/// Longer than anything takes: only a bug waits for it.
+const STUCK: Duration = Duration::from_secs(300);
 /// The tree of the full size has at least so many files.
 const FILES_MIN: usize = 10_000;
 /// What a process may have resident at most, MiB.
@@ -168,14 +170,18 @@ fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
     let relay = Relay::start(&recv.address, seed);
     let relayed_to = relay.address.to_string();
     let fire = Fire::at(&recv.address, relay.captured.clone(), seed);
-    let time = Duration::from_secs(if full() { 30 } else { 3 });
+    let seconds = if full() { 30 } else { 3 };
+    // A third of what falls due of each kind; mutants only begin once there is something to mutate.
+    let of_each = fire::RATE * seconds / 3;
     let start = Instant::now();
     let (_stop, ticks) = mpsc::channel::<()>();
     let (mut transfers, mut relayed) = (0, 0);
     let mut source = make("file0");
     let mut current = send(&source, &recv.address);
     let mut victim = send(&make("victim0"), &relayed_to);
-    while start.elapsed() < time {
+    let captured_all = || relay.captured.lock().expect("nobody panicked").is_complete();
+    while start.elapsed() < Duration::from_secs(seconds) || !fire.has_fired(of_each) || !captured_all() {
+        assert!(start.elapsed() < STUCK, "not {of_each} of each kind, or nothing to mutate: {:?}", fire.fired);
         // Some milliseconds, waited for on a channel that never speaks.
         let _ = ticks.recv_timeout(Duration::from_millis(5));
         assert!(recv.is_running(), "the receiver has ended");
@@ -190,15 +196,12 @@ fn garbage_at_the_port_neither_stops_a_transfer_nor_grows_the_process() {
             victim = send(&make(&format!("victim{relayed}")), &relayed_to);
         }
     }
-    let captured_all = relay.captured.lock().expect("nobody panicked").is_complete();
     check(current.finish(), &source);
     let fired = fire.stop();
     transfers += 1;
     let after = recv.resident_mib();
-    println!("{} datagrams a second: {fired:?}", fired.rate());
+    println!("{fired}");
     println!("{transfers} transfers under fire, {relayed} mutated ones ended; resident {before} MiB, then {after} MiB");
-    assert!(captured_all, "HELLO, HELLO2 and data were captured");
-    assert!(fired.rate() >= fire::RATE * 9 / 10 && fired.mutants > fired.noise / 2, "{fired:?}");
     assert!(recv.is_running());
     assert!(
         after < RESIDENT_MAX_MIB && after.saturating_sub(before) < GROWTH_MAX_MIB,

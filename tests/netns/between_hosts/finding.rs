@@ -78,6 +78,10 @@ fn a_way_that_is_found_while_a_dead_one_is_tried_is_tried_too() {
     }
 }
 
+/// Nameplates are drawn, so that two invites seldom want the same one here. To force that would make the test depend on
+/// the machine: the holder has 80 ms to answer. What becomes of it is tested in virtual time, in
+/// `src/pairing/tests/nameplates.rs` and `src/transport/sim/tests/pairing.rs`, and, where both sides are driven by
+/// turns, over sockets, in `src/transport/discovery/tests.rs`.
 #[test]
 fn two_invites_at_once_on_a_bridge_never_cross() {
     let Some(net) = Net::bridge(3) else { return };

@@ -49,7 +49,7 @@ pub(crate) fn a_node_that_closes_lets_go_of_who_waits_to_be_taken(pair: Pair) {
 }
 
 pub(crate) fn a_peer_that_is_away_can_be_given_up(pair: Pair) {
-    let transport = pair.another(|_| {});
+    let transport = pair.another_apart();
     let addr = transport.local_addr();
     let a = Hub::start("a", [transport]).unwrap();
     let b = Hub::start_with("b", [pair.another(|_| {})], soon()).unwrap();

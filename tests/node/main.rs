@@ -10,6 +10,8 @@ mod fragile;
 mod hostile;
 mod hubs;
 mod leaving;
+#[path = "../loopback/mod.rs"]
+mod loopback;
 mod order;
 #[path = "../conformance/pair.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]

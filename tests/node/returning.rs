@@ -28,7 +28,7 @@ fn left(name: &str, end: End, returns: bool) -> Option<Event> {
 }
 
 pub(crate) fn a_host_that_was_away_has_its_clients_and_their_values_again(pair: Pair) {
-    let transport = pair.another(|_| {});
+    let transport = pair.another_apart();
     let addr = transport.local_addr();
     let host = Host::start([transport]).unwrap();
     let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
@@ -166,7 +166,7 @@ pub(crate) fn those_who_do_not_understand_each_other_do_not_try_again(pair: Pair
     client.close();
 
     // Where the host was there is a hub now.
-    let transport: Arc<dyn Transport> = pair.another(|_| {});
+    let transport: Arc<dyn Transport> = pair.another_apart();
     let addr = transport.local_addr();
     let host = Host::start([transport]).unwrap();
     let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
@@ -182,7 +182,7 @@ pub(crate) fn those_who_do_not_understand_each_other_do_not_try_again(pair: Pair
 }
 
 pub(crate) fn a_node_that_tries_again_can_be_closed(pair: Pair) {
-    let host = Host::start([pair.another(|_| {})]).unwrap();
+    let host = Host::start([pair.another_apart()]).unwrap();
     let client = Client::start_with("a", &pair.another(|_| {}), host.local_addr(), soon()).unwrap();
     host.close();
     drop(host);

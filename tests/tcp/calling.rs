@@ -8,6 +8,7 @@ use udpair::message::End;
 use udpair::transport::ConnectError;
 use udpair::{Config, Connection, Listener};
 
+use crate::loopback::apart;
 use crate::raw::{Raw, SHORT, STUCK, accept, bind, loopback, many_descriptors};
 
 /// What a call comes to when it is answered by `answer`.
@@ -37,7 +38,7 @@ fn a_call_that_is_not_answered_is_given_up() {
 
 #[test]
 fn a_call_to_a_port_that_nobody_listens_on_fails_at_once() {
-    let free = TcpListener::bind(loopback()).unwrap().local_addr().unwrap();
+    let free = TcpListener::bind(apart()).unwrap().local_addr().unwrap();
     // The connect timeout would be the test's end.
     let client = bind(|config| config.connect_timeout = 10 * STUCK);
     let error = Connection::connect(&client, free).unwrap_err();
@@ -81,7 +82,7 @@ fn peers_of_both_families_reach_a_transport_bound_to_all_addresses() {
 
 #[test]
 fn an_address_can_be_bound_again_as_soon_as_its_transport_is_gone() {
-    let mut addr = loopback();
+    let mut addr = apart();
     let client = bind(|_| {});
     for _ in 0..5 {
         let server = udpair::tcp::bind(addr, Config::insecure_plain()).unwrap();

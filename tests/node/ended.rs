@@ -11,7 +11,7 @@ use udpair::{Config, Connection, Listener};
 use crate::hubs::{hub, named};
 use crate::not_written;
 use crate::pair::{Pair, SHORT, STUCK, end_of};
-use crate::returning::soon;
+use crate::returning::{bind_again, soon};
 
 pub(crate) fn a_closed_node_takes_no_connection_and_keeps_none(pair: Pair) {
     let a = hub(&pair, "a");
@@ -65,7 +65,7 @@ pub(crate) fn a_peer_that_is_away_can_be_given_up(pair: Pair) {
     assert_eq!(b.next_event(STUCK), Some(Event::GaveUp { name: named("a"), why }));
     assert!(!b.disconnect("a"));
     // There is somebody to call again, and nobody does.
-    let listener = Listener::new(pair.bind(addr).unwrap());
+    let listener = Listener::new(bind_again(&pair, addr));
     assert!(listener.accept_timeout(SHORT).is_err());
     assert_eq!(b.next_event(SHORT), None);
     not_written(b.write_to_name("a", "pose", "x"), &WriteError::NoSuchPeer { name: "a".to_owned() });

@@ -77,8 +77,8 @@ pub(crate) fn half_open_peers_do_not_hold_up_others(pair: Pair) {
     });
     // As many as may wait to be accepted.
     let half_open: Vec<HalfOpen> = (0..3).map(|_| HalfOpen::new(&pair)).collect();
-    // Over UDP they take the backlog's places until they are 250 ms old, and whoever comes then gets one of them. A call
-    // hears for half a second that there is none before it says so; on a busy machine all of its tries may be early.
+    // Over UDP they take the backlog's places until they are 250 ms old; whoever comes then gets one of them. A call
+    // that hears for half a second that there is none gives up: on a busy machine all its tries may have been early.
     let patient = pair.another(|config| config.backlog = 0);
     let client = (0..CALLS_MAX).find_map(|_| match Connection::connect(&patient, pair.server.local_addr()) {
         Err(ConnectError::RefusedByLibrary { reason: RefuseCode::Busy, .. }) => None,

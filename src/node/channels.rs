@@ -196,7 +196,10 @@ impl Channels {
         self.link.attend();
     }
 
-    /// Waits until everything written so far has arrived (superseded values aside). Blocks.
+    /// Waits until everything written so far, and meanwhile, has arrived: the peer's library has it, its application
+    /// perhaps not. Superseded values count as arrived. Blocks for as long as others write without a pause:
+    /// [`Connection::flush_timeout`] of the [`connection`](Self::connection) waits no longer than it may, but does not
+    /// count values that a full queue keeps waiting here.
     ///
     /// # Errors
     /// As [`Connection::flush`].

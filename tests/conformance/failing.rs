@@ -12,8 +12,7 @@ use udpair::{Connection, Listener};
 use crate::pair::{Pair, SHORT, STUCK, content, end_of, receive, receive_on};
 
 pub(crate) fn nobody_listens(pair: Pair) {
-    // A port that was free a moment ago.
-    let gone = pair.another(|_| {}).local_addr();
+    let gone = pair.another_apart().local_addr();
     // Over UDP the half second of silence that makes sure of it has to fit in; nothing else is waited for.
     let pair = pair.with(|config| config.connect_timeout = STUCK);
     let error = Connection::connect(&pair.client, gone).unwrap_err();

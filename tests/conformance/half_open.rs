@@ -45,10 +45,10 @@ impl HalfOpen {
         let (mut bytes, mut buf) = (Vec::new(), [0; 2_048]);
         Packet::Hello(hello).put_handshake(security.mode(), &mut bytes);
         socket.send(&bytes).unwrap();
-        let len = socket.recv(&mut buf).unwrap();
+        let len = uninterrupted(|| socket.recv(&mut buf)).unwrap();
         let Ok((_, Packet::Retry(retry))) = Packet::decode(&buf[..len]) else { panic!("no RETRY") };
         socket.send(&hello2(security, Some(retry.cookie))).unwrap();
-        let len = socket.recv(&mut buf).unwrap();
+        let len = uninterrupted(|| socket.recv(&mut buf)).unwrap();
         assert!(matches!(Packet::decode(&buf[..len]), Ok((_, Packet::Share(_)))), "no SHARE");
         Self::Udp { _socket: socket }
     }
@@ -80,11 +80,21 @@ impl HalfOpen {
     pub(crate) fn check_given_up(self) {
         if let Self::Tcp(mut stream) = self {
             stream.set_read_timeout(Some(STUCK)).unwrap();
-            match stream.read(&mut [0; 100]) {
+            match uninterrupted(|| stream.read(&mut [0; 100])) {
                 Ok(0) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
                 other => panic!("{other:?}"),
             }
+        }
+    }
+}
+
+/// What a call on a socket with a timeout comes to; that this process was stopped and continued meanwhile is no matter.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

@@ -13,6 +13,8 @@ mod delivery;
 mod failing;
 mod half_open;
 mod killed;
+#[path = "../loopback/mod.rs"]
+mod loopback;
 mod many;
 mod pair;
 mod path;

@@ -10,6 +10,7 @@ use udpair::sim::{Host, Sim};
 use udpair::transport::{BindError, JoinHandle, RecvError};
 use udpair::{Config, Connection, Listener, Message, Transport};
 
+use crate::loopback::apart;
 use crate::path::Path;
 use crate::security::Security;
 
@@ -79,6 +80,11 @@ impl Pair {
         let mut config = self.security.config();
         change(&mut config);
         (self.bind)(ANY, config).expect("any address of this host")
+    }
+
+    /// As [`another`](Self::another), at an address that is no other socket's: it stays free when this one is gone.
+    pub(crate) fn another_apart(&self) -> Arc<dyn Transport> {
+        self.bind(apart()).expect("an address of this host")
     }
 
     /// The same pair with other settings.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use udpair::message::{ChannelConfig, Delivery, End};
-use udpair::node::{CONTROL_CHANNEL, Control, Event, Gone, Hello, Hub, JoinError, Kind, ReadError, Role, WriteError};
+use udpair::node::{
+    CONTROL_CHANNEL, Control, Event, Gone, Hello, Hub, JoinError, Kind, ReadError, Reconnect, Role, WriteError,
+};
 use udpair::sim::Sim;
 use udpair::{Config, Connection, Listener};
 
-use crate::hubs::{hub, named};
+use crate::hubs::{config, hub, named};
 use crate::not_written;
 use crate::pair::{Pair, SHORT, STUCK, end_of};
-use crate::returning::soon;
+use crate::returning::{bind_again, soon};
 
 pub(crate) fn a_closed_node_takes_no_connection_and_keeps_none(pair: Pair) {
     let a = hub(&pair, "a");
@@ -49,7 +51,7 @@ pub(crate) fn a_node_that_closes_lets_go_of_who_waits_to_be_taken(pair: Pair) {
 }
 
 pub(crate) fn a_peer_that_is_away_can_be_given_up(pair: Pair) {
-    let transport = pair.another(|_| {});
+    let transport = pair.another_apart();
     let addr = transport.local_addr();
     let a = Hub::start("a", [transport]).unwrap();
     let b = Hub::start_with("b", [pair.another(|_| {})], soon()).unwrap();
@@ -65,7 +67,7 @@ pub(crate) fn a_peer_that_is_away_can_be_given_up(pair: Pair) {
     assert_eq!(b.next_event(STUCK), Some(Event::GaveUp { name: named("a"), why }));
     assert!(!b.disconnect("a"));
     // There is somebody to call again, and nobody does.
-    let listener = Listener::new(pair.bind(addr).unwrap());
+    let listener = Listener::new(bind_again(&pair, addr));
     assert!(listener.accept_timeout(SHORT).is_err());
     assert_eq!(b.next_event(SHORT), None);
     not_written(b.write_to_name("a", "pose", "x"), &WriteError::NoSuchPeer { name: "a".to_owned() });
@@ -119,6 +121,49 @@ fn a_name_is_free_as_soon_as_its_owner_is_gone() {
                 let end = hub.peer("x").map(|peer| peer.recv("nothing").unwrap_err());
                 assert!(end.is_none_or(|end| matches!(end, ReadError::Gone(_))));
             }
+            hub.close();
+            Ok(())
+        });
+        sim.run().unwrap();
+    }
+}
+
+/// Whoever calls by a name may be the first to notice that its owner has left.
+#[test]
+fn whoever_waits_for_events_is_told_at_once_that_a_peer_left_who_will_be_called_again() {
+    for seed in 0..30 {
+        let sim = Sim::new(seed);
+        let [caller, called] = ["caller", "called"].map(|name| sim.host(name));
+        let addr = called.addr(7_000);
+        sim.spawn(&called, move |host| {
+            let raw = Listener::new(host.bind(addr, Config::insecure_plain())?).accept()?;
+            let hello = Hello { role: Role::Hub, instance: 0, name: Some(named("x")) };
+            raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode())?;
+            raw.flush()?;
+            host.sleep(SHORT);
+            raw.abort(7);
+            Ok(())
+        });
+        sim.spawn(&caller, move |host| {
+            const HOUR: Duration = Duration::from_secs(3_600);
+            let config = config(|config| config.reconnect = Some(Reconnect { first: HOUR, most: HOUR }));
+            let hub = Hub::start_with("hub", [host.bind(host.addr(0), Config::insecure_plain())?], config)?;
+            hub.connect("x", addr)?;
+            assert!(matches!(hub.next_event(STUCK), Some(Event::Joined { .. })));
+            let reader = hub.peer("x").unwrap();
+            let waiting = reader.connection().transport().spawn("waiting", {
+                let hub = hub.clone();
+                move || (hub.next_event(STUCK), hub.now())
+            })?;
+            assert!(matches!(reader.recv("nothing"), Err(ReadError::Gone(_))));
+            let ended_at = hub.now();
+            assert!(matches!(hub.connect("x", addr), Err(JoinError::NameTaken { .. })));
+            let (event, told_at) = waiting.join().unwrap();
+            assert!(matches!(event, Some(Event::Left { returns: true, .. })), "seed {seed}: {event:?}");
+            assert!(
+                told_at.saturating_since(ended_at) < SHORT,
+                "seed {seed}: told at {told_at:?}, left at {ended_at:?}"
+            );
             hub.close();
             Ok(())
         });

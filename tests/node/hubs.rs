@@ -133,9 +133,7 @@ pub(crate) fn there_is_no_such_peer(pair: Pair) {
     assert!(a.peer("x").is_none() && !a.disconnect("x"));
     assert_eq!(a.changed_timeout("pose", SHORT).unwrap_err(), ReadError::TimedOut);
     assert_eq!(a.next_event(SHORT), None);
-    let nobody = pair.another(|_| {});
-    let addr = nobody.local_addr();
-    drop(nobody);
+    let addr = pair.another_apart().local_addr();
     let error = a.connect("b", addr).unwrap_err();
     assert!(matches!(error, JoinError::Connect(ConnectError::Unreachable { .. })), "{error}");
     a.close();

@@ -11,6 +11,8 @@ mod held;
 mod hostile;
 mod hubs;
 mod leaving;
+#[path = "../loopback/mod.rs"]
+mod loopback;
 mod order;
 #[path = "../conformance/pair.rs"]
 #[allow(dead_code, reason = "what only the other suite needs of it")]

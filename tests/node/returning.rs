@@ -1,5 +1,6 @@
 //! Nodes that are lost and come again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use udpair::node::{CONTROL_CHANNEL, Client, Control, Event, Gone, Hello, Host, H
 use udpair::node::{Reconnect, Role, Side, WriteError};
 use udpair::sim::{Sim, Verdict};
 use udpair::time::Timestamp;
+use udpair::transport::{BindError, WaitError};
 use udpair::{Config, Connection, Listener, Transport};
 
 use crate::hubs::{config, named};
@@ -19,6 +21,21 @@ pub(crate) fn soon() -> NodeConfig {
     config(|config| config.reconnect = Some(Reconnect { first, most }))
 }
 
+/// A transport at the address of one that is gone. What that still has to say to its peers it says in the background,
+/// and has its sockets until then.
+pub(crate) fn bind_again(pair: &Pair, addr: SocketAddr) -> Arc<dyn Transport> {
+    let own = &pair.client;
+    let give_up = own.now() + STUCK;
+    loop {
+        match pair.bind(addr) {
+            Err(BindError::AddressInUse { .. }) if own.now() < give_up => {
+                assert_eq!(own.wait(&[], Some(own.now() + SHORT / 10)).err(), Some(WaitError::TimedOut));
+            }
+            bound => return bound.expect("the address of one that is gone"),
+        }
+    }
+}
+
 fn joined(name: &str, side: Side) -> Option<Event> {
     Some(Event::Joined { name: named(name), side })
 }
@@ -28,7 +45,7 @@ fn left(name: &str, end: End, returns: bool) -> Option<Event> {
 }
 
 pub(crate) fn a_host_that_was_away_has_its_clients_and_their_values_again(pair: Pair) {
-    let transport = pair.another(|_| {});
+    let transport = pair.another_apart();
     let addr = transport.local_addr();
     let host = Host::start([transport]).unwrap();
     let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
@@ -47,7 +64,7 @@ pub(crate) fn a_host_that_was_away_has_its_clients_and_their_values_again(pair: 
     assert_eq!(client.get("other").unwrap_err(), ReadError::TimedOut);
     client.write("pose", "meanwhile").unwrap();
     client.write("new", "also").unwrap();
-    let host = Host::start([pair.bind(addr).unwrap()]).unwrap();
+    let host = Host::start([bind_again(&pair, addr)]).unwrap();
     host.write_all("goal", "after").unwrap();
     assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
     assert_eq!(client.changed_timeout("goal", STUCK).unwrap().content.body, "after");
@@ -166,13 +183,13 @@ pub(crate) fn those_who_do_not_understand_each_other_do_not_try_again(pair: Pair
     client.close();
 
     // Where the host was there is a hub now.
-    let transport: Arc<dyn Transport> = pair.another(|_| {});
+    let transport: Arc<dyn Transport> = pair.another_apart();
     let addr = transport.local_addr();
     let host = Host::start([transport]).unwrap();
     let client = Client::start_with("a", &pair.another(|_| {}), addr, soon()).unwrap();
     host.close();
     drop(host);
-    let hub = Hub::start("hub", [pair.bind(addr).unwrap()]).unwrap();
+    let hub = Hub::start("hub", [bind_again(&pair, addr)]).unwrap();
     assert_eq!(client.next_event(STUCK), joined("host", Side::Remote));
     assert_eq!(client.next_event(STUCK), left("host", End::ClosedByPeer { code: 0 }, true));
     let why = Gone::ByPeer(Reason::Role);
@@ -182,7 +199,7 @@ pub(crate) fn those_who_do_not_understand_each_other_do_not_try_again(pair: Pair
 }
 
 pub(crate) fn a_node_that_tries_again_can_be_closed(pair: Pair) {
-    let host = Host::start([pair.another(|_| {})]).unwrap();
+    let host = Host::start([pair.another_apart()]).unwrap();
     let client = Client::start_with("a", &pair.another(|_| {}), host.local_addr(), soon()).unwrap();
     host.close();
     drop(host);

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Instant;
 
 use udpair::message::End;
-use udpair::transport::ConnectError;
-use udpair::{Config, Connection, Listener};
+use udpair::transport::{BindError, ConnectError};
+use udpair::{Config, Connection, Listener, Transport};
 
+use crate::loopback::apart;
 use crate::raw::{Raw, SHORT, STUCK, accept, bind, loopback, many_descriptors};
 
 /// What a call comes to when it is answered by `answer`.
@@ -37,7 +39,7 @@ fn a_call_that_is_not_answered_is_given_up() {
 
 #[test]
 fn a_call_to_a_port_that_nobody_listens_on_fails_at_once() {
-    let free = TcpListener::bind(loopback()).unwrap().local_addr().unwrap();
+    let free = TcpListener::bind(apart()).unwrap().local_addr().unwrap();
     // The connect timeout would be the test's end.
     let client = bind(|config| config.connect_timeout = 10 * STUCK);
     let error = Connection::connect(&client, free).unwrap_err();
@@ -81,10 +83,10 @@ fn peers_of_both_families_reach_a_transport_bound_to_all_addresses() {
 
 #[test]
 fn an_address_can_be_bound_again_as_soon_as_its_transport_is_gone() {
-    let mut addr = loopback();
+    let mut addr = apart();
     let client = bind(|_| {});
     for _ in 0..5 {
-        let server = udpair::tcp::bind(addr, Config::insecure_plain()).unwrap();
+        let server = bind_when_it_is_gone(addr);
         addr = server.local_addr();
         let conn = Connection::connect(&client, addr).unwrap();
         let served = accept(&server);
@@ -93,6 +95,17 @@ fn an_address_can_be_bound_again_as_soon_as_its_transport_is_gone() {
         assert!(conn.recv_timeout(STUCK).is_err());
         closing.join().unwrap();
         drop(server);
+    }
+}
+
+/// Its streams have a second to end in the background; what the system remembers of them it does for a minute.
+fn bind_when_it_is_gone(addr: SocketAddr) -> Arc<dyn Transport> {
+    let give_up = Instant::now() + STUCK;
+    loop {
+        match udpair::tcp::bind(addr, Config::insecure_plain()) {
+            Err(BindError::AddressInUse { .. }) if Instant::now() < give_up => std::thread::yield_now(),
+            bound => return bound.unwrap(),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ mod calling;
 mod descriptors;
 mod flood;
 mod hostile;
+#[path = "../loopback/mod.rs"]
+mod loopback;
 mod raw;
 mod records;
 #[expect(dead_code, reason = "it can relay datagrams, too")]

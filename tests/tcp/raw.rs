@@ -163,12 +163,22 @@ impl Raw {
                 return Some((kind, body));
             }
             let mut buffer = [0; 65_536];
-            match self.stream.read(&mut buffer).expect("the library answers in time") {
+            match self.read(&mut buffer).expect("the library answers in time") {
                 0 => {
                     assert!(self.read.is_empty(), "the stream ends inside a record");
                     return None;
                 }
                 len => self.read.extend_from_slice(&buffer[..len]),
+            }
+        }
+    }
+
+    /// What comes next; that this process was stopped and continued meanwhile is no matter.
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read,
             }
         }
     }
@@ -189,7 +199,7 @@ impl Raw {
     pub(crate) fn until_ended(&mut self) {
         let mut buffer = [0; 65_536];
         loop {
-            match self.stream.read(&mut buffer) {
+            match self.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return,

@@ -235,6 +235,10 @@ impl Engine {
             // The one that had the name may have left just now.
             state.look_after(&name, self.now());
             if name == self.inner.name || state.peers.contains_key(&name) || state.calls.contains_key(&name) {
+                drop(state);
+                // Where it has it is called again: that is due for the service, and an event for everybody else.
+                self.inner.bell.ring();
+                self.inner.news.ring();
                 return Err(JoinError::NameTaken { name });
             }
             let (instance, ticket) = (state.instance(), state.serial());

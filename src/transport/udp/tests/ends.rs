@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use super::loopback::apart;
 use super::{LONG, bind, config, connect, loopback, pair, pair_with, transports};
 use crate::message::{End, Limits, SendError};
 use crate::transport::{AcceptError, BindError, Config, ConnectError, Connection, FlushError, Listener, RecvError};
@@ -96,7 +97,7 @@ fn dropping_the_last_handle_closes_in_the_background() {
 
 #[test]
 fn nobody_listening_is_said_and_silence_times_out() {
-    let free = UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
+    let free = UdpSocket::bind(apart()).unwrap().local_addr().unwrap();
     let caller = bind(loopback(), config()).unwrap();
     assert!(matches!(Connection::connect(&caller, free), Err(ConnectError::Unreachable { .. })));
 
@@ -112,7 +113,7 @@ fn nobody_listening_is_said_and_silence_times_out() {
 fn nobody_listening_at_an_ipv4_address_is_said_by_a_socket_for_both_families() {
     // As the tool binds it, for a name that has addresses of both.
     let Ok(caller) = bind(SocketAddr::from(([0; 16], 0)), config()) else { return eprintln!("skipped: no IPv6 here") };
-    let free = UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
+    let free = UdpSocket::bind(apart()).unwrap().local_addr().unwrap();
     let result = Connection::connect(&caller, free);
     assert!(matches!(result, Err(ConnectError::Unreachable { .. })), "{result:?}");
 }
@@ -146,8 +147,10 @@ fn an_address_in_use_and_one_that_is_not_ours_are_told_apart() {
 
 #[test]
 fn an_address_is_free_again_when_its_transport_is_dropped() {
-    let (near, _far) = pair();
+    let (_, listener) = transports(&config());
+    let near = Connection::connect(&bind(apart(), config()).unwrap(), listener.local_addr()).unwrap();
     let addr = near.local_addr();
+    let _far = listener.accept_timeout(LONG).unwrap();
     // The closer knows that its peer knows; the peer itself lingers a little, for whom its last word may not reach.
     assert!(near.close(0).all_taken());
     drop(near);

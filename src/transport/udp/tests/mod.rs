@@ -2,6 +2,8 @@
 //! configured; nothing is measured.
 
 mod ends;
+#[path = "../../../../tests/loopback/mod.rs"]
+mod loopback;
 mod many;
 mod sockets;
 mod streams;

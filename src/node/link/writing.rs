@@ -67,11 +67,12 @@ impl Link {
             return;
         }
         let mut pending = core::mem::take(&mut state.pending);
-        // Where there was none for one, there is none for a longer one.
+        // Where there was none for one, there is none for a longer one, unless that takes the place of its own: it can
+        // do so later, but those that room is waited for must be tried, or the wait would end at once for ever.
         let mut refused_len = usize::MAX;
         pending.retain(|name, value| {
             let len = value.body.len();
-            let stays = len >= refused_len
+            let stays = len > refused_len
                 || matches!(self.write_under(state, name, Kind::Latest, value), Err(WriteError::Full));
             if stays && state.own.get(name).is_some() {
                 refused_len = refused_len.min(len);

@@ -380,7 +380,7 @@ impl Messages {
     }
 
     /// True when a message of any size is accepted on the channel: it holds at most half of what it may. On a `Latest`
-    /// channel: one of the size that was refused last.
+    /// channel: one of the size that was refused last, where one was.
     #[must_use]
     pub fn writable(&self, channel: u16) -> bool {
         match self.state {

@@ -74,7 +74,7 @@ pub struct Limits {
     /// 4 KiB. Each channel may hold three times what all leave over: alone three quarters of it, and one that nobody
     /// reads does not stop the others. A channel's last message may go over its part, whatever its length. The values
     /// of `Latest` channels take the place of one another, and are counted apart, up to as much again; a sixteenth more
-    /// is for channels that hold less than a 256th, so that what is short does not wait behind what is long.
+    /// is for channels that hold no more than a 256th, so that what is short does not wait behind what is long.
     pub send_queue: u64,
 }
 

@@ -48,7 +48,7 @@ pub(super) struct SendChannel {
     pub(super) queued: bool,
     /// What it holds of the send queue.
     pub(super) held: Held,
-    /// What the message costs that was refused last, where none was accepted since.
+    /// What the message costs that was refused last: somebody may still wait with it.
     pub(super) refused: Option<u64>,
 }
 

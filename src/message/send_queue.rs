@@ -7,12 +7,14 @@
 //! from others; where they have none left, a channel that holds little still gets some, so that what is short does not
 //! wait behind what is long.
 
-use super::MESSAGE_COST;
+use super::{MESSAGE_COST, UNRELIABLE_LEN_MAX};
 
 /// How many times what is left over a channel may hold.
 const SHARE: u64 = 3;
-/// A channel of values that holds at most this part of the room holds little: 64 KiB of the default 16 MiB.
+/// A channel of values that holds at most this part of the room holds little: 64 KiB of the default 16 MiB;
 const LITTLE_PART: u64 = 256;
+/// and one that holds no more than a value of one datagram, however small the room is.
+const LITTLE_MIN: u64 = MESSAGE_COST + UNRELIABLE_LEN_MAX as u64;
 /// Those that hold little have this part of the room beside it, for all of them together.
 const BESIDE_PART: u64 = 16;
 
@@ -86,7 +88,7 @@ impl SendQueue {
     }
 
     const fn is_little(&self, held: u64) -> bool {
-        held <= self.max / LITTLE_PART
+        held <= LITTLE_MIN || held <= self.max / LITTLE_PART
     }
 
     const fn little_of(&self, held: u64) -> u64 {
@@ -184,6 +186,11 @@ mod tests {
         queue.change(Pool::Values, &mut rooms[0], 0, 1);
         assert!(queue.has_room_for_value(&Held::default(), 0, 1));
         assert!(!queue.has_room_for_value(&Held::default(), 0, 2));
+        // However small the room, a value of one datagram is little.
+        let mut narrow = SendQueue::new(64 << 10);
+        narrow.change(Pool::Values, &mut Held::default(), 64 << 10, 0);
+        assert!(narrow.has_room_for_value(&Held::default(), 0, LITTLE_MIN));
+        assert!(!narrow.has_room_for_value(&Held::default(), 0, LITTLE_MIN + 1));
         // One that holds much is none of those.
         queue.change(Pool::Values, &mut rooms[0], little, 0);
         assert!(queue.has_room_for_value(&Held::default(), 0, little));

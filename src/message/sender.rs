@@ -101,7 +101,6 @@ impl Sender {
             channel.refused = Some(cost);
             return Err(SendError::WouldBlock);
         }
-        channel.refused = None;
         let (id, freed) = channel.send(tag, body);
         queue.change(channel.pool(), &mut channel.held, cost, freed);
         self.take_turn(number);

@@ -20,7 +20,8 @@ pub enum Interest {
     /// A message waits to be received on what is selected; not while the next is being
     /// [put together](super::Transport::recv_whole).
     Readable(ConnectionId, Select),
-    /// This channel takes another message.
+    /// This channel takes another message of any length; a `Latest` one takes a value of the length that was refused
+    /// last.
     Writable(ConnectionId, u16),
     /// This incoming stream has bytes, its end, or an error to give.
     StreamReadable(ConnectionId, u16, MessageId),

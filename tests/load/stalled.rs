@@ -125,7 +125,7 @@ fn one_of_many_is_stopped(transport: &str) {
     let ratio = all(&stopped).permille(990).as_secs_f64() / all(&running).permille(990).as_secs_f64();
     println!("p99 with one stopped / without: {ratio:.2}");
     // Whatever else this machine does: whoever is held up by one that is stopped waits for seconds.
-    for (permille, beyond_max) in [(500, PERIOD / 2), (990, 10 * PERIOD)] {
+    for (permille, beyond_max) in [(500, PERIOD), (990, 10 * PERIOD)] {
         let beyond = beyond_twice(&running, &stopped, permille);
         println!("beyond twice the time without, at {permille} of 1,000: {beyond:?}");
         assert!(beyond <= beyond_max, "{beyond:?} beyond twice the time without, at {permille} of 1,000");

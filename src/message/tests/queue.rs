@@ -81,3 +81,30 @@ fn a_value_takes_the_place_of_the_last_one_however_much_is_queued() {
     // Which is theirs alone.
     side.send(6, 0, content(0, len)).unwrap();
 }
+
+#[test]
+fn room_is_told_for_the_value_that_was_refused() {
+    let limits = Limits { send_queue: 1 << 20, ..limits() };
+    let mut side = Messages::new(limits);
+    side.establish(&Messages::new(limits).params(crate::wire::Params::default()));
+    let little = (1 << 20) / 256 - usize::try_from(MESSAGE_COST).unwrap();
+    for channel in 0..100 {
+        side.configure(channel, ChannelConfig::new(Delivery::Latest)).unwrap();
+    }
+    let long = (0..60).find(|channel| side.send(*channel, 0, content(0, 20_000)).is_err()).unwrap();
+    // Any value of its own is replaced.
+    assert!(side.writable(0) && !side.writable(long));
+    // The room beside: sixteen that are as long as they may be.
+    for channel in 60..76 {
+        assert!(!side.writable(channel), "nothing was refused there, so it is told for any length");
+        side.send(channel, 0, content(0, little)).unwrap();
+    }
+    assert_eq!(side.send(80, 0, content(0, 0)), Err(SendError::WouldBlock));
+    assert_eq!(side.send(81, 0, content(0, little)), Err(SendError::WouldBlock));
+    assert!(!side.writable(80) && !side.writable(81));
+    // One gets shorter: there is room for an empty one, and for no other.
+    side.send(60, 0, content(1, little - 1_000)).unwrap();
+    assert!(side.writable(80) && !side.writable(81));
+    assert_eq!(side.send(81, 0, content(0, little)), Err(SendError::WouldBlock));
+    side.send(80, 0, content(0, 0)).unwrap();
+}

@@ -11,8 +11,8 @@ use crate::node::ValueLimits;
 pub struct NodeConfig {
     /// How many peers it may have; whoever comes then is refused. Default 1,024. Each may make this node hold what its
     /// transport's [`Limits`](crate::message::Limits) grant, by default 64 MiB that nobody has read, as much again of
-    /// newest values that nobody has read, and 32 MiB that it does not take; and what was read of its newest values,
-    /// [`held_len_max`](Self::held_len_max): all together 416 GiB. Queued values that are too long for one buffer come
+    /// newest values that nobody has read, and 33 MiB that it does not take; and what was read of its newest values,
+    /// [`held_len_max`](Self::held_len_max): all together 417 GiB. Queued values that are too long for one buffer come
     /// on top while they are put together: one on each channel that somebody reads, of up to
     /// [`value_len_max`](Self::value_len_max). Where peers are not to be trusted with memory, lower this or those.
     pub peers_max: usize,

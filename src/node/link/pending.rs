@@ -65,7 +65,7 @@ impl Pending {
     }
 
     /// Those that room is to be waited for: the one that waits longest, and the shortest, for which there may be room
-    /// sooner. Where neither has any, no other has.
+    /// sooner. When either gets some the others are tried, too.
     pub(super) fn first(&self) -> impl Iterator<Item = &Name> {
         let longest_waiting = self.places.values().next();
         let shortest = self.values.iter().min_by_key(|(_, waiting)| waiting.value.body.len()).map(|(name, _)| name);

@@ -7,6 +7,10 @@ use crate::node::value::{Draft, Stamped, TIME_LEN};
 use crate::node::{Gone, Kind, Name, WriteError};
 use crate::transport::Interest;
 
+/// So many of those that wait are tried before what is written now: some, so that it does not overtake them, and no
+/// more, so that a write takes no longer the more wait.
+const FIRST: usize = 8;
+
 impl Link {
     /// Gives content the time of now.
     pub(in crate::node) fn stamp(&self, draft: Draft) -> Stamped {
@@ -38,8 +42,8 @@ impl Link {
         if waiting.is_some() {
             state.pending.put(Name::new(name)?, value.clone());
         }
-        self.put_pending_under(&mut state);
-        if waiting.is_some() && state.pending.get(name).is_none() {
+        self.put_pending_under(&mut state, FIRST);
+        if state.own.get(name).is_some_and(|channel| channel.newest >= value.time) {
             return Ok(true);
         }
         match self.write_under(&mut state, name, Kind::Latest, value) {
@@ -59,25 +63,21 @@ impl Link {
     pub(in crate::node) fn put_pending(&self) {
         let mut state = self.lock();
         self.pump(&mut state);
-        self.put_pending_under(&mut state);
+        self.put_pending_under(&mut state, usize::MAX);
     }
 
-    fn put_pending_under(&self, state: &mut State) {
+    /// Tries so many of those that wait.
+    fn put_pending_under(&self, state: &mut State, mut tries: usize) {
         if state.pending.is_empty() {
             return;
         }
         let mut pending = core::mem::take(&mut state.pending);
-        // Where there was none for one, there is none for a longer one, unless that takes the place of its own: it can
-        // do so later, but those that room is waited for must be tried, or the wait would end at once for ever.
-        let mut refused_len = usize::MAX;
         pending.retain(|name, value| {
-            let len = value.body.len();
-            let stays = len > refused_len
-                || matches!(self.write_under(state, name, Kind::Latest, value), Err(WriteError::Full));
-            if stays && state.own.get(name).is_some() {
-                refused_len = refused_len.min(len);
+            if tries == 0 {
+                return true;
             }
-            stays
+            tries -= 1;
+            matches!(self.write_under(state, name, Kind::Latest, value), Err(WriteError::Full))
         });
         state.pending = pending;
     }

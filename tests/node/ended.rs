@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use udpair::message::{ChannelConfig, Delivery, End};
-use udpair::node::{
-    CONTROL_CHANNEL, Control, Event, Gone, Hello, Hub, JoinError, Kind, ReadError, Reconnect, Role, WriteError,
-};
+use udpair::node::{CONTROL_CHANNEL, Control, Event, Gone, Hub, JoinError, Kind, ReadError, Reconnect, WriteError};
 use udpair::sim::Sim;
 use udpair::{Config, Connection, Listener};
 
-use crate::hubs::{config, hub, named};
+use crate::hubs::{config, greet, hub, named};
 use crate::not_written;
 use crate::pair::{Pair, SHORT, STUCK, end_of};
 use crate::returning::{bind_again, soon};
@@ -105,8 +103,7 @@ fn a_name_is_free_as_soon_as_its_owner_is_gone() {
             let listener = Listener::new(host.bind(addr, Config::insecure_plain())?);
             for _ in 0..10 {
                 let raw = listener.accept()?;
-                let hello = Hello { role: Role::Hub, instance: 0, name: Some(named("x")) };
-                raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode())?;
+                greet(&raw, "x", 0);
                 raw.flush()?;
                 host.sleep(SHORT);
                 raw.abort(7);
@@ -137,8 +134,7 @@ fn whoever_waits_for_events_is_told_at_once_that_a_peer_left_who_will_be_called_
         let addr = called.addr(7_000);
         sim.spawn(&called, move |host| {
             let raw = Listener::new(host.bind(addr, Config::insecure_plain())?).accept()?;
-            let hello = Hello { role: Role::Hub, instance: 0, name: Some(named("x")) };
-            raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode())?;
+            greet(&raw, "x", 0);
             raw.flush()?;
             host.sleep(SHORT);
             raw.abort(7);
@@ -181,8 +177,7 @@ fn a_reader_of_a_peer_that_is_being_disconnected_waits_as_any_other() {
         let addr = hub.addr(7_000);
         sim.spawn(&peer, move |host| {
             let raw = Connection::connect(&host.bind(host.addr(0), Config::insecure_plain())?, addr)?;
-            let hello = Hello { role: Role::Hub, instance: 1, name: Some(named("x")) };
-            raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode())?;
+            greet(&raw, "x", 1);
             let pose = Control::Name { number: 0, kind: Kind::Latest, name: named("pose") };
             raw.send_on(CONTROL_CHANNEL, 0, pose.encode())?;
             raw.configure(0, ChannelConfig::new(Delivery::Latest))?;

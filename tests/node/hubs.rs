@@ -32,6 +32,12 @@ pub(crate) fn named(text: &str) -> udpair::node::Name {
     udpair::node::Name::new(text).unwrap()
 }
 
+/// A peer written by hand says that it is the hub of this name.
+pub(crate) fn greet(raw: &Connection, name: &str, instance: u64) {
+    let hello = Control::Hello(Hello { role: Role::Hub, instance, name: Some(named(name)) });
+    raw.send_on(CONTROL_CHANNEL, 0, hello.encode()).unwrap();
+}
+
 fn names(hub: &Hub) -> Vec<String> {
     hub.connections().iter().map(|peer| format!("{} {:?}", peer.name, peer.side)).collect()
 }
@@ -380,8 +386,7 @@ pub(crate) fn a_peer_that_stalls_holds_up_nobody(pair: Pair) {
     b.connect("a", a.local_addr()).unwrap();
     // It greets, and then its transport is left alone: nobody reads a value there.
     let stalled = Connection::connect(&pair.another(small), a.local_addr()).unwrap();
-    let hello = Control::Hello(Hello { role: Role::Hub, instance: 1, name: Some(named("stalled")) });
-    stalled.send_on(CONTROL_CHANNEL, 0, hello.encode()).unwrap();
+    greet(&stalled, "stalled", 1);
     while a.connections().len() < 2 {
         assert!(a.next_event(STUCK).is_some());
     }

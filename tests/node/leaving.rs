@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use udpair::node::{CONTROL_CHANNEL, Control, Hello, Hub, Role};
+use udpair::node::Hub;
 use udpair::sim::{LinkConfig, Sim};
 use udpair::{Config, Connection, Transport};
 
-use crate::hubs::{config, named};
+use crate::hubs::{config, greet};
 
 /// What there is to say goes to all at once: a peer that stalls takes nothing of the others' time.
 #[test]
@@ -33,8 +33,7 @@ fn stalled_peers_cost_a_leaving_hub_one_linger_and_the_others_nothing() {
         for host in stalled {
             sim.spawn(&host, move |host| {
                 let raw = Connection::connect(&host.bind(host.addr(0), small())?, addr)?;
-                let hello = Hello { role: Role::Hub, instance: 1, name: Some(named(host.name())) };
-                raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode())?;
+                greet(&raw, host.name(), 1);
                 // Reads nothing of what it is sent.
                 host.sleep(60 * SECOND);
                 Ok(())

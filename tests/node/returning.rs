@@ -12,7 +12,7 @@ use udpair::time::Timestamp;
 use udpair::transport::{BindError, WaitError};
 use udpair::{Config, Connection, Listener, Transport};
 
-use crate::hubs::{config, named};
+use crate::hubs::{config, greet, named};
 use crate::pair::{Pair, SHORT, STUCK, end_of};
 
 /// Tries again soon, and often.
@@ -145,8 +145,7 @@ pub(crate) fn the_same_node_takes_its_own_place(pair: Pair) {
     let a = Hub::start("a", [pair.another(|_| {})]).unwrap();
     let come = |instance| {
         let raw = Connection::connect(&pair.client, a.local_addr()).unwrap();
-        let hello = Hello { role: Role::Hub, instance, name: Some(named("x")) };
-        raw.send_on(CONTROL_CHANNEL, 0, Control::Hello(hello).encode()).unwrap();
+        greet(&raw, "x", instance);
         raw
     };
     let first = come(7);

@@ -1,11 +1,13 @@
 //! What becomes of values for which a slow peer has no room at once.
 
+use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use udpair::Config;
 use udpair::node::{Hub, WriteError};
-use udpair::sim::{LinkConfig, Sim};
+use udpair::sim::{Host, LinkConfig, Sim};
 
 use crate::pair::STUCK;
 
@@ -17,19 +19,31 @@ const SEND_QUEUE: u64 = 256 << 10;
 /// The last value of a channel.
 const LAST: u8 = 255;
 
-/// Writes values of these lengths on these channels, in this order, each [`PERIOD`], over a link of `rate` bits a
-/// second. Returns how many of each channel were read, the last of each among them.
-fn read_of<const N: usize>(rate: u64, channels: [(&'static str, usize); N]) -> [usize; N] {
+/// A writer and a reader, and between them so many bits a second.
+fn link(rate: u64) -> (Sim, [Host; 2]) {
     let sim = Sim::new(1);
     let [writer, reader] = ["writer", "reader"].map(|name| sim.host(name));
     let link = LinkConfig { delay: Duration::from_millis(1), rate_bps: Some(rate), ..LinkConfig::default() };
     sim.network(|network| network.configure_both(writer.id(), reader.id(), link));
+    (sim, [writer, reader])
+}
+
+/// The writer's hub, connected to the reader's.
+fn writer_to(reader: SocketAddr, host: &Host) -> Result<Hub, Box<dyn Error + Send + Sync>> {
+    let mut config = Config::insecure_plain();
+    config.limits.send_queue = SEND_QUEUE;
+    let hub = Hub::start("writer", [host.bind(host.addr(0), config)?])?;
+    hub.connect("reader", reader)?;
+    Ok(hub)
+}
+
+/// Writes values of these lengths on these channels, in this order, each [`PERIOD`], over a link of `rate` bits a
+/// second. Returns how many of each channel were read, the last of each among them.
+fn read_of<const N: usize>(rate: u64, channels: [(&'static str, usize); N]) -> [usize; N] {
+    let (sim, [writer, reader]) = link(rate);
     let addr = reader.addr(7_000);
     sim.spawn(&writer, move |host| {
-        let mut config = Config::insecure_plain();
-        config.limits.send_queue = SEND_QUEUE;
-        let hub = Hub::start("writer", [host.bind(host.addr(0), config)?])?;
-        hub.connect("reader", addr)?;
+        let hub = writer_to(addr, &host)?;
         for round in 0..ROUNDS {
             for (name, len) in channels {
                 hub.write_all(name, vec![0; len])?;
@@ -90,16 +104,10 @@ fn a_short_value_does_not_wait_behind_long_ones() {
 
 #[test]
 fn a_value_that_is_too_long_is_told_though_there_is_no_room_and_leaves_the_one_before() {
-    let sim = Sim::new(1);
-    let [writer, reader] = ["writer", "reader"].map(|name| sim.host(name));
-    let link = LinkConfig { rate_bps: Some(1_000_000), ..LinkConfig::default() };
-    sim.network(|network| network.configure_both(writer.id(), reader.id(), link));
+    let (sim, [writer, reader]) = link(1_000_000);
     let addr = reader.addr(7_000);
     sim.spawn(&writer, move |host| {
-        let mut config = Config::insecure_plain();
-        config.limits.send_queue = SEND_QUEUE;
-        let hub = Hub::start("writer", [host.bind(host.addr(0), config)?])?;
-        hub.connect("reader", addr)?;
+        let hub = writer_to(addr, &host)?;
         for name in ["a", "b", "c", "d", "e"] {
             hub.write_all(name, vec![0; 100_000])?;
         }

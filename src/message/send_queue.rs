@@ -77,13 +77,13 @@ impl SendQueue {
 
     /// True where a channel may send a value of `cost` bytes that takes the place of `replaced` of those it holds: it
     /// may go over the room; or with it the channel holds little, and there is room for that.
-    pub(super) const fn has_room_for_value(&self, of: &Held, replaced: u64, cost: u64) -> bool {
+    pub(super) fn has_room_for_value(&self, of: &Held, replaced: u64, cost: u64) -> bool {
         let beside = self.max / BESIDE_PART;
         let keeps = of.0.saturating_sub(replaced);
         let holds = keeps.saturating_add(cost);
         let little = self.little.saturating_sub(self.little_of(of.0));
         // What others hold, but for what has its room beside.
-        let others = self.values.saturating_sub(of.0).saturating_sub(if little < beside { little } else { beside });
+        let others = self.values.saturating_sub(of.0).saturating_sub(little.min(beside));
         others + keeps < self.max || self.is_little(holds) && little + holds <= beside
     }
 

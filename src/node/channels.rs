@@ -13,7 +13,7 @@ use super::{Kind, Name, ReadError, Role, Value, ValueLimits, WriteError};
 use crate::content::{Content, IntoContent};
 use crate::message::CloseReport;
 use crate::time::Timestamp;
-use crate::transport::{Connection, FlushError, Interest, LINGER};
+use crate::transport::{Connection, FlushError, LINGER};
 
 /// Named channels on one connection: what a peer wrote last can be read, again and again, or every value in order.
 ///
@@ -234,7 +234,7 @@ impl Channels {
         loop {
             let seen = self.link.rings();
             match self.link.write(name, kind, &value) {
-                Err(WriteError::Full) => self.link.wait(seen, &[self.link.room_for(name)], None)?,
+                Err(WriteError::Full) => self.link.wait(seen, [Some(self.link.room_for(name)), None], None)?,
                 other => return other,
             };
         }
@@ -246,7 +246,7 @@ impl Channels {
             let seen = self.link.rings();
             self.link.put_pending();
             let rooms = self.link.wants_room();
-            if rooms.is_empty() || self.link.wait(seen, &rooms, until) != Ok(Waited::Look) {
+            if rooms == [None; 2] || self.link.wait(seen, rooms, until) != Ok(Waited::Look) {
                 return;
             }
         }
@@ -295,8 +295,7 @@ impl Channels {
             if let Some(value) = self.at_once(&look)? {
                 return Ok(value);
             }
-            let wanted: Option<Interest> = self.link.values_of(name);
-            if self.link.wait(seen, wanted.as_slice(), until)? == Waited::TimedOut {
+            if self.link.wait(seen, [self.link.values_of(name), None], until)? == Waited::TimedOut {
                 return Err(ReadError::TimedOut);
             }
         }

@@ -27,10 +27,10 @@ pub(super) fn close(peers: &[Arc<Peer>], bell: &Bell, until: Timestamp) {
             peer.link.put_pending();
             let conn = peer.link.connection();
             let rooms = peer.link.wants_room();
-            if rooms.is_empty() {
+            if rooms == [None; 2] {
                 watches.add(conn.transport(), Interest::Flushed(conn.id()), Awaited::Arrived(at));
             }
-            for room in rooms {
+            for room in rooms.into_iter().flatten() {
                 watches.add(conn.transport(), room, Awaited::Room(at));
             }
         }

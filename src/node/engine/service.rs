@@ -162,7 +162,7 @@ impl Service {
             let whose = Whose::Peer(Arc::clone(peer));
             peer.link.concerns().into_iter().for_each(|interest| add(conn, interest, &whose));
             let room = Whose::Room(Arc::clone(peer));
-            peer.link.wants_room().into_iter().for_each(|interest| add(conn, interest, &room));
+            peer.link.wants_room().into_iter().flatten().for_each(|interest| add(conn, interest, &room));
         }
         for (serial, Joining { link, .. }) in &self.joining {
             link.concerns().into_iter().for_each(|interest| add(link.connection(), interest, &Whose::Joining(*serial)));

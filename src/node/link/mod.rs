@@ -153,14 +153,19 @@ impl Link {
         self.bell.rings()
     }
 
-    /// Waits until something may have come since the bell was rung `seen` times, also to those `wanted`, of which there
-    /// are two at most. The calling thread does the transport's I/O.
-    pub(super) fn wait(&self, seen: u64, wanted: &[Interest], until: Option<Timestamp>) -> Result<Waited, Gone> {
+    /// Waits until something may have come since the bell was rung `seen` times, also to those `wanted`. The calling
+    /// thread does the transport's I/O.
+    pub(super) fn wait(
+        &self,
+        seen: u64,
+        wanted: [Option<Interest>; 2],
+        until: Option<Timestamp>,
+    ) -> Result<Waited, Gone> {
         let ask_at = self.attend_at();
         let bell = self.bell.interest(seen);
         let [control, time] = self.concerns();
-        let wanted = |at: usize| wanted.get(at).copied().unwrap_or(bell);
-        let interests = [wanted(0), wanted(1), bell, control, time];
+        let [one, other] = wanted.map(|wanted| wanted.unwrap_or(bell));
+        let interests = [one, other, bell, control, time];
         match self.conn.transport().wait(&interests, crate::time::earliest(until, ask_at)) {
             Ok(_) => Ok(Waited::Look),
             Err(WaitError::TimedOut) if until.is_some_and(|until| until <= self.now()) => Ok(Waited::TimedOut),

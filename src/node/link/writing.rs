@@ -82,10 +82,10 @@ impl Link {
         state.pending = pending;
     }
 
-    /// Where room for more is to be waited for, where anything waits for it: in two places at most.
-    pub(in crate::node) fn wants_room(&self) -> Vec<Interest> {
+    /// Where room for more is to be waited for, where anything waits for it.
+    pub(in crate::node) fn wants_room(&self) -> [Option<Interest>; 2] {
         let state = self.lock();
-        state.pending.first().map(|name| self.room_under(&state, name)).collect()
+        state.pending.first().map(|name| name.map(|name| self.room_under(&state, name)))
     }
 
     /// Where room for another value of a channel is to be waited for.
